@@ -1,0 +1,50 @@
+// The small interface that every runtime stands behind. Parity, evaluation and calibration know only this.
+
+import type { DType, Tensor } from "../base/tensor.js";
+import type { Dim } from "../graph/graph.js";
+
+export const RUNTIME_NAMES = ["cpu", "wasm", "tfjs", "reference"] as const;
+export type RuntimeName = (typeof RUNTIME_NAMES)[number];
+
+export interface TensorInfo {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: readonly Dim[];
+}
+
+export type Availability =
+  | { readonly available: true; readonly version: string }
+  | { readonly available: false; readonly reason: string; readonly remedy: string };
+
+export interface RuntimeOptions {
+  /** Threads within an operator; 1 when absent, so that times compare. */
+  readonly threads?: number;
+  /** "none" runs the file node by node as written; "all" (default) lets the runtime fuse. */
+  readonly optimization?: "all" | "none";
+  /** Where to write the graph as the runtime optimized it, to see what fused (cpu only). */
+  readonly optimizedModelPath?: string;
+}
+
+/** An ONNX file in memory or on disk; for `tfjs` the path of a model.json. */
+export type ModelSource = { readonly bytes: Uint8Array } | { readonly path: string };
+
+/** A loaded model. Not safe for calls that overlap. */
+export interface Session {
+  readonly inputs: readonly TensorInfo[];
+  readonly outputs: readonly TensorInfo[];
+  /**
+   * @param feeds one tensor an input
+   * @returns one tensor an output, by name
+   * @throws QdgError `runtime` with the runtime's own words
+   */
+  run(feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>>;
+  dispose(): Promise<void>;
+}
+
+export interface Runtime {
+  readonly name: RuntimeName;
+  /** Says whether the runtime can be used here and, when it cannot, why and what mends that. Never throws. */
+  probe(): Promise<Availability>;
+  /** @throws QdgError `unavailable`, `runtime` or `not-found` */
+  open(model: ModelSource, options?: RuntimeOptions): Promise<Session>;
+}

@@ -1,0 +1,12 @@
+import { defineConfig } from "vitest/config";
+
+const config: ReturnType<typeof defineConfig> = defineConfig({
+  test: {
+    include: ["test/**/*.test.ts"],
+    // Two cores: tfjs and ONNX Runtime both keep theirs busy.
+    maxWorkers: 2,
+    testTimeout: 60_000,
+  },
+});
+
+export default config;
