@@ -52,7 +52,7 @@ export function dequantize(
   forEachChannel(shape, spec.axis, params, q.length, (start, end, k) => {
     const scale = params.scale[k] as number;
     const zeroPoint = params.zeroPoint[k] as number;
-    for (let i = start; i < end; i++) x[i] = ((q[i] as number) - zeroPoint) * scale;
+    for (let i = start; i < end; i++) x[i] = Math.fround((q[i] as number) - zeroPoint) * scale;
   });
   return x;
 }

@@ -1,0 +1,149 @@
+// `qdg export` and `qdg-export`: a tfjs model.json becomes an ONNX file. Says what it cost.
+
+import { Command } from "commander";
+import { exportModel, type ExportResult } from "../../export/export-model.js";
+import { type ExportOptions, TARGETS } from "../../export/options.js";
+import { FORMS, WEIGHT_STORAGES } from "../../lower/form.js";
+import { DEFAULT_OPSET } from "../../onnx/opset.js";
+import { OBSERVER_NAMES } from "../../quant/observers/observers.js";
+import { integer, layerBits, listOf, oneOf, preprocessing, size } from "../option-parsers.js";
+import { terminalProgress } from "../progress.js";
+
+interface Flags extends Omit<
+  ExportOptions,
+  "model" | "output" | "preprocessing" | "layers" | "powerOfTwo" | "targets" | "heldOutCount"
+> {
+  readonly output?: string;
+  readonly layerBits?: string;
+  readonly preprocess?: string;
+  readonly scales: "free" | "pow2";
+  readonly target: ExportOptions["targets"];
+  readonly heldOut?: number;
+  readonly json?: boolean;
+}
+
+export function exportCommand(name: string): Command {
+  const bits = (option: string): ((text: string) => number) => integer(option, 0);
+  return new Command(name)
+    .description("write a tfjs layers-model as ONNX, quantized to b bits or in float32")
+    .argument("<model.json>", "tfjs layers-model")
+    .option("-o, --output <file>", "ONNX file to write (default: model.onnx beside model.json)")
+    .option("--force", "replace the file if it exists")
+    .option("--float", "plain float32 ONNX, nothing quantized")
+    .option("--bits <b>", "bits of inner weights and activations, 2 to 8", bits("--bits"))
+    .option("--weight-bits <b>", "bits of inner weights", bits("--weight-bits"))
+    .option("--activation-bits <b>", "bits of inner activations", bits("--activation-bits"))
+    .option(
+      "--first-last-bits <b>",
+      "bits of the first and last layers (default: 8)",
+      bits("--first-last-bits"),
+    )
+    .option(
+      "--layer-bits <file>",
+      'JSON file: {"layer": bits} or {"layer": {"weightBits": b, "activationBits": b}}',
+    )
+    .option("--calibration <path...>", "folder of images, file.npy, or input=file.npy for each input")
+    .option(
+      "--calibration-count <n>",
+      "samples to calibrate on (default: 64)",
+      integer("--calibration-count", 1),
+    )
+    .option("--held-out <n>", "other samples to measure the cost on (default: 32)", integer("--held-out", 0))
+    .option("--seed <n>", "which samples are picked (default: 0)", integer("--seed", 0))
+    .option("--skip-broken", "leave out images that cannot be decoded")
+    .option(
+      "--observer <name>",
+      "how scales of activations are found (default: mse)",
+      oneOf("--observer", OBSERVER_NAMES),
+    )
+    .option("--no-bias-correction", "leave the biases as they are")
+    .option(
+      "--scales <kind>",
+      "free, or pow2: only powers of two",
+      oneOf("--scales", ["free", "pow2"]),
+      "free",
+    )
+    .option(
+      "--signed-activations <kind>",
+      "asymmetric, or signed: symmetric around 0 (default: asymmetric)",
+      oneOf("--signed-activations", ["asymmetric", "signed"]),
+    )
+    .option("--preprocess <range>", 'how pixels become the input: "lo,hi", JSON, or a JSON file')
+    .option(
+      "--input-size <size>",
+      "image size for a model that leaves it open: 224 or 192x256",
+      size("--input-size"),
+    )
+    .option(
+      "--layout <layout>",
+      "nhwc as in tfjs, or nchw (default: nhwc)",
+      oneOf("--layout", ["nhwc", "nchw"]),
+    )
+    .option("--opset <n>", `ONNX opset to write (default: ${DEFAULT_OPSET})`, integer("--opset", 1))
+    .option(
+      "--weights <storage>",
+      "how weights below 8 bits are stored (default: packed)",
+      oneOf("--weights", WEIGHT_STORAGES),
+    )
+    .option("--target <list>", "what the file is for (default: cpu,wasm)", listOf("--target", TARGETS))
+    .option(
+      "--form <form>",
+      "integer kernels, or integer-valued float (default: by target)",
+      oneOf("--form", FORMS),
+    )
+    .option("--tune", "choose the form by timing the whole model on the targets")
+    .option("--json", "print the result as JSON on stdout")
+    .action(async (model: string, flags: Flags) => {
+      const result = await exportModel(await toOptions(model, flags), terminalProgress());
+      if (flags.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+      else process.stderr.write(describe(result));
+    });
+}
+
+async function toOptions(model: string, flags: Flags): Promise<ExportOptions> {
+  const { output, layerBits: layerBitsFile, preprocess, scales, target, heldOut, json: _, ...rest } = flags;
+  return {
+    ...rest,
+    model,
+    output: output ?? model.replace(/\.json$/i, "") + ".onnx",
+    powerOfTwo: scales === "pow2",
+    onSkipped: ({ entry, reason }) => process.stderr.write(`skipped ${entry.path}: ${reason}\n`),
+    ...(layerBitsFile !== undefined && { layers: await layerBits(layerBitsFile) }),
+    ...(preprocess !== undefined && { preprocessing: await preprocessing(preprocess) }),
+    ...(target && { targets: target }),
+    ...(heldOut !== undefined && { heldOutCount: heldOut }),
+  };
+}
+
+/** What a person wants to know after an export. */
+export function describe(result: ExportResult): string {
+  const lines = [`${result.path}: ${formatBytes(result.sizeBytes)}`];
+  if (result.scales !== "float") {
+    const counts = new Map<number, number>();
+    for (const [weightBits] of Object.values(result.bits))
+      counts.set(weightBits, (counts.get(weightBits) ?? 0) + 1);
+    const bits = [...counts]
+      .sort((a, b) => a[0] - b[0])
+      .map(([b, layers]) => `${layers} layer(s) at ${b} bits`);
+    lines.push(`weights: ${bits.join(", ")}; scales ${result.scales}; ${result.form} form`);
+  }
+  const { cost } = result;
+  if (cost) {
+    const agreement =
+      cost.agreement === null ? "" : `, top-1 agreement ${(100 * cost.agreement).toFixed(1)} %`;
+    lines.push(
+      `against the float model on ${cost.samples} held-out samples: SQNR ${cost.sqnrDb.toFixed(1)} dB${agreement}`,
+    );
+  } else if (result.scales !== "float") {
+    lines.push("cost not measured: no held-out samples (give --calibration)");
+  }
+  lines.push(...result.warnings.map((warning) => `warning: ${warning}`));
+  return `${lines.join("\n")}\n`;
+}
+
+/** 1234567 -> "1.23 MB"; powers of 1000. */
+export function formatBytes(bytes: number): string {
+  if (bytes < 1000) return `${bytes} B`;
+  if (bytes < 1e6) return `${(bytes / 1e3).toFixed(1)} kB`;
+  return `${(bytes / 1e6).toFixed(2)} MB`;
+}

@@ -1,0 +1,94 @@
+// Turns the text of options into values; wrong text is wrong usage, with what was expected.
+
+import { readFile } from "node:fs/promises";
+import { errorText, QdgError } from "../base/error.js";
+import type { LayerBits } from "../graph/place-quantizers.js";
+import { parsePreprocessing, type Preprocessing } from "../image/preprocessing.js";
+
+/** A parser of whole numbers for commander. */
+export function integer(option: string, least: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= least) return value;
+    throw new QdgError("usage", option, `got "${text}", expected a whole number >= ${least}`);
+  };
+}
+
+/** One of a closed list. */
+export function oneOf<T extends string>(option: string, values: readonly T[]): (text: string) => T {
+  return (text) => {
+    const value = values.find((candidate) => candidate === text);
+    if (value !== undefined) return value;
+    throw new QdgError("usage", option, `got "${text}", expected ${values.join(" or ")}`);
+  };
+}
+
+/** Several of a closed list, separated by commas. */
+export function listOf<T extends string>(option: string, values: readonly T[]): (text: string) => T[] {
+  const parse = oneOf(option, values);
+  return (text) => [...new Set(text.split(",").map((part) => parse(part.trim())))];
+}
+
+/** `224` or `192x256` (height x width). */
+export function size(option: string): (text: string) => readonly [number, number] {
+  return (text) => {
+    const [, h, w] = /^(\d{1,5})(?:x(\d{1,5}))?$/.exec(text) ?? [];
+    const height = Number(h);
+    const width = Number(w ?? h);
+    if (height >= 1 && width >= 1) return [height, width];
+    throw new QdgError(
+      "usage",
+      option,
+      `got "${text}", expected a size such as 224, or height x width: 192x256`,
+    );
+  };
+}
+
+/** `lo,hi`, JSON, or the path of a JSON file. */
+export async function preprocessing(text: string): Promise<Preprocessing> {
+  if (text.toLowerCase().endsWith(".json")) return parsePreprocessing(await readText(text), text);
+  return parsePreprocessing(text);
+}
+
+/** `{"layer": {"weightBits": 4, "activationBits": 8}, "other layer": 4}` of a JSON file. */
+export async function layerBits(path: string): Promise<Record<string, LayerBits>> {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(await readText(path));
+  } catch (thrown) {
+    if (thrown instanceof QdgError) throw thrown;
+    throw new QdgError("invalid-json", path, `is not JSON (${errorText(thrown)})`, { cause: thrown });
+  }
+  if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed))
+    throw wrongLayerBits(path, parsed);
+  return Object.fromEntries(
+    Object.entries(parsed).map(([layer, bits]) => [layer, layerEntry(`${path}: ${layer}`, bits)]),
+  );
+}
+
+function layerEntry(where: string, bits: unknown): LayerBits {
+  if (typeof bits === "number") return { weightBits: bits, activationBits: bits };
+  if (typeof bits !== "object" || bits === null) throw wrongLayerBits(where, bits);
+  for (const [key, value] of Object.entries(bits)) {
+    if ((key !== "weightBits" && key !== "activationBits") || typeof value !== "number") {
+      throw wrongLayerBits(where, bits);
+    }
+  }
+  return bits;
+}
+
+function wrongLayerBits(where: string, got: unknown): QdgError {
+  return new QdgError(
+    "usage",
+    where,
+    `got ${JSON.stringify(got)}, expected {"layer": bits} or {"layer": {"weightBits": b, "activationBits": b}}`,
+  );
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return (await readFile(path, "utf8")).replace(/^\uFEFF/, "");
+  } catch (thrown) {
+    throw new QdgError("not-found", path, `cannot be read: ${errorText(thrown)}`, { cause: thrown });
+  }
+}

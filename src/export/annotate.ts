@@ -1,0 +1,107 @@
+// Finds the parameters of every placed quantizer, learned or calibrated, and writes them on the values.
+
+import { QdgError } from "../base/error.js";
+import { expectDType } from "../base/tensor.js";
+import type { Placement } from "../graph/place-quantizers.js";
+import { type LearnedQuantizers, learnedQuantization } from "../quant/learned.js";
+import type { Quantization, QuantParams } from "../quant/spec.js";
+import { leastSquaresScale } from "../quant/weight-scale.js";
+
+/** Where the scales of a file come from. */
+export type ScalesMode = "learned" | "learned+calibrated" | "calibrated" | "weights-only";
+
+/**
+ * Quantizes weights: learned scales where training left them, otherwise by least squared error.
+ *
+ * @param powerOfTwo restrict found scales to powers of two
+ */
+export function annotateWeights(
+  placements: readonly Placement[],
+  learned: LearnedQuantizers | null,
+  powerOfTwo: boolean,
+): void {
+  for (const placement of placements) {
+    if (placement.role !== "weight") continue;
+    const quantization = learnedFor(placement, learned) ?? foundForWeight(placement, powerOfTwo);
+    for (const value of placement.values) value.quantization = quantization;
+  }
+}
+
+function foundForWeight({ values, spec, layer }: Placement, powerOfTwo: boolean): Quantization {
+  const constant = values[0]?.constant;
+  if (!constant) throw new QdgError("internal", layer, "has no constant weight");
+  const { data, shape } = expectDType(constant, "float32", layer);
+  return { spec, params: leastSquaresScale(data, shape, spec, { powerOfTwo, where: layer }) };
+}
+
+/**
+ * The learned quantization of a placement, null when training left none.
+ *
+ * @throws QdgError `invalid-quantization` when values that must share a quantizer were given different ones
+ */
+export function learnedFor(placement: Placement, learned: LearnedQuantizers | null): Quantization | null {
+  if (!learned) return null;
+  const { spec, values, layer } = placement;
+  const shape = values[0]?.constant?.shape ?? [];
+  const channels = spec.axis === null ? 1 : (shape[spec.axis] as number);
+  let found: { readonly id: string; readonly quantization: Quantization } | null = null;
+  for (const id of placement.ids) {
+    const quantizer = learned.quantizers.get(id);
+    if (!quantizer) continue;
+    const quantization = learnedQuantization(quantizer, spec.axis, channels, id);
+    if (found && !sameQuantization(found.quantization, quantization)) {
+      throw new QdgError(
+        "invalid-quantization",
+        layer,
+        `${found.id} and ${id} must share one quantizer (${sharers(placement)}), but their learned bits or scales differ; train them with one`,
+      );
+    }
+    found ??= { id, quantization };
+  }
+  return found?.quantization ?? null;
+}
+
+/**
+ * Refuses learned quantizers that no placement takes, and learned bits other than those asked for.
+ *
+ * @param askedBits `--bits`, when it was given
+ */
+export function checkLearned(
+  placements: readonly Placement[],
+  learned: LearnedQuantizers,
+  askedBits: number | undefined,
+): void {
+  const ids = new Set(placements.flatMap((placement) => placement.ids));
+  for (const name of learned.quantizers.keys()) {
+    if (!ids.has(name)) {
+      throw new QdgError(
+        "invalid-quantization",
+        name,
+        "has learned scales, but no quantizer stands there; the model was changed after training, or the name is wrong",
+      );
+    }
+  }
+  if (askedBits === undefined) return;
+  const bits = [...learned.quantizers.values()].map((quantizer) => quantizer.bits);
+  if (bits.includes(askedBits)) return;
+  throw new QdgError(
+    "invalid-quantization",
+    "--bits",
+    `got ${askedBits}, but the model's scales were learned at ${[...new Set(bits)].sort().join(" and ")} bits; leave --bits out, or train at ${askedBits}`,
+  );
+}
+
+/** Writes the parameters of an activation's quantizer on all its values. */
+export function annotateActivation(placement: Placement, quantization: Quantization): void {
+  for (const value of placement.values) value.quantization = quantization;
+}
+
+function sameQuantization(a: Quantization, b: Quantization): boolean {
+  const same = (x: QuantParams, y: QuantParams): boolean =>
+    x.scale.join() === y.scale.join() && x.zeroPoint.join() === y.zeroPoint.join();
+  return a.spec.bits === b.spec.bits && a.spec.signed === b.spec.signed && same(a.params, b.params);
+}
+
+function sharers(placement: Placement): string {
+  return placement.ids.length > 1 ? placement.ids.join(", ") : placement.layer;
+}

@@ -1,0 +1,44 @@
+// Finds the pairs of quantizers that stand before and after an activation function, and their parameters.
+
+import type { Graph } from "../graph/graph.js";
+import { consumers, inputOf, outputOf } from "../graph/graph.js";
+import { scalarActivation } from "../graph/activations.js";
+import { kindOf } from "../graph/node-kinds.js";
+import type { Placement } from "../graph/place-quantizers.js";
+import { MseObserver } from "../quant/observers/mse.js";
+import type { Observer } from "../quant/observers/observer.js";
+import { paramsAroundActivation } from "../quant/observers/through-activation.js";
+import type { QuantParams } from "../quant/spec.js";
+
+/**
+ * For every activation function whose input and output have quantizers of their own, shared with no other
+ * value, and whose input nothing else reads: the parameters of both. Needs the histograms of `mse`.
+ */
+export function quantizersAroundActivations(
+  graph: Graph,
+  placements: readonly Placement[],
+  observers: ReadonlyMap<Placement, Observer>,
+): Map<Placement, QuantParams> {
+  const single = new Map(
+    placements.flatMap((placement) => {
+      const [value, ...rest] = placement.values;
+      return value && rest.length === 0 ? [[value, placement] as const] : [];
+    }),
+  );
+  const uses = consumers(graph);
+  const found = new Map<Placement, QuantParams>();
+  for (const node of graph.nodes) {
+    if (kindOf(node) !== "unary") continue;
+    const input = inputOf(node, 0);
+    const before = single.get(input);
+    const after = single.get(outputOf(node));
+    const observer = before && observers.get(before);
+    const f = scalarActivation(node);
+    if (!before || !after || !(observer instanceof MseObserver) || !f || uses.get(input)?.length !== 1) continue;
+    const params = paramsAroundActivation(observer.histogram, f, before.spec, after.spec);
+    if (!params) continue;
+    found.set(before, params.before);
+    found.set(after, params.after);
+  }
+  return found;
+}

@@ -1,0 +1,43 @@
+// An annotated graph as the bytes of an ONNX file: lowered, verified, encoded.
+
+import type { Graph } from "../graph/graph.js";
+import { removeDeadNodes } from "../graph/graph.js";
+import { expandComposites } from "../graph/passes/expand-composites.js";
+import { verifyGraph } from "../graph/verify.js";
+import { lower, type Lowered, type LowerOptions } from "../lower/lower.js";
+import { unpackFunction } from "../lower/unpack-function.js";
+import { MIN_BITS } from "../quant/spec.js";
+import { encodeModel } from "../onnx/codec.js";
+import { graphToModel } from "../onnx/from-graph.js";
+import { irVersionFor } from "../onnx/opset.js";
+import { verifyModel } from "../onnx/verify.js";
+import { VERSION } from "../base/version.js";
+
+export interface IntegerFile {
+  readonly bytes: Uint8Array;
+  readonly lowered: Lowered;
+}
+
+/** @param metadata by the lowered graph, since it names that graph's values */
+export function integerFile(
+  graph: Graph,
+  opset: number,
+  options: LowerOptions,
+  metadata: (lowered: Lowered) => Readonly<Record<string, string>>,
+): IntegerFile {
+  const lowered = lower(graph, options);
+  const expanded = expandComposites(lowered.graph);
+  removeDeadNodes(expanded);
+  verifyGraph(expanded);
+  const functions = [];
+  for (let bits = MIN_BITS; bits < 8; bits++) functions.push(unpackFunction(bits, opset));
+  const model = graphToModel(expanded, {
+    opset,
+    irVersion: irVersionFor(opset),
+    producerVersion: VERSION,
+    metadata: metadata(lowered),
+    functions,
+  });
+  verifyModel(model);
+  return { bytes: encodeModel(model), lowered };
+}

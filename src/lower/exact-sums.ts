@@ -1,0 +1,134 @@
+// Sums over integer-valued float32 and what becomes of them: shared by the float form, which holds all
+// integers so, and by the integer form for sums that no integer kernel computes.
+
+import { float32, sizeOf } from "../base/tensor.js";
+import type { Node, Value } from "../graph/graph.js";
+import { outputOf } from "../graph/graph.js";
+import { requantizeMultiplier } from "../quant/affine.js";
+import type { Quantization } from "../quant/spec.js";
+import type { Emitter } from "./emitter.js";
+import type { Bounds, Sum, WeightStorage } from "./form.js";
+import type { QuantizedWeights } from "./quantized-weights.js";
+import { storeWeights } from "./stored-weights.js";
+
+/** Sums stay below it; a clamp to it changes nothing, but keeps the runtime from folding what follows. */
+const EXACT_LIMIT = 2 ** 24;
+
+/** The integer sum of a weighted node over integer-valued float32 input. */
+export function exactWeightedSum(
+  emitter: Emitter,
+  storage: WeightStorage,
+  node: Node,
+  x: Value,
+  scaleX: number,
+  weights: QuantizedWeights,
+): Sum {
+  const layer = node.origin;
+  const { shape } = weights;
+  const stored = storeWeights(emitter, weights.integers, shape, weights.bits, storage, layer);
+  let kernel = emitter.node("Cast", layer, [stored.value], { shape }, { to: 1 });
+  if (stored.zeroPoint !== 0) {
+    kernel = emitter.node("Sub", layer, [kernel, emitter.float(stored.zeroPoint)], { shape });
+  }
+  const inputs = [x, kernel];
+  if (weights.bias) {
+    inputs.push(emitter.constant(float32([weights.bias.length], Float32Array.from(weights.bias))));
+  }
+  const value = emitter.node(node.op, layer, inputs, { shape: outputOf(node).shape }, node.attributes);
+  const channelRank = node.op === "Conv" || node.op === "ConvTranspose" ? value.shape.length - 1 : 1;
+  return { kind: "exact", value, scaleX, scale: weights.scale, channelRank };
+}
+
+/** The sum of integer-valued operands that share a scale, or `share` of it: 1 / n for their mean. */
+export function exactAdd(
+  emitter: Emitter,
+  node: Node,
+  operands: readonly [Value, ...Value[]],
+  scaleX: number,
+  share = 1,
+): Sum {
+  const { shape } = outputOf(node);
+  const [first, ...rest] = operands;
+  const value = rest.reduce(
+    (sum, operand) => emitter.node("Add", node.origin, [sum, operand], { shape }),
+    first,
+  );
+  return { kind: "exact", value, scaleX, scale: Float32Array.of(share), channelRank: 0 };
+}
+
+/** The product of two integer-valued operands, element by element (Mul) or as matrices (MatMul). */
+export function exactProduct(
+  emitter: Emitter,
+  node: Node,
+  [a, b]: readonly [Value, Value],
+  scaleA: number,
+  scaleB: number,
+): Sum {
+  const value = emitter.node(node.op, node.origin, [a, b], { shape: outputOf(node).shape });
+  return { kind: "exact", value, scaleX: scaleA, scale: Float32Array.of(scaleB), channelRank: 0 };
+}
+
+/** Sum over the positions, their number fixed; the scale is that of the input over it. */
+export function exactGlobalAverage(emitter: Emitter, node: Node, x: Value, scaleX: number): Sum {
+  const spatial = x.shape.slice(2);
+  const count = sizeOf(spatial as readonly number[]);
+  const axes = emitter.ints(spatial.map((_, index) => index + 2));
+  const value = emitter.node(
+    "ReduceSum",
+    node.origin,
+    [x, axes],
+    { shape: outputOf(node).shape },
+    { keepdims: 1 },
+  );
+  return { kind: "exact", value, scaleX, scale: Float32Array.of(1 / count), channelRank: 0 };
+}
+
+/**
+ * `fl(acc * m[k])`, `m = fl(fl(scaleX * scale[k]) / scaleY)`, with a clamp between the sum and the product:
+ * without it the runtime would fold m into the weights, and sums would no longer be integers.
+ */
+export function scaledExactly(
+  emitter: Emitter,
+  sum: Sum & { kind: "exact" },
+  quantization: Quantization,
+  bounds: Bounds,
+  layer: string,
+): Value {
+  const scaleY = quantization.params.scale[0] as number;
+  const multiplier = sum.scale.map((scale) => requantizeMultiplier(sum.scaleX, scale, scaleY));
+  const rectified = bounds.low === quantization.params.zeroPoint[0] && multiplier.every((m) => m > 0);
+  const guarded = rectified ? relu(emitter, sum.value, layer) : clamp(emitter, sum.value, layer);
+  return multiply(emitter, guarded, perChannel(multiplier, sum.channelRank), layer);
+}
+
+/** `fl(acc * fl(scaleX * scale[k]))`. */
+export function exactToReal(emitter: Emitter, sum: Sum, layer: string): Value {
+  if (sum.kind === "real") return sum.value;
+  const scale = sum.scale.map((scaleW) => scaleW * sum.scaleX);
+  return multiply(emitter, clamp(emitter, sum.value, layer), perChannel(scale, sum.channelRank), layer);
+}
+
+interface PerChannel {
+  readonly shape: readonly number[];
+  readonly data: Float32Array;
+}
+
+/** Shape [K, 1, 1...]: aligned with the channel axis of an output of any batch. */
+function perChannel(data: Float32Array, channelRank: number): PerChannel {
+  if (data.length === 1) return { shape: [], data };
+  return { shape: [data.length, ...Array.from({ length: channelRank - 1 }, () => 1)], data };
+}
+
+function multiply(emitter: Emitter, value: Value, factor: PerChannel, layer: string): Value {
+  const constant = emitter.constant(float32(factor.shape, factor.data));
+  return emitter.node("Mul", layer, [value, constant], { shape: value.shape });
+}
+
+function relu(emitter: Emitter, value: Value, layer: string): Value {
+  return emitter.node("Relu", layer, [value], { shape: value.shape });
+}
+
+function clamp(emitter: Emitter, value: Value, layer: string): Value {
+  const limits = [emitter.float(-EXACT_LIMIT), emitter.float(EXACT_LIMIT)];
+  return emitter.node("Clip", layer, [value, ...limits], { shape: value.shape });
+}

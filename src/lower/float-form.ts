@@ -1,0 +1,126 @@
+// Integers carried as integer-valued float32, `q - zeroPoint`. Every product and partial sum is an integer;
+// below 2^24 float32 holds it exactly in any order of summation, so every runtime computes the same.
+
+import { float32 } from "../base/tensor.js";
+import type { Node, Value } from "../graph/graph.js";
+import { outputOf } from "../graph/graph.js";
+import type { Quantization } from "../quant/spec.js";
+import type { Emitter } from "./emitter.js";
+import {
+  exactAdd,
+  exactGlobalAverage,
+  exactProduct,
+  exactToReal,
+  exactWeightedSum,
+  scaledExactly,
+} from "./exact-sums.js";
+import type { Bounds, Form, Integers, Sum, WeightStorage } from "./form.js";
+import { scaleOf, storedZeroPoint } from "./form.js";
+import type { QuantizedWeights } from "./quantized-weights.js";
+
+/** 1.5 * 2^23: adding and subtracting it rounds |x| < 2^22 half to even in float32. */
+const ROUNDING_SHIFT = 12582912;
+
+export class FloatForm implements Form {
+  readonly #emitter: Emitter;
+  readonly #storage: WeightStorage;
+
+  constructor(emitter: Emitter, storage: WeightStorage) {
+    this.#emitter = emitter;
+    this.#storage = storage;
+  }
+
+  quantize(real: Value, quantization: Quantization, bounds: Bounds, layer: string, name: string): Integers {
+    const scale = this.#emitter.float(quantization.params.scale[0] as number);
+    const ratio = this.#emitter.node("Div", layer, [real, scale], { shape: real.shape });
+    return this.#round(ratio, quantization, bounds, layer, name);
+  }
+
+  dequantize(integers: Integers, layer: string): Value {
+    const { value } = integers;
+    return this.#emitter.node("Mul", layer, [value, this.#emitter.float(scaleOf(integers))], {
+      shape: value.shape,
+    });
+  }
+
+  weightedSum(node: Node, x: Integers, weights: QuantizedWeights): Sum {
+    return exactWeightedSum(this.#emitter, this.#storage, node, x.value, scaleOf(x), weights);
+  }
+
+  add(node: Node, a: Integers, b: Integers): Sum {
+    return exactAdd(this.#emitter, node, [a.value, b.value], scaleOf(a));
+  }
+
+  product(node: Node, a: Integers, b: Integers): Sum {
+    return exactProduct(this.#emitter, node, [a.value, b.value], scaleOf(a), scaleOf(b));
+  }
+
+  globalAverage(node: Node, x: Integers): Sum {
+    return exactGlobalAverage(this.#emitter, node, x.value, scaleOf(x));
+  }
+
+  select(node: Node, operands: readonly Integers[], name: string): Integers {
+    const [first] = operands as [Integers];
+    const inputs = operands.map((operand) => operand.value);
+    const value = this.#emitter.node(node.op, node.origin, inputs, { name, shape: outputOf(node).shape });
+    return { value, quantization: first.quantization };
+  }
+
+  lookUp(x: Integers, table: Int32Array, quantization: Quantization, layer: string, name: string): Integers {
+    const { shape } = x.value;
+    const offset = this.#emitter.float(storedZeroPoint(x.quantization));
+    const stored = this.#emitter.node("Add", layer, [x.value, offset], { shape });
+    const index = this.#emitter.node("Cast", layer, [stored], { shape, dtype: "int32" }, { to: 6 });
+    const zeroPoint = quantization.params.zeroPoint[0] as number;
+    const rows = this.#emitter.constant(
+      float32(
+        [table.length],
+        Float32Array.from(table, (q) => q - zeroPoint),
+      ),
+    );
+    const value = this.#emitter.node("Gather", layer, [rows, index], { name, shape });
+    return { value, quantization };
+  }
+
+  unary(): Sum | null {
+    return null;
+  }
+
+  rearrange(node: Node, x: Integers, name: string): Integers {
+    const inputs = [x.value, ...node.inputs.slice(1)];
+    const value = this.#emitter.node(
+      node.op,
+      node.origin,
+      inputs.map((input) => (input?.constant ? this.#emitter.constant(input.constant) : input)),
+      { name, shape: outputOf(node).shape },
+      node.attributes,
+    );
+    return { value, quantization: x.quantization };
+  }
+
+  centered(x: Integers): Value {
+    return x.value;
+  }
+
+  requantize(sum: Sum, quantization: Quantization, bounds: Bounds, layer: string, name: string): Integers {
+    if (sum.kind === "real") return this.quantize(sum.value, quantization, bounds, layer, name);
+    const scaled = scaledExactly(this.#emitter, sum, quantization, bounds, layer);
+    return this.#round(scaled, quantization, bounds, layer, name);
+  }
+
+  sumToReal(sum: Sum, layer: string): Value {
+    return exactToReal(this.#emitter, sum, layer);
+  }
+
+  #round(ratio: Value, quantization: Quantization, bounds: Bounds, layer: string, name: string): Integers {
+    const { shape } = ratio;
+    const zeroPoint = quantization.params.zeroPoint[0] as number;
+    const low = this.#emitter.float(bounds.low - zeroPoint);
+    const high = this.#emitter.float(bounds.high - zeroPoint);
+    const shift = this.#emitter.float(ROUNDING_SHIFT);
+    const clipped = this.#emitter.node("Clip", layer, [ratio, low, high], { shape });
+    const raised = this.#emitter.node("Add", layer, [clipped, shift], { shape });
+    const value = this.#emitter.node("Sub", layer, [raised, shift], { name, shape });
+    return { value, quantization };
+  }
+}

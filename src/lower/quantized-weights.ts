@@ -1,0 +1,73 @@
+// The integers, scales and bias of one weighted node, as every form of the file holds them.
+
+import { QdgError } from "../base/error.js";
+import { expectDType } from "../base/tensor.js";
+import type { Node, Value } from "../graph/graph.js";
+import { inputOf } from "../graph/graph.js";
+import { outputChannelAxis } from "../graph/passes/fold-batch-norm.js";
+import { quantize } from "../quant/affine.js";
+import { quantizeBias } from "../quant/bias.js";
+
+export interface QuantizedWeights {
+  /** Logical integers, signed, in the layout of the ONNX weight. */
+  readonly integers: Int32Array;
+  readonly shape: readonly number[];
+  readonly bits: number;
+  /** The axis of output channels. */
+  readonly axis: number;
+  /** Deployed scale of each output channel: batch norm is folded in, so it may be negative. */
+  readonly scale: Float32Array;
+  /** Integers at `fl(scaleX * scale[k])`; null when there is no bias. */
+  readonly bias: Int32Array | null;
+  /** Channels whose scale was widened to hold the bias (dead channels). */
+  readonly adjusted: readonly number[];
+}
+
+/** `weight` as integers: quantized from the constant, without the folded factor. */
+export function weightIntegers(weight: Value, where: string): Int32Array {
+  if (!weight.constant || !weight.quantization) {
+    throw new QdgError("internal", where, `weight ${weight.name} has no quantization`);
+  }
+  const { data, shape } = expectDType(weight.constant, "float32", where);
+  return quantize(data, shape, weight.quantization);
+}
+
+/** One deployed scale an index of `axis`: the weight's own times the folded factor. */
+export function deployedScale(weight: Value, channels: number): Float32Array {
+  const scale = weight.quantization?.params.scale as Float32Array;
+  const factors = weight.channelFactor?.factors;
+  return Float32Array.from(
+    { length: channels },
+    (_, k) => (scale[scale.length === 1 ? 0 : k] as number) * (factors?.[k] ?? 1),
+  );
+}
+
+/**
+ * Quantizes the weight and the bias of a Conv, ConvTranspose, Gemm or MatMul.
+ *
+ * @param scaleX scale of the node's input
+ */
+export function quantizedWeights(node: Node, scaleX: number): QuantizedWeights {
+  const where = `${node.origin} (${node.op})`;
+  const weight = inputOf(node, 1);
+  const axis = outputChannelAxis(node);
+  const shape = weight.constant?.shape ?? [];
+  if (axis === null || !weight.quantization) {
+    throw new QdgError("internal", where, "has no quantized weight with an axis of output channels");
+  }
+  const channels = shape[axis] as number;
+  const bias = node.inputs[2]?.constant;
+  const real = bias ? expectDType(bias, "float32", where).data : new Float32Array(channels);
+  const scale = deployedScale(weight, channels);
+  const integers = { weights: weightIntegers(weight, where), shape, axis, scale };
+  const quantized = quantizeBias(real, scaleX, integers, where);
+  return {
+    integers: quantized.weights,
+    shape,
+    bits: weight.quantization.spec.bits,
+    axis,
+    scale: quantized.scale,
+    bias: quantized.bias.some((q) => q !== 0) ? quantized.bias : null,
+    adjusted: quantized.adjusted,
+  };
+}

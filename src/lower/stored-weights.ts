@@ -1,0 +1,81 @@
+// Writes integer weights into a graph: as bit-planes, int4 or bytes, and unpacks them where they are used.
+// The unpacking has constant inputs only, so that a runtime folds it away when it loads the file.
+
+import { QdgError } from "../base/error.js";
+import { int64, sizeOf, tensor } from "../base/tensor.js";
+import type { Value } from "../graph/graph.js";
+import { packBitPlanes } from "../quant/pack.js";
+import type { Emitter } from "./emitter.js";
+import type { WeightStorage } from "./form.js";
+import { unpackFunctionName } from "./unpack-function.js";
+
+/** 8-bit weights are stored unsigned with this zero point: signed ones saturate on x86-64 without VNNI. */
+export const UINT8_ZERO_POINT = 128;
+
+/** Integers in a file: `value` is int8 or uint8 and holds `q + zeroPoint`. */
+export interface StoredWeights {
+  readonly value: Value;
+  readonly zeroPoint: number;
+}
+
+/**
+ * @param integers signed, of `bits` bits
+ * @param storage for weights below 8 bits
+ * @throws QdgError `invalid-quantization` for int4 storage of more than 4 bits
+ */
+export function storeWeights(
+  emitter: Emitter,
+  integers: Int32Array,
+  shape: readonly number[],
+  bits: number,
+  storage: WeightStorage,
+  layer: string,
+): StoredWeights {
+  if (bits === 8) {
+    const bytes = Uint8Array.from(integers, (q) => q + UINT8_ZERO_POINT);
+    return { value: emitter.constant(tensor("uint8", shape, bytes)), zeroPoint: UINT8_ZERO_POINT };
+  }
+  return { value: storeSigned(emitter, integers, shape, bits, storage, layer), zeroPoint: 0 };
+}
+
+function storeSigned(
+  emitter: Emitter,
+  integers: Int32Array,
+  shape: readonly number[],
+  bits: number,
+  storage: WeightStorage,
+  layer: string,
+): Value {
+  switch (storage) {
+    case "int8":
+      return emitter.constant(tensor("int8", shape, Int8Array.from(integers)));
+    case "int4": {
+      if (bits > 4) {
+        throw new QdgError(
+          "invalid-quantization",
+          layer,
+          `int4 storage: got ${bits}-bit weights, expected at most 4 bits; use --weights packed or int8`,
+        );
+      }
+      // Straight into DequantizeLinear, int4 would leave the convolution in float.
+      const stored = emitter.constant(tensor("int4", shape, Int8Array.from(integers)));
+      return emitter.node("Cast", layer, [stored], { shape, dtype: "int8" }, { to: 3 });
+    }
+    case "packed": {
+      const planes = packBitPlanes(integers, bits);
+      return emitter.node(
+        unpackFunctionName(bits),
+        layer,
+        [
+          emitter.constant(tensor("uint8", [bits, Math.ceil(sizeOf(shape) / 8)], planes)),
+          emitter.constant(int64([shape.length], shape)),
+        ],
+        { shape, dtype: "int8" },
+        {},
+        "qdg",
+      );
+    }
+    default:
+      throw new QdgError("internal", layer, `unknown storage ${storage satisfies never}`);
+  }
+}

@@ -1,0 +1,386 @@
+// ModelProto -> Graph, with model-local functions inlined: what the reference computes from. Raises what is in
+// the file and decides nothing: an operator whose meaning at the file's opset is not known for sure is an error.
+
+import { QdgError } from "../base/error.js";
+import type { DType, Tensor } from "../base/tensor.js";
+import type { Attribute, Dim, Graph, Node, Value } from "../graph/graph.js";
+import { isUnknownRank, UNKNOWN_DIM, UNKNOWN_SHAPE } from "../graph/unknown-shape.js";
+import type { Bindings } from "./attributes.js";
+import { constantOf, raiseAttribute, resolveAttributes } from "./attributes.js";
+import { dataTypeName, dtypeOf } from "./data-type.js";
+import type {
+  AttributeProto,
+  FunctionProto,
+  ModelProto,
+  NodeProto,
+  OperatorSetIdProto,
+  ValueInfoProto,
+} from "./model-proto.js";
+import { operator, resultType } from "./opset.js";
+import { resultShape } from "./result-shape.js";
+import { protoToTensor } from "./tensor-proto.js";
+
+/** Nodes after inlining; a function may call one that calls one, each twice as often. */
+const MAX_NODES = 1_000_000;
+
+/**
+ * Raises a model into a graph of standard operators.
+ *
+ * - Initializers and Constant nodes become constants; an initializer that is also an input is a constant.
+ * - Calls of model-local functions are replaced by their bodies; values inside are named `output/name`.
+ * - Types come from the file or follow from the operators. A shape that is neither in the file nor simple to tell
+ *   is UNKNOWN_SHAPE, a dimension UNKNOWN_DIM (graph/unknown-shape.ts); [] is always a scalar.
+ * - `origin` is the node's name, or that of its first output; inside functions, that of the call.
+ *
+ * @param options.folder the folder of the file, for tensors kept in other files
+ * @throws QdgError `unsupported-op` naming the node: control flow, operators that are not in the table of
+ * opset.ts at this opset, of other domains, element types that a Tensor lacks; `invalid-onnx` for a
+ * model that contradicts itself
+ */
+export function modelToGraph(model: ModelProto, options: { readonly folder?: string } = {}): Graph {
+  const { graph } = model;
+  if (!graph) throw new QdgError("invalid-onnx", "ONNX model", "has no graph");
+  if (graph.sparseInitializer) {
+    throw new QdgError(
+      "unsupported-op",
+      "ONNX model",
+      "has sparse initializers, which qdg cannot compute with",
+    );
+  }
+  const raising = new Raising(model, options.folder);
+  const scope: Scope = { values: new Map(), prefix: "", origin: null, bindings: null, outputs: new Map() };
+  for (const proto of graph.initializer ?? []) {
+    const name = proto.name ?? "";
+    raising.define(
+      scope,
+      name,
+      constantValue(name, protoToTensor(proto, `initializer ${name}`, options.folder)),
+    );
+  }
+  const inputs: Value[] = [];
+  for (const info of graph.input ?? []) {
+    if (scope.values.get(info.name ?? "")?.constant) continue;
+    const value = inputValue(info);
+    raising.define(scope, value.name, value);
+    inputs.push(value);
+  }
+  raising.body(graph.node ?? [], scope, []);
+  const outputs = (graph.output ?? []).map(({ name = "" }) => {
+    const value = scope.values.get(name);
+    if (!value) throw new QdgError("invalid-onnx", "ONNX model", `output ${name} is computed nowhere`);
+    return value;
+  });
+  return { name: graph.name ?? "", inputs, outputs, nodes: raising.nodes };
+}
+
+/** Names that a graph's or a function's nodes see. */
+interface Scope {
+  /** null: an input of a function that its caller leaves out. */
+  readonly values: Map<string, Value | null>;
+  /** Stands before names of values; "" for those of the graph itself. */
+  readonly prefix: string;
+  /** The call that is inlined; null in the graph itself. */
+  readonly origin: string | null;
+  readonly bindings: Bindings | null;
+  /** Names that outputs of a function get in the graph. */
+  readonly outputs: ReadonlyMap<string, string>;
+}
+
+class Raising {
+  readonly nodes: Node[] = [];
+  readonly #names = new Set<string>();
+  readonly #declared = new Map<string, ValueInfoProto>();
+  readonly #functions = new Map<string, FunctionProto>();
+  readonly #opset: number;
+  readonly #folder: string | undefined;
+
+  constructor(model: ModelProto, folder: string | undefined) {
+    this.#folder = folder;
+    this.#opset = standardOpset(model.opsetImport, "ONNX model") ?? 1;
+    for (const info of [...(model.graph?.valueInfo ?? []), ...(model.graph?.output ?? [])]) {
+      this.#declared.set(info.name ?? "", info);
+    }
+    // Names that the file itself uses; what is inlined keeps clear of them.
+    for (const node of model.graph?.node ?? []) for (const name of node.output ?? []) this.#names.add(name);
+    for (const { name } of model.graph?.initializer ?? []) this.#names.add(name ?? "");
+    for (const { name } of model.graph?.input ?? []) this.#names.add(name ?? "");
+    for (const each of model.functions ?? []) {
+      const key = functionKey(each.domain, each.name, each.overload);
+      if (this.#functions.has(key)) throw new QdgError("invalid-onnx", key, "this function is there twice");
+      this.#functions.set(key, each);
+    }
+  }
+
+  define(scope: Scope, name: string, value: Value): void {
+    if (name === "" || scope.values.has(name)) {
+      throw new QdgError("invalid-onnx", `value "${name}"`, "has no name or is defined twice, expected once");
+    }
+    scope.values.set(name, value);
+  }
+
+  body(nodes: readonly NodeProto[], scope: Scope, stack: readonly string[]): void {
+    for (const proto of nodes) {
+      const own = proto.name || proto.output?.find((name) => name !== "") || proto.opType || "";
+      const origin = scope.origin ?? own;
+      const where =
+        scope.origin === null ? `${own} (${proto.opType})` : `${origin}: ${own} (${proto.opType})`;
+      const attributes = resolveAttributes(proto, scope.bindings, where);
+      const called = this.#functions.get(functionKey(proto.domain, proto.opType, proto.overload));
+      if (called) this.#inline(proto, called, attributes, scope, origin, where, stack);
+      else if (!isStandard(proto.domain)) {
+        throw new QdgError(
+          "unsupported-op",
+          where,
+          `is of domain "${proto.domain}", expected a standard operator or a function in the file`,
+        );
+      } else if (proto.opType === "Constant") {
+        const tensor = constantOf(attributes, where, this.#folder);
+        const [name = ""] = proto.output ?? [];
+        this.define(scope, name, constantValue(this.#outerName(scope, name), tensor));
+      } else this.#node(proto, attributes, scope, origin, where);
+    }
+  }
+
+  #node(
+    proto: NodeProto,
+    protos: readonly AttributeProto[],
+    scope: Scope,
+    origin: string,
+    where: string,
+  ): void {
+    const op = proto.opType ?? "";
+    const attributes: Record<string, Attribute> = {};
+    for (const each of protos) attributes[each.name ?? ""] = raiseAttribute(each, where, this.#folder);
+    const since = operator(op)?.since;
+    if (since === undefined)
+      throw new QdgError("unsupported-op", where, "is an operator that qdg does not know");
+    if (since > this.#opset) {
+      throw new QdgError(
+        "unsupported-op",
+        where,
+        `has another form at opset ${this.#opset}, expected opset ${since} or later; convert the model`,
+      );
+    }
+    const inputs = (proto.input ?? []).map((name) => this.#read(scope, name, where));
+    this.#add({ op, domain: "", attributes, inputs, outputs: [], origin }, proto.output ?? [], scope, where);
+  }
+
+  #add(node: Node, outputs: readonly string[], scope: Scope, where: string): void {
+    if (this.nodes.length >= MAX_NODES) {
+      throw new QdgError("unsupported-op", where, `the model has more than ${MAX_NODES} nodes`);
+    }
+    this.nodes.push(node);
+    const types = node.inputs.map((value) => value?.dtype);
+    outputs.forEach((name, index) => {
+      const outer =
+        name === ""
+          ? this.#uniqueName(`${node.outputs[0]?.name ?? scope.prefix}:${index}`)
+          : this.#outerName(scope, name);
+      const declared = declaredType(this.#declared.get(outer));
+      const inferred = resultType(node.op, node.attributes, types, index);
+      if (declared && inferred && declared.dtype !== inferred) {
+        throw new QdgError(
+          "invalid-onnx",
+          where,
+          `output ${outer} is declared ${declared.dtype}, computed ${inferred}`,
+        );
+      }
+      const dtype = declared?.dtype ?? inferred;
+      if (!dtype)
+        throw new QdgError("unsupported-op", where, `the element type of output ${outer} cannot be told`);
+      const known = declared?.shape ?? UNKNOWN_SHAPE;
+      const shape = isKnown(known) ? known : merged(known, resultShape(node, index));
+      const value: Value = { name: outer, dtype, shape, producer: node };
+      node.outputs.push(value);
+      if (name !== "") this.define(scope, name, value);
+    });
+  }
+
+  #inline(
+    proto: NodeProto,
+    called: FunctionProto,
+    attributes: readonly AttributeProto[],
+    scope: Scope,
+    origin: string,
+    where: string,
+    stack: readonly string[],
+  ): void {
+    const key = functionKey(called.domain, called.name, called.overload);
+    if (stack.includes(key)) {
+      throw new QdgError(
+        "invalid-onnx",
+        where,
+        `function ${key} calls itself (${[...stack, key].join(" -> ")})`,
+      );
+    }
+    const opset = standardOpset(called.opsetImport, `function ${key}`);
+    if (opset !== undefined && opset !== this.#opset) {
+      throw new QdgError(
+        "unsupported-op",
+        where,
+        `function ${key} is of opset ${opset}, expected that of the model, ${this.#opset}`,
+      );
+    }
+    const given = proto.input ?? [];
+    const asked = called.input ?? [];
+    const results = called.output ?? [];
+    const outputs = proto.output ?? [];
+    if (given.length > asked.length || outputs.length > results.length) {
+      throw new QdgError(
+        "invalid-onnx",
+        where,
+        `has ${given.length} inputs and ${outputs.length} outputs, expected at most ${asked.length} and ${results.length}`,
+      );
+    }
+    const bindings = new Map<string, AttributeProto>();
+    for (const each of called.attributeProto ?? []) bindings.set(each.name ?? "", each);
+    for (const each of attributes) bindings.set(each.name ?? "", each);
+    const first = outputs.find((name) => name !== "") ?? key;
+    const names = new Map<string, string>();
+    outputs.forEach((name, index) => {
+      if (name !== "" && !names.has(results[index] as string))
+        names.set(results[index] as string, this.#outerName(scope, name));
+    });
+    const inner: Scope = {
+      values: new Map(),
+      prefix: `${scope.prefix}${first}/`,
+      origin,
+      bindings,
+      outputs: names,
+    };
+    asked.forEach((name, index) => {
+      if (inner.values.has(name))
+        throw new QdgError("invalid-onnx", where, `function ${key} has two inputs ${name}`);
+      inner.values.set(name, index < given.length ? this.#read(scope, given[index] as string, where) : null);
+    });
+    this.body(called.node ?? [], inner, [...stack, key]);
+    outputs.forEach((name, index) => {
+      if (name === "") return;
+      const value = inner.values.get(results[index] as string);
+      if (!value)
+        throw new QdgError(
+          "invalid-onnx",
+          where,
+          `function ${key} does not compute its output ${results[index]}`,
+        );
+      const outer = this.#outerName(scope, name);
+      if (value.name === outer) this.define(scope, name, value);
+      else {
+        // An input that is passed through, or one value under two names.
+        const node: Node = {
+          op: "Identity",
+          domain: "",
+          attributes: {},
+          inputs: [value],
+          outputs: [],
+          origin,
+        };
+        this.#add(node, [name], scope, where);
+      }
+    });
+  }
+
+  #read(scope: Scope, name: string, where: string): Value | null {
+    if (name === "") return null;
+    const value = scope.values.get(name);
+    if (value === undefined) {
+      throw new QdgError("invalid-onnx", where, `reads ${name}, which nothing before it computes`);
+    }
+    return value;
+  }
+
+  /** The name in the graph of a value that a scope calls `name`: always the same one. */
+  #outerName(scope: Scope, name: string): string {
+    if (scope.origin === null) return name;
+    const given = scope.outputs.get(name);
+    if (given !== undefined) return given;
+    const chosen = this.#uniqueName(`${scope.prefix}${name}`);
+    (scope.outputs as Map<string, string>).set(name, chosen);
+    return chosen;
+  }
+
+  #uniqueName(name: string): string {
+    let unique = name;
+    for (let i = 1; this.#names.has(unique); i++) unique = `${name}:${i}`;
+    this.#names.add(unique);
+    return unique;
+  }
+}
+
+function functionKey(
+  domain: string | undefined,
+  name: string | undefined,
+  overload: string | undefined,
+): string {
+  const base = `${isStandard(domain) ? "ai.onnx" : domain}.${name}`;
+  return overload ? `${base}:${overload}` : base;
+}
+
+function isStandard(domain: string | undefined): boolean {
+  return domain === undefined || domain === "" || domain === "ai.onnx";
+}
+
+function standardOpset(
+  imports: readonly OperatorSetIdProto[] | undefined,
+  where: string,
+): number | undefined {
+  const versions = (imports ?? []).filter(({ domain }) => isStandard(domain)).map(({ version }) => version);
+  if (versions.length === 0) return undefined;
+  const [version] = versions;
+  if (versions.length > 1 || typeof version !== "number" || version < 1) {
+    throw new QdgError(
+      "invalid-onnx",
+      where,
+      `imports opset ${versions.join(" and ")}, expected one version >= 1`,
+    );
+  }
+  return version;
+}
+
+function constantValue(name: string, constant: Tensor): Value {
+  return { name, dtype: constant.dtype, shape: constant.shape, constant };
+}
+
+function inputValue(info: ValueInfoProto): Value {
+  const type = declaredType(info);
+  const name = info.name ?? "";
+  if (!type)
+    throw new QdgError("unsupported-op", `input ${name}`, "is no tensor, which qdg cannot compute with");
+  return { name, ...type };
+}
+
+function declaredType(info: ValueInfoProto | undefined): { dtype: DType; shape: readonly Dim[] } | undefined {
+  const type = info?.type?.tensorType;
+  if (!info || !type) return undefined;
+  const where = `value ${info.name}`;
+  const dtype = dtypeOf(type.elemType);
+  if (!dtype) {
+    if (!type.elemType) return undefined;
+    throw new QdgError(
+      "unsupported-op",
+      where,
+      `has element type ${dataTypeName(type.elemType)}, which qdg cannot compute with`,
+    );
+  }
+  const shape = type.shape
+    ? (type.shape.dim ?? []).map((dim): Dim => {
+        if (dim.dimParam) return dim.dimParam;
+        // Some writers put -1 where they mean "any".
+        if (dim.dimValue === undefined || dim.dimValue === -1) return UNKNOWN_DIM;
+        if (typeof dim.dimValue === "number" && dim.dimValue >= 0) return dim.dimValue;
+        throw new QdgError("invalid-onnx", where, `has a dimension of ${dim.dimValue}, expected >= 0`);
+      })
+    : UNKNOWN_SHAPE;
+  return { dtype, shape };
+}
+
+function isKnown(shape: readonly Dim[]): boolean {
+  return !isUnknownRank(shape) && !shape.includes(UNKNOWN_DIM);
+}
+
+/** What is declared where it says something, else what was inferred. */
+function merged(declared: readonly Dim[], inferred: readonly Dim[]): readonly Dim[] {
+  if (isUnknownRank(declared)) return inferred;
+  if (isUnknownRank(inferred) || inferred.length !== declared.length) return declared;
+  return declared.map((dim, axis) => (dim === UNKNOWN_DIM ? (inferred[axis] as Dim) : dim));
+}

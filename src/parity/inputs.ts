@@ -1,0 +1,245 @@
+// What a comparison feeds to the models, one sample at a time: images of a folder, arrays, or numbers drawn with
+// a seed. Random numbers only where they are asked for by name, never for want of data.
+
+import { readFile } from "node:fs/promises";
+import { errorText, QdgError } from "../base/error.js";
+import type { Tensor } from "../base/tensor.js";
+import { allocate, sizeOf } from "../base/tensor.js";
+import { imageInput } from "../export/samples.js";
+import { type BrokenImage, listImages, loadImages } from "../image/folder.js";
+import { decodeNpy } from "../image/npy.js";
+import { pickImages } from "../image/pick.js";
+import type { Preprocessing } from "../image/preprocessing.js";
+import type { Layout } from "../image/to-tensor.js";
+import type { TensorInfo } from "../runtime/runtime.js";
+
+/** One sample, a batch of one. */
+export interface ParityInput {
+  /** As messages call it: the image's path, or the index in an array. */
+  readonly name: string;
+  /** The folder that holds the image; null where there is none. */
+  readonly label: string | null;
+  /** The folders above (a domain); "" where there are none. */
+  readonly group: string;
+  readonly feeds: Readonly<Record<string, Tensor>>;
+}
+
+/** Samples that can be read several times, in the same order each time. */
+export interface InputSource {
+  /** What it is, for the report: "100 of 1670 images in photo". */
+  readonly description: string;
+  readonly count: number;
+  read(): AsyncIterable<ParityInput>;
+}
+
+export interface InputOptions {
+  /** Samples at most; all when null. Of images, as many of each label as can be. */
+  readonly count: number | null;
+  readonly seed: number;
+  readonly skipBroken: boolean;
+  readonly onSkipped?: (broken: BrokenImage) => void;
+  readonly layout: Layout;
+  readonly preprocessing: Preprocessing | null;
+  /** Height and width where the model leaves them open. */
+  readonly inputSize?: readonly [number, number];
+}
+
+/**
+ * What `--data` names: a folder of images; `x.npy`, or `input=x.npy` for each input, samples along the first
+ * axis; or `random:100`.
+ *
+ * @throws QdgError `usage` for sources that do not fit the inputs, `not-found`, `invalid-data`
+ */
+export async function openInputs(
+  sources: readonly string[],
+  inputs: readonly TensorInfo[],
+  options: InputOptions,
+): Promise<InputSource> {
+  const [source, ...rest] = sources;
+  if (source === undefined) {
+    throw new QdgError("usage", "--data", "got none, expected a folder of images, file.npy or random:100");
+  }
+  if (sources.every((each) => each.toLowerCase().endsWith(".npy"))) return arrays(sources, inputs, options);
+  if (rest.length > 0) {
+    throw new QdgError("usage", sources.join(", "), "expected one folder of images, or .npy files alone");
+  }
+  const random = /^random:(\d+)$/.exec(source);
+  if (random) return randomInputs(Number(random[1]), inputs, options);
+  return images(source, inputs, options);
+}
+
+async function images(
+  folder: string,
+  inputs: readonly TensorInfo[],
+  options: InputOptions,
+): Promise<InputSource> {
+  const [input, ...rest] = inputs;
+  if (!input || rest.length > 0) {
+    throw new QdgError(
+      "usage",
+      folder,
+      `the model has ${inputs.length} inputs, a folder of images feeds one; give input=file.npy for each of ${inputs.map((each) => each.name).join(", ")}`,
+    );
+  }
+  const facts = { layout: options.layout, preprocessing: options.preprocessing };
+  const target = imageInput(input, facts, options.inputSize);
+  const all = await listImages(folder);
+  const picked = options.count === null ? all : pickImages(all, options.count, options.seed);
+  return {
+    description: `${picked.length} of ${all.length} images in ${folder}`,
+    count: picked.length,
+    async *read() {
+      const { skipBroken, onSkipped } = options;
+      for await (const batch of loadImages(picked, target, { skipBroken, ...(onSkipped && { onSkipped }) })) {
+        const [entry] = batch.entries;
+        if (!entry) continue;
+        const { relativePath, label, group } = entry;
+        yield { name: relativePath, label, group, feeds: { [input.name]: batch.tensor } };
+      }
+    },
+  };
+}
+
+async function arrays(
+  sources: readonly string[],
+  inputs: readonly TensorInfo[],
+  options: InputOptions,
+): Promise<InputSource> {
+  const data = new Map<string, Tensor>();
+  for (const source of sources) {
+    const at = source.indexOf("=");
+    const name = at < 0 ? inputs[0]?.name : source.slice(0, at);
+    const input = inputs.find((candidate) => candidate.name === name);
+    if (!input || (at < 0 && inputs.length > 1) || data.has(input.name)) {
+      const names = inputs.map((each) => each.name).join(", ");
+      throw new QdgError("usage", source, `expected name=file.npy, once for each input: ${names}`);
+    }
+    data.set(input.name, await readArray(source.slice(at + 1), input));
+  }
+  const missing = inputs.find((input) => !data.has(input.name));
+  if (missing) {
+    throw new QdgError("usage", missing.name, `no array for this input; add ${missing.name}=file.npy`);
+  }
+  const counts = new Set([...data.values()].map((array) => array.shape[0] as number));
+  const [length = 0] = counts;
+  if (counts.size !== 1 || length === 0) {
+    throw new QdgError(
+      "invalid-data",
+      sources.join(", "),
+      `got ${[...counts].join(" and ")} samples, expected the same number for all inputs, at least one`,
+    );
+  }
+  const count = Math.min(length, options.count ?? length);
+  return {
+    description: `${count} of ${length} samples in ${sources.join(", ")}`,
+    count,
+    async *read() {
+      for (let i = 0; i < count; i++) {
+        const feeds = Object.fromEntries([...data].map(([name, array]) => [name, row(array, i)]));
+        yield { name: `sample ${i}`, label: null, group: "", feeds };
+      }
+    },
+  };
+}
+
+function row(array: Tensor, i: number): Tensor {
+  const shape = [1, ...array.shape.slice(1)];
+  const size = sizeOf(shape);
+  const data = allocate(array.dtype, size);
+  data.set(array.data.subarray(i * size, (i + 1) * size) as never);
+  return { dtype: array.dtype, shape, data } as Tensor;
+}
+
+async function readArray(path: string, input: TensorInfo): Promise<Tensor> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await readFile(path);
+  } catch (thrown) {
+    throw new QdgError("not-found", path, `cannot be read: ${errorText(thrown)}`, { cause: thrown });
+  }
+  const array = decodeNpy(bytes, path);
+  const fits =
+    array.shape.length === input.shape.length &&
+    array.shape.every((dim, axis) => {
+      const expected = input.shape[axis];
+      return axis === 0 || typeof expected === "string" || expected === dim;
+    });
+  if (!fits) {
+    throw new QdgError(
+      "invalid-data",
+      path,
+      `got shape [${array.shape.join(", ")}], expected [${input.shape.join(", ")}] as the input ${input.name}, samples along axis 0`,
+    );
+  }
+  return asDType(array, input, path);
+}
+
+function asDType(array: Tensor, input: TensorInfo, where: string): Tensor {
+  if (array.dtype === input.dtype) return array;
+  // NumPy's own default is float64; every other difference is a mistake more often than not.
+  if (input.dtype === "float32" && array.dtype === "float64") {
+    return { dtype: "float32", shape: array.shape, data: Float32Array.from(array.data as Float64Array) };
+  }
+  throw new QdgError(
+    "invalid-data",
+    where,
+    `got ${array.dtype}, expected ${input.dtype} as the input ${input.name}; save it with astype`,
+  );
+}
+
+/** Uniform over the range of the preprocessing, or -1..1 where there is none. */
+function randomInputs(
+  asked: number,
+  inputs: readonly TensorInfo[],
+  options: InputOptions,
+): InputSource {
+  const count = Math.min(asked, options.count ?? asked);
+  if (count === 0) throw new QdgError("usage", "--data", "got random:0, expected at least one sample");
+  const { range = [-1, 1], mean = [0], std = [1] } = options.preprocessing ?? {};
+  const low = ((range[0] as number) - (mean[0] as number)) / (std[0] as number);
+  const high = ((range[1] as number) - (mean[0] as number)) / (std[0] as number);
+  const shapes = inputs.map((input) => sampleShape(input, options));
+  return {
+    description: `${count} random samples in ${low}..${high}, seed ${options.seed}`,
+    count,
+    async *read() {
+      const random = uniform(options.seed);
+      for (let i = 0; i < count; i++) {
+        const feeds: Record<string, Tensor> = {};
+        inputs.forEach(({ name }, index) => {
+          const shape = shapes[index] as readonly number[];
+          const data = new Float32Array(sizeOf(shape)).map(() => low + (high - low) * random());
+          feeds[name] = { dtype: "float32", shape, data };
+        });
+        yield { name: `random sample ${i}`, label: null, group: "", feeds };
+      }
+    },
+  };
+}
+
+function sampleShape(input: TensorInfo, options: InputOptions): number[] {
+  if (input.dtype !== "float32") {
+    throw new QdgError("usage", input.name, `is ${input.dtype}, which random numbers do not suit; give an .npy file`);
+  }
+  const spatial = options.layout === "nhwc" ? [1, 2] : [2, 3];
+  return input.shape.map((dim, axis) => {
+    if (typeof dim === "number") return dim;
+    if (axis === 0) return 1;
+    const size = input.shape.length === 4 ? options.inputSize?.[spatial.indexOf(axis)] : undefined;
+    if (size !== undefined) return size;
+    throw new QdgError(
+      "usage",
+      input.name,
+      `axis ${axis} of [${input.shape.join(", ")}] is open; give --input-size, or an .npy file`,
+    );
+  });
+}
+
+/** Numbers in [0, 1): a linear congruential generator (Numerical Recipes), its low bits left out. */
+function uniform(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return (state >>> 8) / 2 ** 24;
+  };
+}

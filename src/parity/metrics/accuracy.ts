@@ -1,0 +1,34 @@
+// Share of inputs whose predicted class is the label of their folder, by group (domain) and over all.
+
+export interface GroupAccuracy {
+  /** The folders above the label; "" for all groups together. */
+  readonly group: string;
+  readonly inputs: number;
+  readonly accuracy: number;
+}
+
+export class Accuracy {
+  readonly #groups = new Map<string, { inputs: number; right: number }>();
+
+  add(group: string, right: boolean): void {
+    const counts = this.#groups.get(group) ?? { inputs: 0, right: 0 };
+    counts.inputs++;
+    if (right) counts.right++;
+    this.#groups.set(group, counts);
+  }
+
+  /** All together first, then each group where there are several; empty when nothing was added. */
+  result(): GroupAccuracy[] {
+    if (this.#groups.size === 0) return [];
+    const list = [...this.#groups].map(([group, { inputs, right }]) => ({ group, inputs, right }));
+    const all = list.reduce(
+      (sum, { inputs, right }) => ({ group: "", inputs: sum.inputs + inputs, right: sum.right + right }),
+      { group: "", inputs: 0, right: 0 },
+    );
+    return [all, ...(list.length > 1 ? list : [])].map(({ group, inputs, right }) => ({
+      group,
+      inputs,
+      accuracy: right / inputs,
+    }));
+  }
+}

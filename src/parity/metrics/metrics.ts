@@ -1,0 +1,47 @@
+// The metrics of a comparison, one line each; nothing registers itself.
+
+import type { Tensor } from "../../base/tensor.js";
+import { DifferenceHistogram, type Histogram } from "./difference-histogram.js";
+import type { Metric } from "./metric.js";
+import { type MismatchCount, Mismatches } from "./mismatches.js";
+import { RelativeDifference } from "./relative-difference.js";
+import { SignalToNoise } from "./signal-to-noise.js";
+import { Top1Agreement } from "./top1.js";
+
+interface Results {
+  readonly mismatches: MismatchCount;
+  readonly histogram: Histogram;
+  readonly relativeDifference: number | null;
+  readonly sqnrDb: number | null;
+  readonly top1Agreement: number | null;
+}
+
+export type MetricName = keyof Results;
+
+const METRICS: { readonly [Name in MetricName]: () => Metric<Results[Name]> } = {
+  mismatches: () => new Mismatches(),
+  histogram: () => new DifferenceHistogram(),
+  relativeDifference: () => new RelativeDifference(),
+  sqnrDb: () => new SignalToNoise(),
+  top1Agreement: () => new Top1Agreement(),
+};
+
+/** Several metrics over the same pairs. */
+export class Measurement<Name extends MetricName> {
+  readonly #metrics: readonly (readonly [Name, Metric<unknown>])[];
+
+  constructor(names: readonly Name[]) {
+    this.#metrics = names.map((name) => [name, METRICS[name]()]);
+  }
+
+  add(reference: Tensor, candidate: Tensor): void {
+    for (const [, metric] of this.#metrics) metric.add(reference, candidate);
+  }
+
+  result(): Pick<Results, Name> {
+    return Object.fromEntries(this.#metrics.map(([name, metric]) => [name, metric.result()])) as Pick<
+      Results,
+      Name
+    >;
+  }
+}

@@ -1,0 +1,181 @@
+// Finds the quantized activations of a file by looking at the file alone, never at what its writer remembers.
+
+import { QdgError } from "../base/error.js";
+import type { Graph, Node, Value } from "../graph/graph.js";
+import { consumers } from "../graph/graph.js";
+import type { ModelProto } from "../onnx/model-proto.js";
+import { modelToGraph } from "../onnx/to-graph.js";
+
+export interface QuantizedTensor {
+  readonly name: string;
+  /** The node that computes it, as the file calls it. */
+  readonly layer: string;
+  /** float32 in the float form. */
+  readonly dtype: "uint8" | "int8" | "float32";
+  /** Bits that hold the integers it may take. */
+  readonly bits: number;
+  /** null where the file does not say it as a constant. */
+  readonly scale: number | null;
+  readonly zeroPoint: number | null;
+}
+
+/**
+ * The quantized activations in topological order. In the integer form: bytes that depend on an input and
+ * that something other than a Clip reads, or that the model gives out. In the float form: the values that
+ * its metadata lists (`qdg.quantized`: [name, qmin, qmax], integers without their zero point).
+ *
+ * @param folder the folder of the file, for tensors kept in other files
+ */
+export function quantizedTensors(model: ModelProto, folder?: string): QuantizedTensor[] {
+  const graph = modelToGraph(model, folder === undefined ? {} : { folder });
+  const listed = listedTensors(model);
+  return listed ? floatTensors(graph, listed) : integerTensors(graph);
+}
+
+/** The value of a metadata property; null when it is absent. */
+export function metadataOf(model: ModelProto, key: string): string | null {
+  return model.metadataProps?.find((property) => property.key === key)?.value ?? null;
+}
+
+type Listed = ReadonlyMap<string, readonly [low: number, high: number]>;
+
+function listedTensors(model: ModelProto): Listed | null {
+  const text = metadataOf(model, "qdg.quantized");
+  if (text === null) return null;
+  const fail = (): never => {
+    throw new QdgError("invalid-onnx", "metadata qdg.quantized", "expected a list of [name, qmin, qmax]");
+  };
+  let list: unknown;
+  try {
+    list = JSON.parse(text);
+  } catch {
+    return fail();
+  }
+  if (!Array.isArray(list)) return fail();
+  return new Map(
+    list.map((item: unknown) => {
+      if (!Array.isArray(item)) return fail();
+      const [name, low, high] = item as unknown[];
+      if (typeof name !== "string" || !Number.isInteger(low) || !Number.isInteger(high)) return fail();
+      return [name, [low as number, high as number]] as const;
+    }),
+  );
+}
+
+function floatTensors(graph: Graph, listed: Listed): QuantizedTensor[] {
+  const found: QuantizedTensor[] = [];
+  for (const node of graph.nodes) {
+    for (const { name } of node.outputs) {
+      const range = listed.get(name);
+      if (!range) continue;
+      found.push({
+        name,
+        layer: node.origin,
+        dtype: "float32",
+        bits: bitsFor(range[0], range[1]),
+        scale: null,
+        zeroPoint: 0,
+      });
+    }
+  }
+  if (found.length !== listed.size) {
+    const names = new Set(found.map(({ name }) => name));
+    const missing = [...listed.keys()].find((name) => !names.has(name));
+    throw new QdgError("invalid-onnx", "metadata qdg.quantized", `lists ${missing}, which no node computes`);
+  }
+  return found;
+}
+
+function integerTensors(graph: Graph): QuantizedTensor[] {
+  const uses = consumers(graph);
+  const outputs = new Set(graph.outputs);
+  const computed = computedValues(graph);
+  const parameters = parametersOf(graph, uses);
+  const found: QuantizedTensor[] = [];
+  for (const node of graph.nodes) {
+    for (const value of node.outputs) {
+      if ((value.dtype !== "uint8" && value.dtype !== "int8") || !computed.has(value)) continue;
+      const read = (uses.get(value) ?? []).some((reader) => reader.op !== "Clip");
+      if (!read && !outputs.has(value)) continue;
+      const [scale, zeroPoint] = parameters.get(value) ?? [null, null];
+      const { name, dtype } = value;
+      found.push({ name, layer: node.origin, dtype, bits: bitsOf(value), scale, zeroPoint });
+    }
+  }
+  return found;
+}
+
+/** Values that depend on an input: the rest is weights on their way out of storage. */
+function computedValues(graph: Graph): ReadonlySet<Value> {
+  const computed = new Set<Value>(graph.inputs);
+  for (const node of graph.nodes) {
+    // The shape of a value is no activation.
+    if (node.op === "Shape" || !node.inputs.some((input) => input && computed.has(input))) continue;
+    for (const output of node.outputs) computed.add(output);
+  }
+  return computed;
+}
+
+type Parameters = readonly [scale: number | null, zeroPoint: number | null];
+
+/** Scale and zero point of bytes: from their QuantizeLinear on, or back from a DequantizeLinear. */
+function parametersOf(
+  graph: Graph,
+  uses: ReadonlyMap<Value, readonly Node[]>,
+): ReadonlyMap<Value, Parameters> {
+  const found = new Map<Value, Parameters>();
+  for (const node of graph.nodes) {
+    const [output] = node.outputs;
+    const [input] = node.inputs;
+    if (!output) continue;
+    const own = node.op === "QuantizeLinear" ? stated(node) : input && found.get(input);
+    if (own && output.dtype === (node.op === "QuantizeLinear" ? output.dtype : input?.dtype)) {
+      found.set(output, own);
+    }
+  }
+  for (const node of [...graph.nodes].reverse()) {
+    const [output] = node.outputs;
+    if (!output || found.has(output)) continue;
+    for (const reader of uses.get(output) ?? []) {
+      const result = reader.outputs[0];
+      const known =
+        reader.op === "DequantizeLinear" ? stated(reader) : result?.dtype === output.dtype && found.get(result);
+      if (known) {
+        found.set(output, known);
+        break;
+      }
+    }
+  }
+  return found;
+}
+
+function stated(node: Node): Parameters {
+  const scale = node.inputs[1]?.constant?.data;
+  const zero = node.inputs[2];
+  return [
+    scale?.length === 1 ? Number(scale[0]) : null,
+    zero ? (zero.constant?.data.length === 1 ? Number(zero.constant.data[0]) : null) : 0,
+  ];
+}
+
+/** From the last Clip on the way of the bytes; 8 without one. */
+function bitsOf(value: Value): number {
+  let at: Value | null | undefined = value;
+  while (at?.producer) {
+    const { producer }: Value = at;
+    if (producer?.op === "Clip") {
+      const [, low, high] = producer.inputs;
+      const bound = (input: Value | null | undefined, otherwise: number): number =>
+        input?.constant ? Number(input.constant.data[0]) : otherwise;
+      const signed = value.dtype === "int8";
+      return bitsFor(bound(low, signed ? -128 : 0), bound(high, signed ? 127 : 255));
+    }
+    if (producer?.op === "QuantizeLinear" || producer?.inputs[0]?.dtype !== value.dtype) break;
+    at = producer.inputs[0];
+  }
+  return 8;
+}
+
+function bitsFor(low: number, high: number): number {
+  return Math.max(1, Math.ceil(Math.log2(high - low + 1)));
+}

@@ -1,0 +1,73 @@
+// Gives the weights of a manifest to the layers that ask for them, by name as tfjs-layers 4.22 does it
+// (Container.loadWeights, strict): every weight has one layer, every layer gets all its weights.
+
+import { QdgError } from "../base/error.js";
+import { sizeOf, type Tensor } from "../base/tensor.js";
+import { formatShape } from "./dims.js";
+import type { Weights } from "./weights.js";
+
+export class WeightStore {
+  readonly #weights: Weights;
+  readonly #taken = new Set<string>();
+  /** Keras 3 names weights by position: `dense/0`, `dense/1`. */
+  readonly #byPosition: boolean;
+
+  constructor(weights: Weights) {
+    this.#weights = weights;
+    const first = weights.keys().next().value;
+    const last = first?.split("/").at(-1);
+    this.#byPosition = last !== undefined && !Number.isNaN(Number.parseInt(last, 10));
+  }
+
+  /**
+   * The weight `scope/name`; else one whose name matches without its last but one part (TF 2.2 put a cell's
+   * name there); else, in a Keras 3 manifest, the one at `scope/position`.
+   *
+   * @throws QdgError `invalid-weights` when there is none, or it has another shape or type
+   */
+  take(scope: string, name: string, position: number, shape: readonly number[]): Tensor<"float32"> {
+    const key = this.#find(`${scope}/${name}`, `${scope}/${position}`);
+    const weight = key === undefined ? undefined : this.#weights.get(key);
+    if (key === undefined || !weight) {
+      throw new QdgError(
+        "invalid-weights",
+        `${scope}/${name}`,
+        `is not in the manifest, expected a float32 weight of shape ${formatShape(shape)}; save the model again`,
+      );
+    }
+    if (weight.dtype !== "float32") {
+      throw new QdgError("invalid-weights", key, `got a ${weight.dtype} weight, expected float32`);
+    }
+    if (weight.shape.length !== shape.length || weight.shape.some((dim, axis) => dim !== shape[axis])) {
+      throw new QdgError(
+        "invalid-weights",
+        key,
+        `got shape ${formatShape(weight.shape)}, expected ${formatShape(shape)} (${sizeOf(shape)} elements)`,
+      );
+    }
+    this.#taken.add(key);
+    return weight as Tensor<"float32">;
+  }
+
+  /** @throws QdgError `invalid-weights` when a weight of the manifest belongs to no layer */
+  checkAllTaken(): void {
+    const left = [...this.#weights.keys()].filter((key) => !this.#taken.has(key));
+    if (left.length === 0) return;
+    const more = left.length > 3 ? ` and ${left.length - 3} more` : "";
+    throw new QdgError(
+      "invalid-weights",
+      left.slice(0, 3).join(", ") + more,
+      "no layer of the model has such a weight; topology and weights are of two models",
+    );
+  }
+
+  #find(name: string, byPosition: string): string | undefined {
+    if (this.#weights.has(name)) return name;
+    if (this.#byPosition && this.#weights.has(byPosition)) return byPosition;
+    for (const key of this.#weights.keys()) {
+      const parts = key.split("/");
+      if (parts.length >= 3 && [...parts.slice(0, -2), ...parts.slice(-1)].join("/") === name) return key;
+    }
+    return undefined;
+  }
+}

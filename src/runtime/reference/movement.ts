@@ -1,0 +1,276 @@
+// Operators that move, select or repeat elements without changing them. All element types.
+
+import type { Tensor } from "../../base/tensor.js";
+import { int64, sizeOf, tensor, transpose } from "../../base/tensor.js";
+import { intAttribute, intsAttribute } from "../../graph/graph.js";
+import type { Call, Kernel } from "./kernel.js";
+import {
+  axisOf,
+  inputAt,
+  intsAt,
+  invalid,
+  newTensor,
+  optionalInput,
+  optionalInts,
+  unsupported,
+} from "./kernel.js";
+import { around, broadcastIndex, broadcastShape, stridesOf, walk } from "./shapes.js";
+
+/** A tensor of `shape` with the elements of x at `index`; -1 stands for `fill`. */
+function pick(call: Call, x: Tensor, shape: readonly number[], index: Int32Array, fill?: unknown): Tensor {
+  const y = newTensor(call, x.dtype, shape) as Tensor;
+  for (let i = 0; i < index.length; i++) {
+    const from = index[i] as number;
+    y.data[i] = (from < 0 ? fill : x.data[from]) as never;
+  }
+  return y;
+}
+
+function reshaped(call: Call, x: Tensor, shape: readonly number[]): Tensor {
+  if (sizeOf(shape) !== x.data.length) {
+    throw invalid(call, `cannot reshape [${x.shape.join(", ")}] to [${shape.join(", ")}]`);
+  }
+  return { ...x, shape };
+}
+
+export const identity: Kernel = (call) => [inputAt(call, 0)];
+
+/** 0 keeps the input's size unless `allowzero`, one -1 is worked out (ONNX Reshape). */
+export const reshape: Kernel = (call) => {
+  const x = inputAt(call, 0);
+  const keepZero = intAttribute(call.node, "allowzero", 0) === 0;
+  const wanted = intsAt(call, 1).map((dim, axis) => {
+    if (dim !== 0 || !keepZero) return dim;
+    const own = x.shape[axis];
+    if (own === undefined) throw invalid(call, `shape has 0 at axis ${axis}, which the input lacks`);
+    return own;
+  });
+  const open = wanted.indexOf(-1);
+  if (wanted.some((dim, axis) => dim < -1 || (dim === -1 && axis !== open))) {
+    throw invalid(call, `shape [${wanted.join(", ")}]`);
+  }
+  if (open < 0) return [reshaped(call, x, wanted)];
+  const known = sizeOf(wanted.filter((_, axis) => axis !== open));
+  return [reshaped(call, x, wanted.with(open, known === 0 ? 0 : x.data.length / known))];
+};
+
+export const flatten: Kernel = (call) => {
+  const x = inputAt(call, 0);
+  const axis = intAttribute(call.node, "axis", 1);
+  const at = axis === x.shape.length ? axis : axisOf(call, axis, x.shape.length);
+  return [reshaped(call, x, [sizeOf(x.shape.slice(0, at)), sizeOf(x.shape.slice(at))])];
+};
+
+export const squeeze: Kernel = (call) => {
+  const x = inputAt(call, 0);
+  const axes = optionalInts(call, 1)?.map((axis) => axisOf(call, axis, x.shape.length));
+  const shape = x.shape.filter((dim, axis) => !(axes ? axes.includes(axis) : dim === 1));
+  return [reshaped(call, x, shape)];
+};
+
+export const unsqueeze: Kernel = (call) => {
+  const x = inputAt(call, 0);
+  const listed = intsAt(call, 1);
+  const rank = x.shape.length + listed.length;
+  const axes = new Set(listed.map((axis) => axisOf(call, axis, rank)));
+  if (axes.size !== listed.length) throw invalid(call, `axes [${listed.join(", ")}] repeat`);
+  const rest = x.shape.values();
+  const shape = Array.from({ length: rank }, (_, axis) =>
+    axes.has(axis) ? 1 : (rest.next().value as number),
+  );
+  return [reshaped(call, x, shape)];
+};
+
+export const transposeOperator: Kernel = (call) => {
+  const x = inputAt(call, 0);
+  const permutation = intsAttribute(call.node, "perm") ?? x.shape.map((_, axis) => axis).reverse();
+  const sorted = [...permutation].sort((a, b) => a - b);
+  if (sorted.length !== x.shape.length || sorted.some((axis, i) => axis !== i)) {
+    throw invalid(call, `perm [${permutation.join(", ")}] for rank ${x.shape.length}`);
+  }
+  return [transpose(x, permutation)];
+};
+
+export const concat: Kernel = (call) => {
+  const parts = call.inputs.map((_, index) => inputAt(call, index));
+  const [first] = parts as [Tensor];
+  const axis = axisOf(call, intAttribute(call.node, "axis", 0), first.shape.length);
+  for (const part of parts) {
+    const fits = part.shape.length === first.shape.length && part.dtype === first.dtype;
+    if (!fits || part.shape.some((dim, a) => a !== axis && dim !== first.shape[a])) {
+      throw invalid(call, `cannot join ${part.dtype} [${part.shape.join(", ")}] along axis ${axis}`);
+    }
+  }
+  const total = parts.reduce((sum, part) => sum + (part.shape[axis] as number), 0);
+  const y = newTensor(call, first.dtype, first.shape.with(axis, total)) as Tensor;
+  const [outer] = around(first.shape, axis);
+  let to = 0;
+  for (let o = 0; o < outer; o++) {
+    for (const part of parts) {
+      const run = part.data.length / outer;
+      for (let i = 0; i < run; i++) y.data[to++] = part.data[o * run + i] as never;
+    }
+  }
+  return [y];
+};
+
+export const split: Kernel = (call) => {
+  const x = inputAt(call, 0);
+  const axis = axisOf(call, intAttribute(call.node, "axis", 0), x.shape.length);
+  const size = x.shape[axis] as number;
+  const count = call.node.outputs.length;
+  const each = Math.ceil(size / count);
+  const sizes =
+    optionalInts(call, 1) ??
+    Array.from({ length: count }, (_, part) => Math.max(0, Math.min(each, size - part * each)));
+  if (sizes.length !== count || sizes.reduce((sum, dim) => sum + dim, 0) !== size) {
+    throw invalid(call, `parts [${sizes.join(", ")}] of ${size} for ${count} outputs`);
+  }
+  const strides = stridesOf(x.shape);
+  let start = 0;
+  return sizes.map((dim) => {
+    const shape = x.shape.with(axis, dim);
+    const part = pick(call, x, shape, walk(shape, strides, start * (strides[axis] as number)));
+    start += dim;
+    return part;
+  });
+};
+
+/** starts, ends, axes and steps are inputs; bounds beyond the end are clamped (ONNX Slice). */
+export const slice: Kernel = (call) => {
+  const x = inputAt(call, 0);
+  const starts = intsAt(call, 1);
+  const ends = intsAt(call, 2);
+  const axes = optionalInts(call, 3) ?? starts.map((_, i) => i);
+  const steps = optionalInts(call, 4) ?? starts.map(() => 1);
+  const own = stridesOf(x.shape);
+  const shape = [...x.shape];
+  const strides = [...own];
+  let from = 0;
+  axes.forEach((listed, i) => {
+    const axis = axisOf(call, listed, x.shape.length);
+    const size = x.shape[axis] as number;
+    const step = steps[i] as number;
+    if (!step) throw invalid(call, `step ${step}`);
+    const [low, high] = step > 0 ? [0, size] : [-1, size - 1];
+    const bound = (value: number): number => Math.min(Math.max(value < 0 ? value + size : value, low), high);
+    const start = Math.max(bound(starts[i] as number), 0);
+    shape[axis] = Math.max(0, Math.ceil((bound(ends[i] as number) - start) / step));
+    strides[axis] = (own[axis] as number) * step;
+    from += start * (own[axis] as number);
+  });
+  return [pick(call, x, shape, walk(shape, strides, from))];
+};
+
+/** Constant padding; negative pads crop (ONNX Pad). */
+export const pad: Kernel = (call) => {
+  const x = inputAt(call, 0);
+  const mode = call.node.attributes["mode"] ?? "constant";
+  if (mode !== "constant") throw unsupported(call, `mode ${JSON.stringify(mode)}`);
+  const pads = intsAt(call, 1);
+  const rank = x.shape.length;
+  const axes = optionalInts(call, 3)?.map((axis) => axisOf(call, axis, rank)) ?? x.shape.map((_, a) => a);
+  if (pads.length !== 2 * axes.length) {
+    throw invalid(call, `got ${pads.length} pads, expected ${2 * axes.length}`);
+  }
+  const before = x.shape.map(() => 0);
+  const shape = [...x.shape];
+  axes.forEach((axis, i) => {
+    before[axis] = pads[i] as number;
+    shape[axis] = (shape[axis] as number) + (pads[i] as number) + (pads[i + axes.length] as number);
+  });
+  const value = optionalInput(call, 2)?.data[0] ?? (x.dtype === "int64" || x.dtype === "uint64" ? 0n : 0);
+  newTensor(call, "bool", shape);
+  // Positions in the output, then the input's element at each, -1 outside.
+  const index = new Int32Array(sizeOf(shape)).fill(-1);
+  const strides = stridesOf(x.shape);
+  const position = shape.map(() => 0);
+  for (let i = 0; i < index.length; i++) {
+    let from = 0;
+    for (let axis = 0; axis < rank; axis++) {
+      const at = (position[axis] as number) - (before[axis] as number);
+      if (at < 0 || at >= (x.shape[axis] as number)) {
+        from = -1;
+        break;
+      }
+      from += at * (strides[axis] as number);
+    }
+    index[i] = from;
+    for (let axis = rank - 1; axis >= 0; axis--) {
+      position[axis] = (position[axis] as number) + 1;
+      if ((position[axis] as number) < (shape[axis] as number)) break;
+      position[axis] = 0;
+    }
+  }
+  return [pick(call, x, shape, index, value)];
+};
+
+export const expand: Kernel = (call) => {
+  const x = inputAt(call, 0);
+  const shape = broadcastShape([x.shape, intsAt(call, 1)]);
+  if (!shape) throw invalid(call, `[${x.shape.join(", ")}] to [${intsAt(call, 1).join(", ")}]`);
+  newTensor(call, "bool", shape);
+  return [pick(call, x, shape, broadcastIndex(x.shape, shape))];
+};
+
+export const tile: Kernel = (call) => {
+  let x = inputAt(call, 0);
+  const repeats = intsAt(call, 1);
+  if (repeats.length !== x.shape.length) throw invalid(call, `${repeats.length} repeats`);
+  repeats.forEach((times, axis) => {
+    const [outer, size, inner] = around(x.shape, axis);
+    const y = newTensor(call, x.dtype, x.shape.with(axis, size * times)) as Tensor;
+    const run = size * inner;
+    for (let o = 0; o < outer; o++) {
+      for (let i = 0; i < run * times; i++) {
+        y.data[o * run * times + i] = x.data[o * run + (i % run)] as never;
+      }
+    }
+    x = y;
+  });
+  return [x];
+};
+
+/** Negative indices count from the end. @throws QdgError `invalid-graph` for one outside */
+export const gather: Kernel = (call) => {
+  const x = inputAt(call, 0);
+  const index = inputAt(call, 1);
+  const axis = axisOf(call, intAttribute(call.node, "axis", 0), x.shape.length);
+  const [outer, size, inner] = around(x.shape, axis);
+  const picked = intsAt(call, 1).map((at) => {
+    if (at < -size || at >= size) throw invalid(call, `index: got ${at}, expected ${-size}..${size - 1}`);
+    return at < 0 ? at + size : at;
+  });
+  const shape = [...x.shape.slice(0, axis), ...index.shape, ...x.shape.slice(axis + 1)];
+  const y = newTensor(call, x.dtype, shape) as Tensor;
+  let to = 0;
+  for (let o = 0; o < outer; o++) {
+    for (const at of picked) {
+      const from = (o * size + at) * inner;
+      for (let i = 0; i < inner; i++) y.data[to++] = x.data[from + i] as never;
+    }
+  }
+  return [y];
+};
+
+export const shapeOf: Kernel = (call) => {
+  const { shape } = inputAt(call, 0);
+  const start = intAttribute(call.node, "start", 0);
+  const end = intAttribute(call.node, "end", shape.length);
+  const dims = shape.slice(start, end);
+  return [int64([dims.length], dims)];
+};
+
+export const constantOfShape: Kernel = (call) => {
+  const value = call.node.attributes["value"] ?? tensor("float32", [1], new Float32Array(1));
+  if (typeof value !== "object" || !("dtype" in value)) throw invalid(call, "attribute value is no tensor");
+  const y = newTensor(call, value.dtype, intsAt(call, 0)) as Tensor;
+  y.data.fill(value.data[0] as never);
+  return [y];
+};
+
+export const constant: Kernel = (call) => {
+  const value = call.node.attributes["value"];
+  if (typeof value !== "object" || !("dtype" in value)) throw unsupported(call, "Constant without a tensor");
+  return [value];
+};

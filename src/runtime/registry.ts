@@ -1,0 +1,42 @@
+// The explicit list of runtimes. A new one is one line here and one name in runtime.ts; nothing registers
+// itself, and none is loaded before it is asked for.
+
+import { QdgError } from "../base/error.js";
+import type { Runtime, RuntimeName } from "./runtime.js";
+import { RUNTIME_NAMES } from "./runtime.js";
+
+const LOADERS: { readonly [Name in RuntimeName]: () => Promise<Runtime> } = {
+  cpu: async () => (await import("./cpu.js")).cpuRuntime,
+  wasm: async () => (await import("./wasm.js")).wasmRuntime,
+  tfjs: async () => (await import("./tfjs.js")).tfjsRuntime,
+  reference: async () => (await import("./reference.js")).referenceRuntime,
+};
+
+/** The runtime of that name; whether it can be used here is for its `probe` to say. */
+export function runtimeOf(name: RuntimeName): Promise<Runtime> {
+  return LOADERS[name]();
+}
+
+/**
+ * `--targets cpu,wasm`: names separated by commas, in the order given.
+ *
+ * @throws QdgError `usage` for no name, an unknown one, or one given twice
+ */
+export function parseTargets(text: string): RuntimeName[] {
+  const names: RuntimeName[] = [];
+  for (const part of text.split(",")) {
+    const name = RUNTIME_NAMES.find((known) => known === part.trim());
+    if (name === undefined) {
+      throw new QdgError(
+        "usage",
+        "--targets",
+        `got "${part.trim()}", expected names among ${RUNTIME_NAMES.join(", ")}, separated by commas`,
+      );
+    }
+    if (names.includes(name)) {
+      throw new QdgError("usage", "--targets", `got "${name}" twice, expected each target once`);
+    }
+    names.push(name);
+  }
+  return names;
+}

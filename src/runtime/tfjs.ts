@@ -1,0 +1,310 @@
+// The float model as stock tfjs computes it: the oracle that exported files are compared with, so it shares
+// no code with the reader of src/read. tfjs is loaded at the first probe or open.
+
+import { lstat, readFile, realpath } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { dirname, isAbsolute, join, relative, sep } from "node:path";
+import type * as Tfjs from "@tensorflow/tfjs";
+import { errorText, QdgError } from "../base/error.js";
+import type { Tensor } from "../base/tensor.js";
+import { checkFeeds } from "./feeds.js";
+import type { Availability, ModelSource, Runtime, Session, TensorInfo } from "./runtime.js";
+
+type Tf = typeof Tfjs;
+type TfBackend = "wasm" | "cpu";
+
+const remedy = "install @tensorflow/tfjs and @tensorflow/tfjs-backend-wasm";
+
+/**
+ * `tfjs`: a layers-model by tfjs's own layers, on its WebAssembly backend (one thread); a model that needs
+ * a kernel which that backend lacks runs on the plain JavaScript backend from then on. Inputs and outputs
+ * bear the names of their layers, in tfjs's order, in tfjs's layout. `threads` and `optimization` have no
+ * meaning here and change nothing.
+ */
+export const tfjsRuntime: Runtime = {
+  name: "tfjs",
+
+  async probe(): Promise<Availability> {
+    try {
+      const { tf, backend } = await load();
+      const backends =
+        backend === "wasm"
+          ? "backend wasm; cpu where wasm lacks a kernel"
+          : "backend cpu; wasm did not start";
+      return { available: true, version: `@tensorflow/tfjs ${tf.version.tfjs} (${backends})` };
+    } catch (thrown) {
+      return { available: false, reason: errorText(thrown), remedy };
+    }
+  },
+
+  async open(model: ModelSource): Promise<Session> {
+    if (!("path" in model)) {
+      throw new QdgError("usage", "runtime tfjs", "got bytes, expected the path of a model.json");
+    }
+    let loaded: Loaded;
+    try {
+      loaded = await load();
+    } catch (thrown) {
+      throw new QdgError("unavailable", "runtime tfjs", `${errorText(thrown)}; ${remedy}`, { cause: thrown });
+    }
+    const artifacts = await readArtifacts(model.path);
+    try {
+      return await loaded.exclusively(loaded.backend, async (tf) => {
+        const layersModel = await tf.loadLayersModel({ load: () => Promise.resolve(artifacts) });
+        return new TfjsSession(model.path, loaded, layersModel);
+      });
+    } catch (thrown) {
+      throw runtimeError(model.path, thrown);
+    }
+  },
+};
+
+interface Loaded {
+  readonly tf: Tf;
+  readonly backend: TfBackend;
+  /** Runs `work` on a backend, nothing else of this runtime meanwhile, and then restores the backend. */
+  exclusively<T>(backend: TfBackend, work: (tf: Tf) => Promise<T> | T): Promise<T>;
+}
+
+let loading: Promise<Loaded> | null = null;
+
+function load(): Promise<Loaded> {
+  loading ??= loadTfjs().catch((thrown: unknown) => {
+    loading = null;
+    throw thrown;
+  });
+  return loading;
+}
+
+async function loadTfjs(): Promise<Loaded> {
+  const tfjsModule = await import("@tensorflow/tfjs");
+  const wasmModule = await import("@tensorflow/tfjs-backend-wasm");
+  // CommonJS: the names that Node does not find by itself are on the default export.
+  const tf = ("default" in tfjsModule ? tfjsModule.default : tfjsModule) as Tf;
+  const wasm = ("default" in wasmModule ? wasmModule.default : wasmModule) as typeof wasmModule;
+  // tfjs's production flag mutes its advice on the console and does nothing else.
+  tf.env().set("PROD", true);
+  const folder = dirname(createRequire(import.meta.url).resolve("@tensorflow/tfjs-backend-wasm"));
+  wasm.setWasmPaths(`${folder}${sep}`);
+
+  // The backend is one variable of tfjs for the whole process. Whoever else uses tfjs finds it as it was.
+  const before = tf.getBackend();
+  let started = false;
+  try {
+    started = await tf.setBackend("wasm");
+  } catch {
+    // Started below without it.
+  }
+  if (!started) await tf.setBackend("cpu");
+  if (before) await tf.setBackend(before);
+
+  let last: Promise<unknown> = Promise.resolve();
+  return {
+    tf,
+    backend: started ? "wasm" : "cpu",
+    exclusively(backend, work) {
+      const turn = last.then(async () => {
+        const previous = tf.getBackend();
+        await tf.setBackend(backend);
+        try {
+          return await work(tf);
+        } finally {
+          if (previous && previous !== backend) await tf.setBackend(previous);
+        }
+      });
+      last = turn.catch(() => undefined);
+      return turn;
+    },
+  };
+}
+
+class TfjsSession implements Session {
+  readonly inputs: readonly TensorInfo[];
+  readonly outputs: readonly TensorInfo[];
+  readonly #where: string;
+  readonly #loaded: Loaded;
+  #backend: TfBackend;
+  #model: Tfjs.LayersModel | null;
+
+  constructor(where: string, loaded: Loaded, model: Tfjs.LayersModel) {
+    this.#where = where;
+    this.#loaded = loaded;
+    this.#backend = loaded.backend;
+    this.#model = model;
+    this.inputs = infosOf(model.inputs);
+    this.outputs = infosOf(model.outputs);
+  }
+
+  async run(feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>> {
+    const model = this.#model;
+    if (model === null) {
+      throw new QdgError("runtime", this.#where, "the session was disposed of; open the model again");
+    }
+    checkFeeds(this.inputs, feeds, this.#where);
+    const predict = (tf: Tf): Record<string, Tensor> => this.#predict(tf, model, feeds);
+    try {
+      if (this.#backend === "wasm") {
+        try {
+          return await this.#loaded.exclusively("wasm", predict);
+        } catch {
+          // A missing kernel, or a form of one that this backend refuses. The other backend has them all;
+          // an error of the model itself comes again from there.
+          this.#backend = "cpu";
+        }
+      }
+      return await this.#loaded.exclusively("cpu", predict);
+    } catch (thrown) {
+      throw runtimeError(this.#where, thrown);
+    }
+  }
+
+  #predict(tf: Tf, model: Tfjs.LayersModel, feeds: Readonly<Record<string, Tensor>>): Record<string, Tensor> {
+    const outputs: Record<string, Tensor> = {};
+    tf.tidy(() => {
+      const inputs = this.inputs.map(({ name }) => {
+        const feed = feeds[name] as Tensor;
+        return tf.tensor(feed.data as Float32Array, [...feed.shape], feed.dtype as "float32");
+      });
+      const results = model.predictOnBatch(inputs.length === 1 ? (inputs[0] as Tfjs.Tensor) : inputs);
+      const list = Array.isArray(results) ? results : [results];
+      this.outputs.forEach(({ name, dtype }, i) => {
+        const result = list[i] as Tfjs.Tensor;
+        outputs[name] = { dtype, shape: [...result.shape], data: result.dataSync().slice() };
+      });
+    });
+    return outputs;
+  }
+
+  async dispose(): Promise<void> {
+    const model = this.#model;
+    this.#model = null;
+    if (model === null) return;
+    await this.#loaded.exclusively(this.#backend, () => {
+      model.dispose();
+    });
+  }
+}
+
+/** Layer names, `name:1` and so on where a layer gives several; only the batch has a name among the sizes. */
+function infosOf(tensors: readonly Tfjs.SymbolicTensor[]): TensorInfo[] {
+  const taken = new Set<string>();
+  return tensors.map((symbolic) => {
+    const base = symbolic.sourceLayer.name;
+    let name = base;
+    for (let k = 1; taken.has(name); k++) name = `${base}:${k}`;
+    taken.add(name);
+    return {
+      name,
+      dtype: symbolic.dtype as "float32" | "int32" | "bool",
+      shape: symbolic.shape.map((size, axis) => size ?? (axis === 0 ? "N" : "")),
+    };
+  });
+}
+
+interface WeightsGroup {
+  readonly paths: readonly string[];
+  readonly weights: Tfjs.io.WeightsManifestEntry[];
+}
+
+/** model.json and its shards as tfjs takes them. Shards lie in the folder of model.json or below it. */
+async function readArtifacts(path: string): Promise<Tfjs.io.ModelArtifacts> {
+  const text = new TextDecoder().decode(await readBytes(path));
+  let json: Readonly<Record<string, unknown>>;
+  try {
+    json = JSON.parse(text) as Readonly<Record<string, unknown>>;
+  } catch (thrown) {
+    throw new QdgError("invalid-json", path, errorText(thrown), { cause: thrown });
+  }
+  const topology = json?.["modelTopology"];
+  if (typeof topology !== "object" || topology === null) {
+    throw new QdgError("invalid-model", path, "no modelTopology; expected a tfjs layers-model");
+  }
+  if (json["format"] === "graph-model" || "node" in topology) {
+    throw new QdgError(
+      "unsupported-model",
+      path,
+      "got a graph-model, expected a layers-model; save it with model.save() of tfjs-layers",
+    );
+  }
+  const groups = weightsGroups(json["weightsManifest"] ?? [], path);
+  const shards: Uint8Array[] = [];
+  for (const group of groups) {
+    const before = shards.length;
+    for (const shard of group.paths) shards.push(await readShard(path, shard));
+    const got = shards.slice(before).reduce((sum, shard) => sum + shard.length, 0);
+    const expected = group.weights.reduce((sum, spec) => sum + weightBytes(spec), 0);
+    // tfjs would leave a half-built model behind.
+    if (got !== expected) {
+      throw new QdgError(
+        "invalid-weights",
+        path,
+        `got ${got} bytes in ${group.paths.join(", ")}, expected ${expected}; fetch the shards again`,
+      );
+    }
+  }
+  return {
+    modelTopology: topology,
+    weightSpecs: groups.flatMap((group) => group.weights),
+    weightData: shards.map(
+      (shard) => shard.buffer.slice(shard.byteOffset, shard.byteOffset + shard.byteLength) as ArrayBuffer,
+    ),
+  };
+}
+
+function weightsGroups(manifest: unknown, path: string): readonly WeightsGroup[] {
+  const groups = manifest as readonly WeightsGroup[];
+  const isGroup = (group: WeightsGroup | null): boolean =>
+    Array.isArray(group?.paths) &&
+    Array.isArray(group.weights) &&
+    group.weights.every((spec) => Array.isArray(spec?.shape));
+  if (!Array.isArray(manifest) || !groups.every(isGroup)) {
+    throw new QdgError("invalid-weights", path, "weightsManifest: expected a list of {paths, weights}");
+  }
+  return groups;
+}
+
+/** Bytes of one weight in the shards. */
+function weightBytes(spec: Tfjs.io.WeightsManifestEntry): number {
+  const stored = spec.quantization?.dtype ?? spec.dtype;
+  const bytes =
+    stored === "uint8" || stored === "bool" ? 1 : stored === "uint16" || stored === "float16" ? 2 : 4;
+  return bytes * spec.shape.reduce((product, size) => product * size, 1);
+}
+
+async function readShard(modelPath: string, shard: string): Promise<Uint8Array> {
+  const refused = (): QdgError =>
+    new QdgError(
+      "invalid-path",
+      modelPath,
+      `shard "${shard}" leaves the model's folder; put the shards beside model.json`,
+    );
+  if (typeof shard !== "string" || isAbsolute(shard) || /^[a-z][a-z0-9+.-]*:/i.test(shard)) throw refused();
+  const folder = dirname(modelPath);
+  const path = join(folder, shard);
+  if (leaves(folder, path)) throw refused();
+  const entry = await lstat(path).catch(() => null);
+  if (entry !== null && leaves(await realpath(folder), await realpath(path))) throw refused();
+  return readBytes(path);
+}
+
+/** Whether the way from one folder to a path goes up and out. */
+function leaves(from: string, to: string): boolean {
+  const way = relative(from, to);
+  return way === ".." || way.startsWith(`..${sep}`) || isAbsolute(way);
+}
+
+async function readBytes(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (thrown) {
+    const missing = (thrown as NodeJS.ErrnoException).code === "ENOENT";
+    throw new QdgError(missing ? "not-found" : "io", path, `cannot be read: ${errorText(thrown)}`, {
+      cause: thrown,
+    });
+  }
+}
+
+function runtimeError(where: string, thrown: unknown): QdgError {
+  if (thrown instanceof QdgError) return thrown;
+  return new QdgError("runtime", where, errorText(thrown), { cause: thrown });
+}

@@ -1,0 +1,55 @@
+// The frame of the layer oracles: one test a case, each over several seeds.
+
+import * as tf from "@tensorflow/tfjs";
+import { expect, test } from "vitest";
+import { compareFloat, seeded, type CompareOptions } from "./layers-models.js";
+
+/** Relative to the largest output: sums of a few hundred products in float32, in another order. */
+const TOLERANCE = 2e-5;
+
+/** Choices of one random model. */
+export interface Chance {
+  int(low: number, high: number): number;
+  pick<T>(items: readonly T[]): T;
+  /** Number in [0, 1) */
+  number(): number;
+}
+
+export interface LayerCase {
+  readonly title: string;
+  model(chance: Chance): tf.LayersModel;
+  readonly options?: CompareOptions;
+  readonly seeds?: number;
+  readonly tolerance?: number;
+}
+
+export function chance(seed: number): Chance {
+  const number = seeded(seed);
+  return {
+    number,
+    int: (low, high) => low + Math.floor(number() * (high - low + 1)),
+    pick: (items) => items[Math.floor(number() * items.length)] as never,
+  };
+}
+
+export function testLayers(cases: readonly LayerCase[]): void {
+  for (const { title, model, options, seeds, tolerance } of cases) {
+    test(`${title} computes what tfjs computes`, async () => {
+      for (let seed = 1; seed <= (seeds ?? 6); seed++) {
+        const built = model(chance(seed * 7919));
+        const { difference, magnitude } = await compareFloat(built, { seed, ...options });
+        const config = JSON.stringify(built.layers.map((layer) => [layer.getClassName(), layer.getConfig()]));
+        expect(magnitude, `seed ${seed}: all outputs are zero ${config}`).toBeGreaterThan(0);
+        expect(difference / Math.max(1, magnitude), `seed ${seed} ${config}`).toBeLessThan(
+          tolerance ?? TOLERANCE,
+        );
+        built.dispose();
+      }
+    });
+  }
+}
+
+/** A model of these layers in a row; the first one carries the input's shape. */
+export function row(...layers: readonly tf.layers.Layer[]): tf.Sequential {
+  return tf.sequential({ layers: [...layers] });
+}
