@@ -186,11 +186,12 @@ class Layers {
   zeroSum(fanIn: number, filters: number, sigma: number): Float32Array<ArrayBuffer> {
     const w = gaussian(fanIn * filters, this.#next, sigma);
     const mean = new Float64Array(filters);
-    for (let i = 0; i < w.length; i++) {
-      const k = i % filters;
-      mean[k] = (mean[k] as number) + (w[i] as number) / fanIn;
+    for (let row = 0; row < w.length; row += filters) {
+      for (let k = 0; k < filters; k++) mean[k] = (mean[k] as number) + (w[row + k] as number) / fanIn;
     }
-    for (let i = 0; i < w.length; i++) w[i] = (w[i] as number) - (mean[i % filters] as number);
+    for (let row = 0; row < w.length; row += filters) {
+      for (let k = 0; k < filters; k++) w[row + k] = (w[row + k] as number) - (mean[k] as number);
+    }
     return w;
   }
 }

@@ -48,9 +48,9 @@ export function graphToModel(graph: Graph, options: ModelOptions): ModelProto {
     if (value.constant && !constants.has(value)) constants.set(value, initializer(value, options));
     return value.name;
   };
-  const origins = new Set<string>();
+  const bearers = nameBearers(graph);
   const input = graph.inputs.map((value) => valueInfo(named(value), value));
-  const node = graph.nodes.map((each) => nodeProto(each, options, named, origins));
+  const node = graph.nodes.map((each) => nodeProto(each, options, named, bearers.has(each)));
   const output = graph.outputs.map((value) => valueInfo(named(value), value));
   const functions = calledFunctions(graph, options.functions ?? []);
   const metadata = Object.entries(options.metadata ?? {});
@@ -101,11 +101,25 @@ const NAMELESS: ReadonlySet<string> = new Set([
   "Identity",
 ]);
 
+/** Operators that a layer with weights is known by, whatever helps them. */
+const WEIGHTED: ReadonlySet<string> = new Set(["Conv", "ConvTranspose", "Gemm", "MatMul"]);
+
+/** For each origin the one node that bears its name: the weighted one, else the first that is no conversion. */
+function nameBearers(graph: Graph): ReadonlySet<Node> {
+  const bearers = new Map<string, Node>();
+  for (const node of graph.nodes) {
+    if (node.domain !== "" || NAMELESS.has(node.op)) continue;
+    const known = bearers.get(node.origin);
+    if (!known || (WEIGHTED.has(node.op) && !WEIGHTED.has(known.op))) bearers.set(node.origin, node);
+  }
+  return new Set(bearers.values());
+}
+
 function nodeProto(
   node: Node,
   options: ModelOptions,
   named: (value: Value) => string,
-  origins: Set<string>,
+  bearsName: boolean,
 ): NodeProto {
   const where = `${node.origin} (${node.op})`;
   if (node.domain === "qdg") {
@@ -134,10 +148,7 @@ function nodeProto(
   const attributes = Object.entries(node.attributes).filter(
     ([name, value]) => node.domain !== "" || !isDefaultAttribute(node.op, name, value),
   );
-  const useful =
-    node.domain === "" && !NAMELESS.has(node.op) && node.origin !== "" && node.origin !== output[0];
-  const name = useful && !origins.has(node.origin) ? node.origin : undefined;
-  if (name !== undefined) origins.add(name);
+  const name = bearsName && node.origin !== "" && node.origin !== output[0] ? node.origin : undefined;
   return {
     ...listField("input", input),
     ...listField("output", output),

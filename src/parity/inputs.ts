@@ -147,7 +147,7 @@ function row(array: Tensor, i: number): Tensor {
   const size = sizeOf(shape);
   const data = allocate(array.dtype, size);
   data.set(array.data.subarray(i * size, (i + 1) * size) as never);
-  return { dtype: array.dtype, shape, data } as Tensor;
+  return { dtype: array.dtype, shape, data };
 }
 
 async function readArray(path: string, input: TensorInfo): Promise<Tensor> {
@@ -188,16 +188,12 @@ function asDType(array: Tensor, input: TensorInfo, where: string): Tensor {
 }
 
 /** Uniform over the range of the preprocessing, or -1..1 where there is none. */
-function randomInputs(
-  asked: number,
-  inputs: readonly TensorInfo[],
-  options: InputOptions,
-): InputSource {
+function randomInputs(asked: number, inputs: readonly TensorInfo[], options: InputOptions): InputSource {
   const count = Math.min(asked, options.count ?? asked);
   if (count === 0) throw new QdgError("usage", "--data", "got random:0, expected at least one sample");
   const { range = [-1, 1], mean = [0], std = [1] } = options.preprocessing ?? {};
-  const low = ((range[0] as number) - (mean[0] as number)) / (std[0] as number);
-  const high = ((range[1] as number) - (mean[0] as number)) / (std[0] as number);
+  const low = (range[0] - (mean[0] as number)) / (std[0] as number);
+  const high = (range[1] - (mean[0] as number)) / (std[0] as number);
   const shapes = inputs.map((input) => sampleShape(input, options));
   return {
     description: `${count} random samples in ${low}..${high}, seed ${options.seed}`,
@@ -219,7 +215,11 @@ function randomInputs(
 
 function sampleShape(input: TensorInfo, options: InputOptions): number[] {
   if (input.dtype !== "float32") {
-    throw new QdgError("usage", input.name, `is ${input.dtype}, which random numbers do not suit; give an .npy file`);
+    throw new QdgError(
+      "usage",
+      input.name,
+      `is ${input.dtype}, which random numbers do not suit; give an .npy file`,
+    );
   }
   const spatial = options.layout === "nhwc" ? [1, 2] : [2, 3];
   return input.shape.map((dim, axis) => {

@@ -42,24 +42,25 @@ type Listed = ReadonlyMap<string, readonly [low: number, high: number]>;
 function listedTensors(model: ModelProto): Listed | null {
   const text = metadataOf(model, "qdg.quantized");
   if (text === null) return null;
-  const fail = (): never => {
-    throw new QdgError("invalid-onnx", "metadata qdg.quantized", "expected a list of [name, qmin, qmax]");
-  };
   let list: unknown;
   try {
     list = JSON.parse(text);
   } catch {
-    return fail();
+    throw wrongList();
   }
-  if (!Array.isArray(list)) return fail();
+  if (!Array.isArray(list)) throw wrongList();
   return new Map(
     list.map((item: unknown) => {
-      if (!Array.isArray(item)) return fail();
+      if (!Array.isArray(item)) throw wrongList();
       const [name, low, high] = item as unknown[];
-      if (typeof name !== "string" || !Number.isInteger(low) || !Number.isInteger(high)) return fail();
+      if (typeof name !== "string" || !Number.isInteger(low) || !Number.isInteger(high)) throw wrongList();
       return [name, [low as number, high as number]] as const;
     }),
   );
+}
+
+function wrongList(): QdgError {
+  return new QdgError("invalid-onnx", "metadata qdg.quantized", "expected a list of [name, qmin, qmax]");
 }
 
 function floatTensors(graph: Graph, listed: Listed): QuantizedTensor[] {
@@ -139,7 +140,9 @@ function parametersOf(
     for (const reader of uses.get(output) ?? []) {
       const result = reader.outputs[0];
       const known =
-        reader.op === "DequantizeLinear" ? stated(reader) : result?.dtype === output.dtype && found.get(result);
+        reader.op === "DequantizeLinear"
+          ? stated(reader)
+          : result?.dtype === output.dtype && found.get(result);
       if (known) {
         found.set(output, known);
         break;
@@ -165,15 +168,17 @@ function bitsOf(value: Value): number {
     const { producer }: Value = at;
     if (producer?.op === "Clip") {
       const [, low, high] = producer.inputs;
-      const bound = (input: Value | null | undefined, otherwise: number): number =>
-        input?.constant ? Number(input.constant.data[0]) : otherwise;
       const signed = value.dtype === "int8";
-      return bitsFor(bound(low, signed ? -128 : 0), bound(high, signed ? 127 : 255));
+      return bitsFor(boundOf(low, signed ? -128 : 0), boundOf(high, signed ? 127 : 255));
     }
     if (producer?.op === "QuantizeLinear" || producer?.inputs[0]?.dtype !== value.dtype) break;
     at = producer.inputs[0];
   }
   return 8;
+}
+
+function boundOf(input: Value | null | undefined, otherwise: number): number {
+  return input?.constant ? Number(input.constant.data[0]) : otherwise;
 }
 
 function bitsFor(low: number, high: number): number {

@@ -1,5 +1,6 @@
 // What a comparison found, as plain JSON, and as a table for a terminal. No numbers are made here.
 
+import type { DType } from "../base/tensor.js";
 import type { Difference } from "./locate.js";
 import type { GroupAccuracy } from "./metrics/accuracy.js";
 import type { Histogram } from "./metrics/difference-histogram.js";
@@ -22,6 +23,8 @@ export const TOLERANCE: Tolerance = { mismatches: 0, relative: 1e-5 };
 /** An output of a target against the reference's. */
 export interface OutputComparison {
   readonly name: string;
+  readonly dtype: DType;
+  /** Elements that are not the very same; for real outputs it is `relativeDifference` that counts. */
   readonly mismatches: MismatchCount;
   /** null: not finite, see RelativeDifference. */
   readonly relativeDifference: number | null;
@@ -94,7 +97,9 @@ export function formatReport(report: ParityReport): string {
   const lines = [`${report.model}: ${report.data}`];
   const levels = report.quantized.map((tensor) => tensor.levelsUsed);
   if (levels.length > 0) {
-    lines.push(`${levels.length} quantized tensors, ${Math.min(...levels)} to ${Math.max(...levels)} levels used`);
+    lines.push(
+      `${levels.length} quantized tensors, ${Math.min(...levels)} to ${Math.max(...levels)} levels used`,
+    );
   }
   for (const [name, count] of Object.entries(report.classesPredicted)) {
     lines.push(`${name}: ${count} class(es) predicted`);
@@ -125,7 +130,14 @@ function targetLines(target: TargetReport): string[] {
     const elements = tensors.reduce((sum, { mismatches }) => sum + mismatches.total, 0);
     const count = tensors.reduce((sum, { mismatches }) => sum + mismatches.count, 0);
     const largest = Math.max(0, ...tensors.map(({ mismatches }) => mismatches.largestSteps ?? Infinity));
-    rows.push([`${tensors.length} quantized tensors`, String(elements), String(count), String(largest), "", ""]);
+    rows.push([
+      `${tensors.length} quantized tensors`,
+      String(elements),
+      String(count),
+      String(largest),
+      "",
+      "",
+    ]);
     for (const { name, layer, mismatches } of differing) {
       const label = layer === name ? `  ${name}` : `  ${name} (${layer})`;
       const most = mismatches.largestSteps === null ? "not finite" : String(mismatches.largestSteps);

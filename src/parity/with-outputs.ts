@@ -23,7 +23,11 @@ export function withOutputs(
     .filter(({ name }) => !present.has(name))
     .map(({ name, dtype }) => {
       if (!computed.has(name)) {
-        throw new QdgError("invalid-onnx", name, "no node of the graph computes it, so it cannot be given out");
+        throw new QdgError(
+          "invalid-onnx",
+          name,
+          "no node of the graph computes it, so it cannot be given out",
+        );
       }
       return { name, type: { tensorType: { elemType: DATA_TYPE[dtype] } } };
     });

@@ -50,7 +50,7 @@ export interface WindowGeometry {
 /**
  * Output size `ceil(x / s)` for 'same', `ceil((x - k' + 1) / s)` for 'valid', with `k' = (k - 1) * d + 1`.
  * 'same' pads `p = max(0, (y - 1) * s + k' - x)`, the smaller half first. The pads are numbers where they
- * do not depend on an unknown size (any size at stride 1), else ONNX's SAME_UPPER finds the same ones.
+ * do not depend on an unknown size (stride 1, or a window of 1), else ONNX's SAME_UPPER finds the same ones.
  *
  * @throws QdgError `invalid-model` when nothing is left of the space
  */
@@ -68,7 +68,7 @@ export function slide(space: readonly Dim[], window: Window, call: LayerCall): W
     let pad = extent - 1;
     if (typeof size === "number" && typeof result === "number") {
       pad = Math.max(0, (result - 1) * stride + extent - size);
-    } else if (stride !== 1) {
+    } else if (stride !== 1 && extent !== 1) {
       unknownPads = true;
     }
     before[i] = Math.floor(pad / 2);

@@ -18,8 +18,8 @@ const remedy = "install @tensorflow/tfjs and @tensorflow/tfjs-backend-wasm";
 /**
  * `tfjs`: a layers-model by tfjs's own layers, on its WebAssembly backend (one thread); a model that needs
  * a kernel which that backend lacks runs on the plain JavaScript backend from then on. Inputs and outputs
- * bear the names of their layers, in tfjs's order, in tfjs's layout. `threads` and `optimization` have no
- * meaning here and change nothing.
+ * bear the names of their layers, in tfjs's order and layout; where a name comes twice, the order tells
+ * outputs apart. `threads` and `optimization` have no meaning here and change nothing.
  */
 export const tfjsRuntime: Runtime = {
   name: "tfjs",
@@ -185,11 +185,14 @@ class TfjsSession implements Session {
   }
 }
 
-/** Layer names, `name:1` and so on where a layer gives several; only the batch has a name among the sizes. */
+/**
+ * Layer names, those of inner layers where a model is a layer, as the graph names them; `name:1` and so on
+ * where a name comes again. Of the sizes only the batch has a name.
+ */
 function infosOf(tensors: readonly Tfjs.SymbolicTensor[]): TensorInfo[] {
   const taken = new Set<string>();
   return tensors.map((symbolic) => {
-    const base = symbolic.sourceLayer.name;
+    const base = innermostName(symbolic);
     let name = base;
     for (let k = 1; taken.has(name); k++) name = `${base}:${k}`;
     taken.add(name);
@@ -199,6 +202,13 @@ function infosOf(tensors: readonly Tfjs.SymbolicTensor[]): TensorInfo[] {
       shape: symbolic.shape.map((size, axis) => size ?? (axis === 0 ? "N" : "")),
     };
   });
+}
+
+/** The name of the layer that computes a tensor: inside a model that is used as a layer, the inner one. */
+function innermostName(symbolic: Tfjs.SymbolicTensor): string {
+  const layer = symbolic.sourceLayer as { name: string; outputs?: readonly Tfjs.SymbolicTensor[] };
+  const inner = layer.outputs?.[symbolic.outputTensorIndex ?? 0];
+  return inner === undefined || inner === symbolic ? layer.name : innermostName(inner);
 }
 
 interface WeightsGroup {

@@ -122,7 +122,7 @@ describe("quantizeBias", () => {
           });
         },
       ),
-      { numRuns: 2000 },
+      { numRuns: 500 },
     );
   });
 

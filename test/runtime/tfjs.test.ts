@@ -69,6 +69,8 @@ const classifier = (): tf.LayersModel =>
     ],
   });
 
+const units = (n: number, name: string): tf.layers.Layer => tf.layers.dense({ units: n, name });
+
 const wave = (length: number): Float32Array => Float32Array.from({ length }, (_, i) => Math.sin(0.37 * i));
 const image = (batch: number): Tensor => float32([batch, 8, 8, 3], wave(batch * 192));
 
@@ -141,6 +143,42 @@ describe("runtime tfjs", () => {
     );
     await session.dispose();
     model.dispose();
+  });
+
+  test("names the output of a model within a model by the inner layer", async () => {
+    const inner = tf.sequential({
+      layers: [tf.layers.inputLayer({ inputShape: [3], name: "start" }), units(4, "first")],
+    });
+    const x = tf.input({ shape: [4], name: "x2" });
+    const head = tf.model({
+      inputs: x,
+      outputs: ["left", "right"].map((name) => units(2, name).apply(x) as tf.SymbolicTensor),
+    });
+    const input = tf.input({ shape: [3], name: "outer" });
+    const [left, right] = head.apply(inner.apply(input)) as [tf.SymbolicTensor, tf.SymbolicTensor];
+    const model = tf.model({ inputs: input, outputs: [right, left] });
+    const session = await tfjsRuntime.open({ path: await save("nested", model) });
+    expect(session.inputs.map(({ name }) => name)).toEqual(["outer"]);
+    expect(session.outputs.map(({ name }) => name)).toEqual(["right", "left"]);
+    const outputs = await session.run({ outer: float32([1, 3], [1, 2, 3]) });
+    const expected = model.predict(tf.tensor2d([1, 2, 3], [1, 3])) as tf.Tensor[];
+    for (const [i, name] of ["right", "left"].entries()) {
+      expect(Array.from((outputs[name] as Tensor).data, Number)).toEqual(
+        Array.from((expected[i] as tf.Tensor).dataSync(), (value) => expect.closeTo(value, 5)),
+      );
+    }
+    await session.dispose();
+
+    const stacked = tf.sequential({
+      layers: [
+        inner,
+        tf.sequential({ layers: [tf.layers.dense({ units: 2, inputShape: [4], name: "last" })] }),
+      ],
+    });
+    const second = await tfjsRuntime.open({ path: await save("stacked", stacked) });
+    expect(second.inputs.map(({ name }) => name)).toEqual(["start"]);
+    expect(second.outputs.map(({ name }) => name)).toEqual(["last"]);
+    await second.dispose();
   });
 
   test("leaves no tensor behind, nor another backend", async () => {

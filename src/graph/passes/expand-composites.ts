@@ -2,7 +2,6 @@
 // have tables instead.
 
 import { float32 } from "../../base/tensor.js";
-import { QdgError } from "../../base/error.js";
 import type { Attribute, Graph, Node, Value } from "../graph.js";
 import { cloneGraph, floatAttribute, inputOf, outputOf } from "../graph.js";
 
@@ -10,9 +9,8 @@ import { cloneGraph, floatAttribute, inputOf, outputOf } from "../graph.js";
  * - `Swish(x) = x * Sigmoid(x)`
  * - `GeneralRelu(x) = x < threshold ? negative_slope * (x - threshold) : min(x, max_value)`
  *
- * Inner values are named `y/...` after the output y, which keeps its name.
- *
- * @throws QdgError `unsupported-op` for a composite that has no such form
+ * Inner values are named `y/...` after the output y, which keeps its name. Other operators of qdg's own are
+ * calls of functions that the file brings along, and stay.
  */
 export function expandComposites(graph: Graph): Graph {
   const result = cloneGraph(graph);
@@ -20,7 +18,7 @@ export function expandComposites(graph: Graph): Graph {
     if (node.domain !== "qdg") return [node];
     if (node.op === "Swish") return expandSwish(node);
     if (node.op === "GeneralRelu") return expandGeneralRelu(node);
-    throw new QdgError("unsupported-op", `${node.origin} (qdg.${node.op})`, "has no form in plain ONNX operators");
+    return [node];
   });
   return result;
 }

@@ -1,5 +1,8 @@
 // Share of inputs whose predicted class is the label of their folder, by group (domain) and over all.
 
+import type { Tensor } from "../../base/tensor.js";
+import { isClassifier, predictions } from "./top1.js";
+
 export interface GroupAccuracy {
   /** The folders above the label; "" for all groups together. */
   readonly group: string;
@@ -10,7 +13,13 @@ export interface GroupAccuracy {
 export class Accuracy {
   readonly #groups = new Map<string, { inputs: number; right: number }>();
 
-  add(group: string, right: boolean): void {
+  /**
+   * @param output of a classifier for one input; anything else is left out
+   * @param expected the class of the input's folder; null: not known, left out
+   */
+  add(group: string, output: Tensor | undefined, expected: number | null): void {
+    if (expected === null || !output || !isClassifier(output.shape)) return;
+    const right = predictions(output)[0] === expected;
     const counts = this.#groups.get(group) ?? { inputs: 0, right: 0 };
     counts.inputs++;
     if (right) counts.right++;

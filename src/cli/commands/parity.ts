@@ -1,0 +1,84 @@
+// `qdg parity`: says whether a file computes on its targets what the reference computes, and how far that is
+// from the float model. The report goes to stdout as JSON with --json, to stderr as a table without.
+
+import { Command } from "commander";
+import type { Progress } from "../../base/progress.js";
+import { parity, DEFAULT_COUNT, type ParityOptions } from "../../parity/parity.js";
+import { formatReport } from "../../parity/report.js";
+import { parseTargets } from "../../runtime/registry.js";
+import type { RuntimeName } from "../../runtime/runtime.js";
+import { integer, preprocessing, size } from "../option-parsers.js";
+import { terminalProgress } from "../progress.js";
+
+/** Exit code of a report outside the tolerance. */
+const OUTSIDE_TOLERANCE = 3;
+
+interface Flags {
+  readonly data: readonly string[];
+  readonly reference?: string;
+  readonly targets: readonly RuntimeName[];
+  readonly intermediates?: boolean;
+  readonly locate?: boolean;
+  readonly count: number | null;
+  readonly seed: number;
+  readonly skipBroken?: boolean;
+  readonly preprocess?: string;
+  readonly inputSize?: readonly [number, number];
+  readonly labels?: readonly string[];
+  readonly json?: boolean;
+}
+
+export function parityCommand(): Command {
+  return new Command("parity")
+    .description("compare a file on its targets with the reference interpreter, and with the float model")
+    .argument("<model.onnx>", "file to check")
+    .requiredOption(
+      "--data <path...>",
+      "folder of images, file.npy, input=file.npy for each input, or random:100",
+    )
+    .option("--reference <file>", "float model to measure against: model.json, or an .onnx file")
+    .option("--targets <list>", "runtimes to check, separated by commas", parseTargets, ["cpu", "wasm"])
+    .option("--intermediates", "compare every quantized tensor, not only the outputs")
+    .option("--locate", "name the first layer that differs")
+    .option("--count <n>", "samples to compare on, or all", countOf, DEFAULT_COUNT)
+    .option("--seed <n>", "which samples are picked", integer("--seed", 0), 0)
+    .option("--skip-broken", "leave out images that cannot be decoded")
+    .option(
+      "--preprocess <range>",
+      'how pixels become the input, instead of what the file says: "lo,hi" or JSON',
+    )
+    .option(
+      "--input-size <size>",
+      "image size for a file that leaves it open: 224 or 192x256",
+      size("--input-size"),
+    )
+    .option("--labels <list>", "names of the classes in order, separated by commas", (text: string) =>
+      text.split(","),
+    )
+    .option("--json", "print the report as JSON on stdout")
+    .action(async (model: string, flags: Flags) => {
+      const { json, preprocess, ...rest } = flags;
+      process.exitCode = await runParity(
+        {
+          ...rest,
+          model,
+          ...(preprocess !== undefined && { preprocessing: await preprocessing(preprocess) }),
+          onSkipped: ({ entry, reason }) => process.stderr.write(`skipped ${entry.path}: ${reason}\n`),
+        },
+        json ?? false,
+        terminalProgress(),
+      );
+    });
+}
+
+/** @returns the exit code: 0, or 3 when the report does not pass */
+export async function runParity(options: ParityOptions, json: boolean, progress: Progress): Promise<number> {
+  const report = await parity({ ...options, progress });
+  if (json) process.stdout.write(`${JSON.stringify(report)}\n`);
+  else process.stderr.write(formatReport(report));
+  return report.passed ? 0 : OUTSIDE_TOLERANCE;
+}
+
+function countOf(text: string): number | null {
+  return text === "all" ? null : integer("--count", 1)(text);
+}

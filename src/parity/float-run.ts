@@ -1,0 +1,132 @@
+// The reference against the float model: what quantization changed. Names and layouts may differ between the two
+// files; nothing is compared that does not clearly belong together.
+
+import { QdgError } from "../base/error.js";
+import type { Tensor } from "../base/tensor.js";
+import { transpose } from "../base/tensor.js";
+import type { Dim } from "../graph/graph.js";
+import type { Layout } from "../image/to-tensor.js";
+import type { RuntimeName, Session, TensorInfo } from "../runtime/runtime.js";
+import type { ParityInput } from "./inputs.js";
+import { Accuracy } from "./metrics/accuracy.js";
+import { Measurement } from "./metrics/metrics.js";
+import type { FloatReport } from "./report.js";
+
+const NHWC_FROM_NCHW = [0, 2, 3, 1];
+const NCHW_FROM_NHWC = [0, 3, 1, 2];
+
+export class FloatRun {
+  readonly #model: { readonly name: string; readonly runtime: RuntimeName };
+  readonly #session: Session;
+  readonly #outputs: readonly string[];
+  readonly #layout: Layout;
+  readonly #measurements: readonly Measurement<"sqnrDb" | "top1Agreement">[];
+  readonly #accuracy = new Accuracy();
+
+  /**
+   * @param outputs of the model that is compared
+   * @param layout of the inputs that are fed to it
+   * @throws QdgError `usage` when the two do not have as many inputs and outputs
+   */
+  constructor(
+    model: { readonly name: string; readonly runtime: RuntimeName },
+    session: Session,
+    outputs: readonly string[],
+    layout: Layout,
+  ) {
+    this.#model = model;
+    this.#session = session;
+    this.#outputs = outputs;
+    this.#layout = layout;
+    this.#measurements = outputs.map(() => new Measurement(["sqnrDb", "top1Agreement"]));
+    if (session.outputs.length !== outputs.length) {
+      throw new QdgError(
+        "usage",
+        model.name,
+        `has ${session.outputs.length} outputs, expected ${outputs.length} as the model; give the model it was made from`,
+      );
+    }
+  }
+
+  async add(
+    input: ParityInput,
+    quantized: Readonly<Record<string, Tensor>>,
+    label: number | null,
+  ): Promise<void> {
+    const results = await this.#session.run(this.#feeds(input));
+    const names = this.#session.outputs.map((output) => output.name);
+    this.#outputs.forEach((output, i) => {
+      const name = names.includes(output) ? output : (names[i] as string);
+      const got = quantized[output] as Tensor;
+      const expected = this.#inLayout(results[name] as Tensor, got.shape, `output ${name}`);
+      this.#measurements[i]?.add(expected, got);
+      if (i === 0) this.#accuracy.add(input.group, expected, label);
+    });
+  }
+
+  #feeds({ feeds }: ParityInput): Record<string, Tensor> {
+    const { inputs } = this.#session;
+    const given = Object.values(feeds);
+    if (inputs.length !== given.length) {
+      throw new QdgError(
+        "usage",
+        this.#model.name,
+        `has ${inputs.length} inputs, expected ${given.length} as the model; give the model it was made from`,
+      );
+    }
+    return Object.fromEntries(
+      inputs.map((info, i) => {
+        const feed = feeds[info.name] ?? given[i];
+        if (!feed) throw new QdgError("internal", info.name, "no feed");
+        return [info.name, this.#feed(feed, info)];
+      }),
+    );
+  }
+
+  #feed(feed: Tensor, info: TensorInfo): Tensor {
+    const where = `input ${info.name}`;
+    const placed = this.#inLayout(feed, info.shape, where, this.#model.runtime === "tfjs");
+    if (placed.dtype === info.dtype) return placed;
+    const numbers = Array.from(placed.data as ArrayLike<number | bigint>, Number);
+    if (info.dtype === "int32") return { ...placed, dtype: "int32", data: Int32Array.from(numbers) };
+    if (info.dtype === "float32") return { ...placed, dtype: "float32", data: Float32Array.from(numbers) };
+    throw new QdgError("usage", this.#model.name, `${where}: got ${placed.dtype}, expected ${info.dtype}`);
+  }
+
+  /** The tensor as `shape` wants it; images move their channels. */
+  #inLayout(tensor: Tensor, shape: readonly Dim[], where: string, channelsLast = false): Tensor {
+    const moved: Tensor[] = [];
+    if (tensor.shape.length === 4) {
+      moved.push(transpose(tensor, NHWC_FROM_NCHW), transpose(tensor, NCHW_FROM_NHWC));
+    }
+    // Where both would fit (a square of as many channels), what is known of the layouts decides.
+    const moveFirst = channelsLast && this.#layout === "nchw";
+    const candidates = moveFirst ? [...moved, tensor] : [tensor, ...moved];
+    const fitting = candidates.find((candidate) => fits(candidate.shape, shape));
+    if (fitting) return fitting;
+    throw new QdgError(
+      "usage",
+      this.#model.name,
+      `${where}: shape [${tensor.shape.join(", ")}] does not go with [${shape.join(", ")}]; give the model it was made from`,
+    );
+  }
+
+  report(): FloatReport {
+    return {
+      model: this.#model.name,
+      runtime: this.#model.runtime,
+      outputs: this.#outputs.map((name, i) => ({
+        name,
+        ...(this.#measurements[i] as Measurement<"sqnrDb" | "top1Agreement">).result(),
+      })),
+      accuracy: this.#accuracy.result(),
+    };
+  }
+}
+
+function fits(shape: readonly number[], wanted: readonly Dim[]): boolean {
+  return (
+    shape.length === wanted.length &&
+    wanted.every((dim, axis) => typeof dim === "string" || dim === shape[axis])
+  );
+}

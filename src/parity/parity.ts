@@ -1,0 +1,128 @@
+// The whole of `qdg parity` as a function: opens a file, its data and its float model, and compares.
+
+import { readFile } from "node:fs/promises";
+import { errorText, QdgError } from "../base/error.js";
+import type { Progress } from "../base/progress.js";
+import { modelToGraph } from "../onnx/to-graph.js";
+import { UNKNOWN_DIM } from "../graph/unknown-shape.js";
+import type { BrokenImage } from "../image/folder.js";
+import { type Preprocessing, preprocessingFromJson } from "../image/preprocessing.js";
+import { decodeModel } from "../onnx/codec.js";
+import type { ModelProto } from "../onnx/model-proto.js";
+import { withExternalData } from "../runtime/external-data.js";
+import type { RuntimeName, TensorInfo } from "../runtime/runtime.js";
+import { compare, type FloatModel } from "./compare.js";
+import { type InputSource, openInputs } from "./inputs.js";
+import { metadataOf } from "./quantized-tensors.js";
+import type { ParityReport } from "./report.js";
+
+export const DEFAULT_COUNT = 100;
+
+export interface ParityOptions {
+  /** Path of the ONNX file. */
+  readonly model: string;
+  /** A folder of images, .npy files (`input=file.npy`), or `random:100`. */
+  readonly data: readonly string[];
+  /** cpu and wasm when absent. */
+  readonly targets?: readonly RuntimeName[];
+  /** The float model: a model.json (tfjs) or an .onnx file (cpu). */
+  readonly reference?: string;
+  readonly intermediates?: boolean;
+  readonly locate?: boolean;
+  /** Samples at most, 100 when absent; null: all. */
+  readonly count?: number | null;
+  readonly seed?: number;
+  readonly skipBroken?: boolean;
+  readonly onSkipped?: (broken: BrokenImage) => void;
+  /** Instead of what the file says. */
+  readonly preprocessing?: Preprocessing;
+  /** Height and width where the file leaves them open. */
+  readonly inputSize?: readonly [number, number];
+  /** Names of the classes in the order of the output, instead of what the file says. */
+  readonly labels?: readonly string[];
+  readonly progress?: Progress;
+}
+
+/**
+ * Compares a file on its targets with the reference interpreter, and with the float model.
+ *
+ * @throws QdgError `not-found`, `invalid-onnx`, `unsupported-op`; `usage` for data that does not suit the
+ * model; `unavailable` for a runtime
+ */
+export async function parity(options: ParityOptions): Promise<ParityReport> {
+  const model = await readModel(options.model);
+  const inputs = await openData(model, options);
+  return compare({
+    name: options.model,
+    model,
+    targets: options.targets ?? ["cpu", "wasm"],
+    float: options.reference === undefined ? null : floatModel(options.reference),
+    inputs,
+    intermediates: options.intermediates ?? false,
+    locate: options.locate ?? false,
+    labels: options.labels ?? labelsOf(model),
+    ...(options.progress && { progress: options.progress }),
+  });
+}
+
+async function readModel(path: string): Promise<ModelProto> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await readFile(path);
+  } catch (thrown) {
+    const missing = (thrown as NodeJS.ErrnoException).code === "ENOENT";
+    throw new QdgError(missing ? "not-found" : "io", path, `cannot be read: ${errorText(thrown)}`, {
+      cause: thrown,
+    });
+  }
+  return decodeModel(withExternalData(bytes, path), path);
+}
+
+/** The samples that the options name, as the file wants them. */
+function openData(model: ModelProto, options: ParityOptions): Promise<InputSource> {
+  const infos = modelToGraph(model).inputs.map(({ name, dtype, shape }): TensorInfo => ({
+    name,
+    dtype,
+    shape: shape.map((dim) => (dim === UNKNOWN_DIM ? "" : dim)),
+  }));
+  const stated = jsonMetadata(model, "qdg.preprocessing");
+  const preprocessing =
+    options.preprocessing ??
+    (stated === null ? null : preprocessingFromJson(stated, "metadata qdg.preprocessing"));
+  return openInputs(options.data, infos, {
+    count: options.count === undefined ? DEFAULT_COUNT : options.count,
+    seed: options.seed ?? 0,
+    skipBroken: options.skipBroken ?? false,
+    ...(options.onSkipped && { onSkipped: options.onSkipped }),
+    layout: metadataOf(model, "qdg.layout") === "nchw" ? "nchw" : "nhwc",
+    preprocessing,
+    ...(options.inputSize && { inputSize: options.inputSize }),
+  });
+}
+
+function labelsOf(model: ModelProto): readonly string[] | null {
+  const labels = jsonMetadata(model, "qdg.labels");
+  if (labels === null) return null;
+  if (Array.isArray(labels) && labels.every((label) => typeof label === "string")) return labels;
+  throw new QdgError("invalid-onnx", "metadata qdg.labels", "expected a list of names");
+}
+
+function jsonMetadata(model: ModelProto, key: string): unknown {
+  const text = metadataOf(model, key);
+  if (text === null) return null;
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (thrown) {
+    throw new QdgError("invalid-onnx", `metadata ${key}`, `is not JSON: ${errorText(thrown)}`, {
+      cause: thrown,
+    });
+  }
+}
+
+/** @throws QdgError `usage` for a file of neither kind */
+function floatModel(path: string): FloatModel {
+  const lower = path.toLowerCase();
+  if (lower.endsWith(".json")) return { name: path, runtime: "tfjs", source: { path } };
+  if (lower.endsWith(".onnx")) return { name: path, runtime: "cpu", source: { path } };
+  throw new QdgError("usage", "--reference", `got "${path}", expected a model.json or an .onnx file`);
+}
