@@ -34,7 +34,8 @@ export function quantizersAroundActivations(
     const after = single.get(outputOf(node));
     const observer = before && observers.get(before);
     const f = scalarActivation(node);
-    if (!before || !after || !(observer instanceof MseObserver) || !f || uses.get(input)?.length !== 1) continue;
+    if (!before || !after || !(observer instanceof MseObserver) || !f || uses.get(input)?.length !== 1)
+      continue;
     const params = paramsAroundActivation(observer.histogram, f, before.spec, after.spec);
     if (!params) continue;
     found.set(before, params.before);

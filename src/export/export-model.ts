@@ -1,36 +1,21 @@
 // The pipeline from a model.json to one ONNX file: read, place, find scales, lower, measure, write.
 
 import { refuseExisting, writeFileAtomic } from "../base/atomic-file.js";
-import { QdgError } from "../base/error.js";
 import { noProgress, type Progress } from "../base/progress.js";
 import type { Graph } from "../graph/graph.js";
-import { batchNormToConv } from "../graph/passes/batch-norm-to-conv.js";
-import { foldBatchNorm } from "../graph/passes/fold-batch-norm.js";
-import { foldFlattenTranspose } from "../graph/passes/fold-flatten-transpose.js";
-import { type Placement, placeQuantizers, type QuantizationConfig } from "../graph/place-quantizers.js";
-import { verifyGraph } from "../graph/verify.js";
 import { preprocessingFromJson } from "../image/preprocessing.js";
 import { irVersionFor } from "../onnx/opset.js";
 import { type LearnedQuantizers, parseLearned } from "../quant/learned.js";
 import { type ReadModel, readModel } from "../read/read-model.js";
-import {
-  annotateActivation,
-  annotateWeights,
-  checkLearned,
-  learnedFor,
-  type ScalesMode,
-} from "./annotate.js";
-import { correctBiases } from "./bias-correction.js";
-import { calibrate } from "./calibrate.js";
+import type { ScalesMode } from "./annotate.js";
 import { type Cost, costWarning, measureCost } from "./cost.js";
 import { floatFile } from "./float-file.js";
-import { quantizersAroundActivations } from "./around-activations.js";
 import { chooseForm } from "./form-choice.js";
-import { inputQuantization } from "./input-scale.js";
 import { integerFile } from "./integer-file.js";
 import { bitsByLayer, commonMetadata, type FileFacts, quantizedMetadata } from "./metadata.js";
 import { type ExportOptions, withDefaults, type CompleteExportOptions } from "./options.js";
-import { openSamples, type SampleSplit } from "./samples.js";
+import { prepare, quantizeGraph } from "./quantize-graph.js";
+import { openSamples } from "./samples.js";
 
 export interface ExportResult {
   readonly path: string;
@@ -63,13 +48,6 @@ export async function exportModel(
   return exportQuantized(model.graph, learned, facts, complete, progress);
 }
 
-/** The passes that every file needs. */
-export function prepare(graph: Graph): Graph {
-  const prepared = foldBatchNorm(foldFlattenTranspose(graph));
-  verifyGraph(prepared);
-  return prepared;
-}
-
 async function exportFloat(
   graph: Graph,
   facts: FileFacts,
@@ -96,15 +74,18 @@ async function exportQuantized(
   progress: Progress,
 ): Promise<ExportResult> {
   irVersionFor(options.opset);
-  const graph = batchNormToConv(prepare(source));
-  const placements = placeQuantizers(graph, quantizationConfig(options, learned));
-  if (learned) checkLearned(placements, learned, options.bits);
+  const { calibration } = options;
   const samples =
-    options.calibration.length > 0
-      ? await openSamples(options.calibration, graph.inputs, facts, options)
-      : null;
-  annotateWeights(placements, learned, options.powerOfTwo);
-  const scales = await annotateActivations(graph, placements, learned, samples, facts, options, progress);
+    calibration.length > 0 ? await openSamples(calibration, source.inputs, facts, options) : null;
+  const quantized = await quantizeGraph(
+    source,
+    learned,
+    samples?.calibration ?? null,
+    facts,
+    options,
+    progress,
+  );
+  const { graph, placements, scales } = quantized;
   const form = await chooseForm(graph, options, progress);
   const { bytes, lowered } = integerFile(graph, options.opset, { form, weights: options.weights }, (result) =>
     quantizedMetadata(facts, graph, scales, form, result),
@@ -121,98 +102,23 @@ async function exportQuantized(
     form,
     bits: bitsByLayer(graph),
     cost,
-    warnings: [
-      ...(scales === "weights-only"
-        ? [
-            "no calibration data: only the weights are quantized, activations stay float32; give --calibration for an integer network",
-          ]
-        : []),
-      ...(cost ? [costWarning(cost)].filter((warning) => warning !== null) : []),
-      ...[...lowered.adjusted].map(
-        ([layer, channels]) => `${layer}: ${channels} dead channel(s) hold their bias at a wider scale`,
-      ),
-    ],
+    warnings: warningsOf(scales, cost, lowered.adjusted),
   };
 }
 
-function quantizationConfig(
-  options: CompleteExportOptions,
-  learned: LearnedQuantizers | null,
-): QuantizationConfig {
-  const { bits, firstLastBits, layers, signedActivations } = options;
-  const weightBits = options.weightBits ?? bits;
-  const activationBits = options.activationBits ?? bits;
-  if (!learned && (weightBits === undefined || activationBits === undefined)) {
-    throw new QdgError(
-      "usage",
-      "--bits",
-      "got none, expected 2 to 8 (or both --weight-bits and --activation-bits): the model carries no learned scales",
+function warningsOf(scales: ScalesMode, cost: Cost | null, adjusted: ReadonlyMap<string, number>): string[] {
+  const warnings: string[] = [];
+  if (scales === "weights-only") {
+    warnings.push(
+      "no calibration data: only the weights are quantized, activations stay float32; give --calibration for an integer network",
     );
   }
-  return {
-    weightBits: weightBits ?? 8,
-    activationBits: activationBits ?? 8,
-    firstLastBits,
-    layers,
-    signedActivations,
-  };
-}
-
-async function annotateActivations(
-  graph: Graph,
-  placements: readonly Placement[],
-  learned: LearnedQuantizers | null,
-  samples: SampleSplit | null,
-  facts: FileFacts,
-  options: CompleteExportOptions,
-  progress: Progress,
-): Promise<ScalesMode> {
-  const open: Placement[] = [];
-  for (const placement of placements.filter(({ role }) => role === "activation")) {
-    const quantization = learnedFor(placement, learned);
-    if (quantization) annotateActivation(placement, quantization);
-    else open.push(placement);
+  const warning = cost && costWarning(cost);
+  if (warning) warnings.push(warning);
+  for (const [layer, channels] of adjusted) {
+    warnings.push(`${layer}: ${channels} dead channel(s) hold their bias at a wider scale`);
   }
-  const learnedCount = placements.length - open.length;
-  if (open.length === 0) return "learned";
-  if (!samples) {
-    if (
-      !learned?.quantizers.size ||
-      ![...learned.quantizers.keys()].some((name) => isActivation(placements, name))
-    ) {
-      return "weights-only";
-    }
-    throw new QdgError(
-      "invalid-quantization",
-      open[0]?.ids[0] ?? "",
-      `has no learned scale, as ${open.length} of ${placements.length} quantizers; give --calibration to find them, or train again`,
-    );
-  }
-  const { observers, channelMeans } = await calibrate(
-    graph,
-    open,
-    samples.calibration,
-    options.observer,
-    progress,
-  );
-  const around = options.powerOfTwo ? new Map() : quantizersAroundActivations(graph, open, observers);
-  for (const placement of open) {
-    const params =
-      around.get(placement) ??
-      inputQuantization(placement, graph, facts.preprocessing, options.powerOfTwo) ??
-      observers.get(placement)?.params(placement.spec, { powerOfTwo: options.powerOfTwo });
-    if (!params) throw new QdgError("internal", placement.layer, "was not observed");
-    annotateActivation(placement, { spec: placement.spec, params });
-  }
-  const learnedWeights = placements.some(
-    (placement) => placement.role === "weight" && learnedFor(placement, learned),
-  );
-  if (options.biasCorrection && !learnedWeights) correctBiases(graph, channelMeans);
-  return learned && learnedCount > 0 ? "learned+calibrated" : "calibrated";
-}
-
-function isActivation(placements: readonly Placement[], id: string): boolean {
-  return placements.some((placement) => placement.role === "activation" && placement.ids.includes(id));
+  return warnings;
 }
 
 /** What the options say wins over what the model carries, and that over Teachable Machine's metadata.json. */

@@ -24,8 +24,13 @@ export function resolveAttributes(
   const names = new Set<string>();
   for (const attribute of node.attribute ?? []) {
     const name = attribute.name ?? "";
-    if (name === "" || names.has(name)) {
-      throw new QdgError("invalid-onnx", where, `attribute "${name}" has no name or is there twice`);
+    // Attributes become keys of an object, where __proto__ is none.
+    if (name === "" || name === "__proto__" || names.has(name)) {
+      throw new QdgError(
+        "invalid-onnx",
+        where,
+        `attribute "${name}" has no name of its own or is there twice`,
+      );
     }
     names.add(name);
     const ref = attribute.refAttrName;

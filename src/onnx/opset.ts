@@ -7,7 +7,7 @@ import type { DType, Tensor } from "../base/tensor.js";
 import type { Attribute } from "../graph/graph.js";
 import { dtypeOf } from "./data-type.js";
 
-/** Opsets that qdg writes: 18 brought the bitwise operators and axes as inputs, ONNX Runtime 1.30 reads to 26. */
+/** Opsets that qdg writes, and the newest it reads: 18 brought the bitwise operators and axes as inputs, ONNX Runtime 1.30 reads to 26. */
 export const MIN_OPSET = 18;
 export const MAX_OPSET = 26;
 export const DEFAULT_OPSET = 21;
@@ -45,7 +45,19 @@ export function irVersionFor(opset: number): number {
 }
 
 /** Element types of the first input. */
-export type TypeClass = "any" | "whole-byte" | "numeric" | "float" | "integer" | "unsigned" | "bool";
+export type TypeClass =
+  | "any"
+  | "whole-byte"
+  | "numeric"
+  | "float"
+  | "integer"
+  | "unsigned"
+  | "signed"
+  | "8-bit integer"
+  | "float or 8-bit integer"
+  | "float or wide integer"
+  | "float or int32"
+  | "bool";
 
 /** Element type of an output: that of an input (its index), a fixed one, or a rule of its own. */
 type Result = number | DType | "own";
@@ -69,6 +81,7 @@ const MANY = 2 ** 31 - 1;
 
 const FLOATS: readonly DType[] = ["float32", "float64", "float16"];
 const UNSIGNED: readonly DType[] = ["uint8", "uint16", "uint32", "uint64"];
+const BYTES: readonly DType[] = ["int8", "uint8"];
 const INTEGERS: readonly DType[] = [...UNSIGNED, "int8", "int16", "int32", "int64"];
 const CLASSES: { readonly [C in Exclude<TypeClass, "any">]: readonly DType[] } = {
   float: FLOATS,
@@ -76,6 +89,11 @@ const CLASSES: { readonly [C in Exclude<TypeClass, "any">]: readonly DType[] } =
   integer: INTEGERS,
   numeric: [...FLOATS, ...INTEGERS],
   "whole-byte": [...FLOATS, ...INTEGERS, "bool"],
+  signed: [...FLOATS, "int8", "int16", "int32", "int64"],
+  "8-bit integer": BYTES,
+  "float or 8-bit integer": [...FLOATS, ...BYTES],
+  "float or wide integer": [...FLOATS, "int32", "int64", "uint32", "uint64"],
+  "float or int32": [...FLOATS, "int32"],
   bool: ["bool"],
 };
 
@@ -108,8 +126,8 @@ function op(
 const float = (value: number): { float: number } => ({ float: value });
 const compare = (since: number): Operator => op(since, 2, "numeric", { results: ["bool"] });
 const logic = op(7, 2, "bool", { results: ["bool"] });
-const reduce = (since: number): Operator =>
-  op(since, [1, 2], "numeric", { defaults: { keepdims: 1, noop_with_empty_axes: 0 } });
+const reduce = (since: number, types: TypeClass = "float or wide integer"): Operator =>
+  op(since, [1, 2], types, { defaults: { keepdims: 1, noop_with_empty_axes: 0 } });
 const argReduce = op(13, 1, "numeric", {
   results: ["int64"],
   defaults: { axis: 0, keepdims: 1, select_last_index: 0 },
@@ -124,7 +142,7 @@ const OPERATORS: ReadonlyMap<string, Operator> = new Map(
     And: logic,
     ArgMax: argReduce,
     ArgMin: argReduce,
-    AveragePool: op(10, 1, "float", {
+    AveragePool: op(7, 1, "float", {
       defaults: { auto_pad: "NOTSET", ceil_mode: 0, count_include_pad: 0 },
       listDefaults: CONV_LISTS,
     }),
@@ -145,7 +163,7 @@ const OPERATORS: ReadonlyMap<string, Operator> = new Map(
     Constant: op(1, 0, "any", { results: ["own"] }),
     ConstantOfShape: op(9, 1, "integer", { results: ["own"] }),
     Conv: op(1, [2, 3], "float", { defaults: CONV, listDefaults: CONV_LISTS }),
-    ConvInteger: op(10, [2, 4], "integer", {
+    ConvInteger: op(10, [2, 4], "8-bit integer", {
       results: ["int32"],
       defaults: CONV,
       listDefaults: CONV_LISTS,
@@ -155,7 +173,7 @@ const OPERATORS: ReadonlyMap<string, Operator> = new Map(
       listDefaults: { ...CONV_LISTS, output_padding: 0 },
     }),
     Cos: op(7, 1, "float"),
-    CumSum: op(11, 2, "numeric", { defaults: { exclusive: 0, reverse: 0 } }),
+    CumSum: op(11, 2, "float or wide integer", { defaults: { exclusive: 0, reverse: 0 } }),
     DepthToSpace: op(11, 1, "whole-byte", { defaults: { mode: "DCR" } }),
     DequantizeLinear: op(10, [2, 3], "any", {
       results: ["own"],
@@ -175,7 +193,7 @@ const OPERATORS: ReadonlyMap<string, Operator> = new Map(
     GatherElements: op(11, 2, "whole-byte", { defaults: { axis: 0 } }),
     GatherND: op(12, 2, "whole-byte", { defaults: { batch_dims: 0 } }),
     Gelu: op(20, 1, "float", { defaults: { approximate: "none" } }),
-    Gemm: op(7, [2, 3], "numeric", {
+    Gemm: op(7, [2, 3], "float or wide integer", {
       defaults: { alpha: float(1), beta: float(1), transA: 0, transB: 0 },
     }),
     GlobalAveragePool: op(1, 1, "float"),
@@ -196,10 +214,10 @@ const OPERATORS: ReadonlyMap<string, Operator> = new Map(
     LessOrEqual: compare(12),
     Log: op(6, 1, "float"),
     LogSoftmax: op(13, 1, "float", { defaults: { axis: -1 } }),
-    MatMul: op(1, 2, "numeric"),
-    MatMulInteger: op(10, [2, 4], "integer", { results: ["int32"] }),
+    MatMul: op(1, 2, "float or wide integer"),
+    MatMulInteger: op(10, [2, 4], "8-bit integer", { results: ["int32"] }),
     Max: op(8, [1, MANY], "numeric"),
-    MaxPool: op(8, 1, "numeric", {
+    MaxPool: op(1, 1, "float or 8-bit integer", {
       outputs: [1, 2],
       results: [0, "int64"],
       defaults: { auto_pad: "NOTSET", ceil_mode: 0, storage_order: 0 },
@@ -210,36 +228,36 @@ const OPERATORS: ReadonlyMap<string, Operator> = new Map(
     Mish: op(18, 1, "float"),
     Mod: op(10, 2, "numeric", { defaults: { fmod: 0 } }),
     Mul: op(7, 2, "numeric"),
-    Neg: op(6, 1, "numeric"),
+    Neg: op(6, 1, "signed"),
     Not: op(1, 1, "bool"),
     OneHot: op(11, 3, "numeric", { results: [2], defaults: { axis: -1 } }),
     Or: logic,
-    PRelu: op(9, 2, "numeric"),
+    PRelu: op(9, 2, "float or wide integer"),
     Pad: op(11, [2, 4], "any", { defaults: { mode: "constant" } }),
-    Pow: op(12, 2, "numeric"),
-    QLinearConv: op(10, [8, 9], "integer", {
+    Pow: op(12, 2, "float or wide integer"),
+    QLinearConv: op(10, [8, 9], "8-bit integer", {
       results: [7],
       defaults: CONV,
       listDefaults: CONV_LISTS,
     }),
-    QLinearMatMul: op(10, 8, "integer", { results: [7] }),
-    QuantizeLinear: op(10, [2, 3], "numeric", {
+    QLinearMatMul: op(10, 8, "8-bit integer", { results: [7] }),
+    QuantizeLinear: op(10, [2, 3], "float or int32", {
       results: ["own"],
       defaults: { axis: 1, block_size: 0, output_dtype: 0, precision: 0, saturate: 1 },
     }),
-    Range: op(11, 3, "numeric"),
+    Range: op(11, 3, "signed"),
     Reciprocal: op(6, 1, "float"),
     ReduceL1: reduce(18),
     ReduceL2: reduce(18),
-    ReduceMax: reduce(18),
+    ReduceMax: reduce(18, "whole-byte"),
     ReduceMean: reduce(18),
-    ReduceMin: reduce(18),
+    ReduceMin: reduce(18, "whole-byte"),
     ReduceProd: reduce(18),
     ReduceSum: reduce(13),
     ReduceSumSquare: reduce(18),
-    Relu: op(6, 1, "numeric"),
+    Relu: op(6, 1, "signed"),
     Reshape: op(5, 2, "any", { defaults: { allowzero: 0 } }),
-    Resize: op(13, [1, 4], "numeric", {
+    Resize: op(13, [1, 4], "whole-byte", {
       defaults: {
         antialias: 0,
         coordinate_transformation_mode: "half_pixel",
@@ -312,11 +330,10 @@ export function operatorNames(): string[] {
 export function isDefaultAttribute(opName: string, name: string, value: Attribute): boolean {
   const known = OPERATORS.get(opName);
   if (!known) return false;
-  const everywhere = known.listDefaults[name];
-  if (everywhere !== undefined) {
-    return Array.isArray(value) && value.every((item) => item === everywhere);
+  if (Object.hasOwn(known.listDefaults, name)) {
+    return Array.isArray(value) && value.every((item) => item === known.listDefaults[name]);
   }
-  const meant = known.defaults[name];
+  const meant = Object.hasOwn(known.defaults, name) ? known.defaults[name] : undefined;
   if (meant === undefined) return false;
   if (typeof meant === "object" && "float" in meant) {
     // The file holds float32.

@@ -16,12 +16,12 @@ import type {
   OperatorSetIdProto,
   ValueInfoProto,
 } from "./model-proto.js";
-import { operator, resultType } from "./opset.js";
+import { MAX_OPSET, operator, resultType } from "./opset.js";
 import { resultShape } from "./result-shape.js";
 import { protoToTensor } from "./tensor-proto.js";
 
 /** Nodes after inlining; a function may call one that calls one, each twice as often. */
-const MAX_NODES = 1_000_000;
+const MAX_NODES = 100_000;
 
 /**
  * Raises a model into a graph of standard operators.
@@ -97,6 +97,13 @@ class Raising {
   constructor(model: ModelProto, folder: string | undefined) {
     this.#folder = folder;
     this.#opset = standardOpset(model.opsetImport, "ONNX model") ?? 1;
+    if (this.#opset > MAX_OPSET) {
+      throw new QdgError(
+        "unsupported-op",
+        "ONNX model",
+        `is of opset ${this.#opset}, expected at most ${MAX_OPSET}: operators may mean something else there`,
+      );
+    }
     for (const info of [...(model.graph?.valueInfo ?? []), ...(model.graph?.output ?? [])]) {
       this.#declared.set(info.name ?? "", info);
     }

@@ -188,6 +188,10 @@ function verifyNode(
       const got = `${inputs.length} inputs and ${outputs.length} outputs`;
       throw invalid(where, `has ${got}, expected at most ${most[0]} and ${most[1]} of the function`);
     }
+    // ONNX Runtime 1.30 does not load a call that leaves outputs out.
+    if (context.strict && outputs.length < most[1]) {
+      throw invalid(where, `has ${outputs.length} outputs, expected all ${most[1]} of the function`);
+    }
   } else if (domain === "") verifyOperator(node, where, types, context);
   else if (context.strict) {
     throw unsupported(

@@ -32,25 +32,42 @@ export function readActivation(config: LayerConfig, key = "activation"): Activat
   if (isMap(value)) {
     const name = value.get("class_name") ?? value.get("className");
     const inner = value.get("config");
-    const found = ACTIVATIONS.find((activation) => activation === name || (name === "gelu_new" && activation === "geluNew"));
+    const found = ACTIVATIONS.find(
+      (activation) => activation === name || (name === "gelu_new" && activation === "geluNew"),
+    );
     if (found && (inner === undefined || inner === null || (isMap(inner) && inner.size === 0))) return found;
     config.wrong(key, `one of ${ACTIVATIONS.join(", ")} without a config`);
   }
   return config.choice(key, ACTIVATIONS, "linear");
 }
 
-const SIMPLE: Partial<Record<Activation, readonly [op: string, attributes: Readonly<Record<string, Attribute>>]>> = {
-  relu: ["Relu", {}],
-  elu: ["Elu", { alpha: { float: 1 } }],
-  selu: ["Selu", {}],
-  sigmoid: ["Sigmoid", {}],
-  hardSigmoid: ["HardSigmoid", { alpha: { float: 0.2 }, beta: { float: 0.5 } }],
-  tanh: ["Tanh", {}],
-  softplus: ["Softplus", {}],
-  softsign: ["Softsign", {}],
-  mish: ["Mish", {}],
-  gelu: ["Gelu", { approximate: "none" }],
-  geluNew: ["Gelu", { approximate: "tanh" }],
+interface Operator {
+  readonly op: string;
+  readonly domain?: "qdg";
+  readonly attributes?: Readonly<Record<string, Attribute>>;
+  /** Bounds of a Clip. */
+  readonly bounds?: readonly [min: number, max: number];
+  /** Runs along an axis, which is an attribute. */
+  readonly alongLastAxis?: true;
+}
+
+const OPERATORS: Readonly<Record<Activation, Operator | null>> = {
+  linear: null,
+  relu: { op: "Relu" },
+  relu6: { op: "Clip", bounds: [0, 6] },
+  elu: { op: "Elu", attributes: { alpha: { float: 1 } } },
+  selu: { op: "Selu" },
+  sigmoid: { op: "Sigmoid" },
+  hardSigmoid: { op: "HardSigmoid", attributes: { alpha: { float: 0.2 }, beta: { float: 0.5 } } },
+  tanh: { op: "Tanh" },
+  softplus: { op: "Softplus" },
+  softsign: { op: "Softsign" },
+  softmax: { op: "Softmax", alongLastAxis: true },
+  logSoftmax: { op: "LogSoftmax", alongLastAxis: true },
+  swish: { op: "Swish", domain: "qdg" },
+  mish: { op: "Mish" },
+  gelu: { op: "Gelu", attributes: { approximate: "none" } },
+  geluNew: { op: "Gelu", attributes: { approximate: "tanh" } },
 };
 
 /**
@@ -59,19 +76,23 @@ const SIMPLE: Partial<Record<Activation, readonly [op: string, attributes: Reado
  *
  * @param what names the result within the layer, "" for its output
  */
-export function activate(call: LayerCall, x: Value, activation: Activation, lastAxis: number, what = ""): Value {
-  const simple = SIMPLE[activation];
-  if (simple) return call.node(simple[0], [x], what, x.shape, simple[1]);
-  switch (activation) {
-    case "softmax":
-      return call.node("Softmax", [x], what, x.shape, { axis: lastAxis });
-    case "logSoftmax":
-      return call.node("LogSoftmax", [x], what, x.shape, { axis: lastAxis });
-    case "relu6":
-      return call.node("Clip", [x, call.scalar("min", 0), call.scalar("max", 6)], what, x.shape);
-    case "swish":
-      return call.node("Swish", [x], what, x.shape, {}, { domain: "qdg" });
-    default:
-      return x;
-  }
+export function activate(
+  call: LayerCall,
+  x: Value,
+  activation: Activation,
+  lastAxis: number,
+  what = "",
+): Value {
+  const operator = OPERATORS[activation];
+  if (!operator) return x;
+  const { op, domain, attributes, bounds, alongLastAxis } = operator;
+  const limits = bounds ? [call.scalar("min", bounds[0]), call.scalar("max", bounds[1])] : [];
+  return call.node(
+    op,
+    [x, ...limits],
+    what,
+    x.shape,
+    alongLastAxis ? { axis: lastAxis } : (attributes ?? {}),
+    { domain: domain ?? "" },
+  );
 }

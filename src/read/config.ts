@@ -79,7 +79,12 @@ export class LayerConfig {
   }
 
   /** `length` integers >= `least`; one integer stands for all of them. */
-  ints(key: string, length: number, least: number, otherwise?: number | readonly number[]): readonly number[] {
+  ints(
+    key: string,
+    length: number,
+    least: number,
+    otherwise?: number | readonly number[],
+  ): readonly number[] {
     const value = this.get(key) ?? otherwise;
     const list: Json = typeof value === "number" ? Array<number>(length).fill(value) : (value ?? null);
     if (!isList(list) || list.length !== length || !isIntList(list, least)) {
@@ -93,7 +98,8 @@ export class LayerConfig {
     const value = this.get(key);
     if (value === undefined) return undefined;
     const list: Json = typeof value === "number" ? [value] : value;
-    if (!isList(list) || !isIntList(list, Number.MIN_SAFE_INTEGER)) return this.#wrong(key, "a list of integers");
+    if (!isList(list) || !isIntList(list, Number.MIN_SAFE_INTEGER))
+      return this.#wrong(key, "a list of integers");
     return list;
   }
 
@@ -125,7 +131,9 @@ export class LayerConfig {
   }
 
   #wrong(key: string, expected: string): never {
-    return this.fail(`${this.#spelling(key)}: got ${describe(this.#entries.get(key)?.value)}, expected ${expected}`);
+    return this.fail(
+      `${this.#spelling(key)}: got ${describe(this.#entries.get(key)?.value)}, expected ${expected}`,
+    );
   }
 }
 

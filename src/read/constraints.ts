@@ -35,13 +35,17 @@ export function readConstraint(config: LayerConfig, key: string): Constraint | n
   };
   const axes = (): number[] => {
     const entry = isMap(inner) ? (inner.get("axis") ?? 0) : 0;
-    const list: readonly Json[] = Array.isArray(entry) ? (entry as readonly Json[]) : [entry as Json];
+    const list: readonly Json[] = Array.isArray(entry) ? (entry as readonly Json[]) : [entry];
     if (!list.every((axis) => Number.isInteger(axis))) config.wrong(key, "integers for axis");
     return list as number[];
   };
   switch (typeof named === "string" ? capital(camelCase(named)) : "") {
     case "NonNeg":
-      return (weight) => float32(weight.shape, weight.data.map((w) => Math.max(w, 0)));
+      return (weight) =>
+        float32(
+          weight.shape,
+          weight.data.map((w) => Math.max(w, 0)),
+        );
     case "UnitNorm":
       return byNorm(axes(), (norm) => 1 / (EPSILON + norm));
     case "MaxNorm": {
@@ -74,7 +78,10 @@ function byNorm(axes: readonly number[], factor: (norm: number) => number): Cons
     const group = groupIndices(shape, reduced);
     const sums = new Map<number, number>();
     data.forEach((w, i) => sums.set(group[i] as number, (sums.get(group[i] as number) ?? 0) + w * w));
-    return float32(shape, data.map((w, i) => w * factor(Math.sqrt(sums.get(group[i] as number) ?? 0))));
+    return float32(
+      shape,
+      data.map((w, i) => w * factor(Math.sqrt(sums.get(group[i] as number) ?? 0))),
+    );
   };
 }
 

@@ -42,7 +42,14 @@ const ENTRY_KEYS = new Set([
   "buildConfig",
   "sharedObjectId",
 ]);
-const SEQUENTIAL_KEYS = new Set(["name", "layers", "trainable", "dtype", "buildInputShape", "batchInputShape"]);
+const SEQUENTIAL_KEYS = new Set([
+  "name",
+  "layers",
+  "trainable",
+  "dtype",
+  "buildInputShape",
+  "batchInputShape",
+]);
 const MODEL_KEYS = new Set(["name", "layers", "inputLayers", "outputLayers", "trainable", "dtype"]);
 
 export function isContainer(className: string): boolean {
@@ -50,7 +57,11 @@ export function isContainer(className: string): boolean {
 }
 
 /** @throws QdgError `invalid-model`, and what layers throw */
-export function prepareContainer(className: string, config: Json | undefined, prepare: PrepareLayer): Container {
+export function prepareContainer(
+  className: string,
+  config: Json | undefined,
+  prepare: PrepareLayer,
+): Container {
   if (className === "Sequential") return prepareSequential(config, prepare);
   if (!isMap(config)) return fail(className, `config: got ${describe(config)}, expected an object`);
   return prepareModel(config, prepare);
@@ -61,7 +72,8 @@ function prepareSequential(config: Json | undefined, prepare: PrepareLayer): Con
   const name = (isMap(config) && stringField(config, "name")) || "sequential";
   if (isMap(config)) checkKeys(config, SEQUENTIAL_KEYS, name);
   const list = isMap(config) ? field(config, "layers") : config;
-  if (!isList(list) || list.length === 0) return fail(name, `layers: got ${describe(list)}, expected at least one`);
+  if (!isList(list) || list.length === 0)
+    return fail(name, `layers: got ${describe(list)}, expected at least one`);
   const layers = list.map((entry) => prepareEntry(entry, name, prepare));
   const [first, ...rest] = layers as [Callable, ...Callable[]];
   const late = rest.find((layer) => layer.kind === "input");
@@ -76,7 +88,8 @@ function prepareSequential(config: Json | undefined, prepare: PrepareLayer): Con
     call(inputs) {
       let tensors = inputs;
       for (const layer of layers) {
-        if (tensors.length !== 1) fail(layer.name, `gets ${tensors.length} tensors in a Sequential, expected 1`);
+        if (tensors.length !== 1)
+          fail(layer.name, `gets ${tensors.length} tensors in a Sequential, expected 1`);
         tensors = layer.kind === "input" ? tensors : layer.call(tensors);
       }
       return tensors;
@@ -114,7 +127,8 @@ function prepareModel(config: JsonMap, prepare: PrepareLayer): Container {
   const inputs = readReferences(field(config, "inputLayers"), `${name}: input_layers`);
   const outputs = readReferences(field(config, "outputLayers"), `${name}: output_layers`);
   for (const { layer } of inputs) {
-    if (layers.get(layer)?.kind !== "input") fail(name, `input_layers: ${JSON.stringify(layer)} is no InputLayer`);
+    if (layers.get(layer)?.kind !== "input")
+      fail(name, `input_layers: ${JSON.stringify(layer)} is no InputLayer`);
   }
   const needed = neededSteps(steps, outputs);
   return {
@@ -122,13 +136,17 @@ function prepareModel(config: JsonMap, prepare: PrepareLayer): Container {
     kind: "container",
     inputs: inputs.flatMap(({ layer }) => layers.get(layer)?.inputs ?? []),
     call(tensors) {
-      if (tensors.length !== inputs.length) fail(name, `got ${tensors.length} inputs, expected ${inputs.length}`);
+      if (tensors.length !== inputs.length)
+        fail(name, `got ${tensors.length} inputs, expected ${inputs.length}`);
       const results = new Map<string, readonly Held[]>();
       inputs.forEach(({ layer }, i) => results.set(key(layer, 0), [tensors[i] as Held]));
       const resultOf = (reference: Reference): Held => {
         const result = results.get(key(reference.layer, reference.call))?.[reference.tensor];
         if (result) return result;
-        return fail(reference.layer, `output ${reference.tensor} of call ${reference.call} does not come from the inputs of ${name}`);
+        return fail(
+          reference.layer,
+          `output ${reference.tensor} of call ${reference.call} does not come from the inputs of ${name}`,
+        );
       };
       for (const step of needed) {
         const layer = layers.get(step.layer) as Callable;
@@ -155,7 +173,7 @@ function orderCalls(
 ): Step[] {
   const made = new Map([...layers].map(([name, { kind }]) => [name, kind === "layer" ? 0 : 1]));
   const steps: Step[] = [];
-  for (let left = true; left; ) {
+  for (let left = true; left;) {
     left = false;
     let progress = false;
     for (const name of layers.keys()) {
@@ -241,7 +259,10 @@ function readReferences(json: Json | undefined, where: string): Reference[] {
     if (isMap(options)) {
       for (const [name, value] of options) {
         if (name === "training" || value === null) continue;
-        fail(where, `argument ${JSON.stringify(name)} of the call is not supported by tfjs; save the model without it`);
+        fail(
+          where,
+          `argument ${JSON.stringify(name)} of the call is not supported by tfjs; save the model without it`,
+        );
       }
     }
     return { layer, call, tensor };

@@ -18,7 +18,8 @@ export function readDataFormat(config: LayerConfig): DataFormat {
 
 export function readPadding(config: LayerConfig): Padding {
   const padding = config.choice("padding", ["valid", "same", "causal"], "valid");
-  if (padding === "causal") return config.fail('padding "causal" is not implemented in tfjs; use "same" or "valid"');
+  if (padding === "causal")
+    return config.fail('padding "causal" is not implemented in tfjs; use "same" or "valid"');
   return padding;
 }
 
@@ -72,7 +73,7 @@ export function slide(space: readonly Dim[], window: Window, call: LayerCall): W
       unknownPads = true;
     }
     before[i] = Math.floor(pad / 2);
-    after[i] = pad - (before[i] as number);
+    after[i] = pad - before[i];
     return result;
   });
   if (output.some((size) => typeof size === "number" && size <= 0)) {
@@ -90,9 +91,15 @@ export function slide(space: readonly Dim[], window: Window, call: LayerCall): W
 }
 
 /** tfjs computes dilations only at stride 1. */
-export function checkDilations(config: LayerConfig, strides: readonly number[], dilations: readonly number[]): void {
+export function checkDilations(
+  config: LayerConfig,
+  strides: readonly number[],
+  dilations: readonly number[],
+): void {
   if (strides.some((s) => s !== 1) && dilations.some((d) => d !== 1)) {
-    config.fail(`dilationRate must be 1 with strides > 1, got ${formatShape(dilations)} with ${formatShape(strides)}`);
+    config.fail(
+      `dilationRate must be 1 with strides > 1, got ${formatShape(dilations)} with ${formatShape(strides)}`,
+    );
   }
 }
 
@@ -118,4 +125,3 @@ export function finishSpatial(
 export function spaceOf(x: Value): readonly Dim[] {
   return x.shape.slice(2);
 }
-

@@ -39,11 +39,23 @@ export function plus(dim: Dim, n: number): Dim {
 }
 
 export function times(dim: Dim, n: number): Dim {
-  return n === 1 ? dim : mapDim(dim, (size) => size * n, (name) => `${n}*(${name})`);
+  return n === 1
+    ? dim
+    : mapDim(
+        dim,
+        (size) => size * n,
+        (name) => `${n}*(${name})`,
+      );
 }
 
 export function ceilDiv(dim: Dim, n: number): Dim {
-  return n === 1 ? dim : mapDim(dim, (size) => Math.ceil(size / n), (name) => `ceil((${name})/${n})`);
+  return n === 1
+    ? dim
+    : mapDim(
+        dim,
+        (size) => Math.ceil(size / n),
+        (name) => `ceil((${name})/${n})`,
+      );
 }
 
 /** The product of sizes; null when one is only named. */

@@ -72,7 +72,9 @@ export class GraphWriter {
     if (source?.producer && value.producer?.op === "Transpose" && value.producer.inputs[0] === source) {
       const [name, other] = [source.name, value.name];
       if (!this.graph.outputs.includes(source) && other.startsWith(`${name}/`)) {
-        source.name = other.endsWith("/channels_last") ? this.builder.uniqueName(`${name}/channels_first`) : other;
+        source.name = other.endsWith("/channels_last")
+          ? this.builder.uniqueName(`${name}/channels_first`)
+          : other;
         value.name = name;
       }
     }

@@ -209,7 +209,9 @@ export function expectRank(held: Held, rank: number, call: LayerCall): void {
 /** A size that must be known at export. @throws QdgError `invalid-model` */
 export function knownDim(dim: Dim | undefined, what: string, call: LayerCall): number {
   if (typeof dim !== "number") {
-    return call.failModel(`${what}: got the unknown size ${dim}, expected a number; give the input a fixed size`);
+    return call.failModel(
+      `${what}: got the unknown size ${dim}, expected a number; give the input a fixed size`,
+    );
   }
   return dim;
 }

@@ -18,7 +18,16 @@ import { GraphWriter } from "./graph-writer.js";
 import type { Held } from "./held.js";
 import { LayerCall, LayerInstance, type Emit, type InnerLayers } from "./layer.js";
 import { LAYERS, REFUSED_LAYERS } from "./layers.js";
-import { camelCase, describe, field, isList, isMap, type Json, type JsonMap, type ModelJson } from "./model-json.js";
+import {
+  camelCase,
+  describe,
+  field,
+  isList,
+  isMap,
+  type Json,
+  type JsonMap,
+  type ModelJson,
+} from "./model-json.js";
 import { WeightStore } from "./weight-store.js";
 import type { Weights } from "./weights.js";
 
@@ -69,7 +78,12 @@ export function readLayersModel(json: ModelJson, weights: Weights, options: Read
   return writer.finish();
 }
 
-function declareInputs(writer: GraphWriter, model: Container, moves: boolean, channelsFirst: boolean): Held[] {
+function declareInputs(
+  writer: GraphWriter,
+  model: Container,
+  moves: boolean,
+  channelsFirst: boolean,
+): Held[] {
   return model.inputs.map(({ name, shape, dtype }, index) =>
     writer.input(
       name,
@@ -82,7 +96,11 @@ function declareInputs(writer: GraphWriter, model: Container, moves: boolean, ch
 
 function inputType(name: string, dtype: string): DType {
   if (dtype === "float32" || dtype === "int32" || dtype === "bool") return dtype;
-  throw new QdgError("unsupported-model", name, `dtype: got ${JSON.stringify(dtype)}, expected float32, int32 or bool`);
+  throw new QdgError(
+    "unsupported-model",
+    name,
+    `dtype: got ${JSON.stringify(dtype)}, expected float32, int32 or bool`,
+  );
 }
 
 /** Whether any layer has its channels on axis 1. */
@@ -125,7 +143,8 @@ function prepareEmit(
   const definition = LAYERS.get(className);
   if (!definition) {
     const reason =
-      REFUSED_LAYERS.get(className) ?? "is no layer of tfjs-layers 4.22 that can be exported; replace it by standard layers";
+      REFUSED_LAYERS.get(className) ??
+      "is no layer of tfjs-layers 4.22 that can be exported; replace it by standard layers";
     throw new QdgError("unsupported-layer", where, reason);
   }
   const config = new LayerConfig(json, where);
@@ -139,7 +158,11 @@ const innerLayers: InnerLayers = {
     const className = isMap(json) ? field(json, "className") : undefined;
     const config = isMap(json) ? field(json, "config") : undefined;
     if (typeof className !== "string" || !isMap(config)) {
-      throw new QdgError("invalid-model", where, `layer: got ${describe(json)}, expected {class_name, config}`);
+      throw new QdgError(
+        "invalid-model",
+        where,
+        `layer: got ${describe(json)}, expected {class_name, config}`,
+      );
     }
     return { className, emit: prepareEmit(className, config, `${where} of`).emit };
   },
@@ -172,8 +195,15 @@ function declarationOf(className: string, layer: string, json: JsonMap): readonl
   const shape = given ?? implied();
   if (shape === null || shape === undefined) return null;
   const sizes = isList(shape) ? shape.map((dim) => (typeof dim === "number" && dim < 0 ? null : dim)) : [];
-  if (sizes.length === 0 || !sizes.every((dim) => dim === null || (Number.isSafeInteger(dim) && (dim as number) > 0))) {
-    throw new QdgError("invalid-model", `${layer} (${className})`, `batch_input_shape: got ${describe(shape)}, expected sizes`);
+  if (
+    sizes.length === 0 ||
+    !sizes.every((dim) => dim === null || (Number.isSafeInteger(dim) && (dim as number) > 0))
+  ) {
+    throw new QdgError(
+      "invalid-model",
+      `${layer} (${className})`,
+      `batch_input_shape: got ${describe(shape)}, expected sizes`,
+    );
   }
   return [
     {
@@ -192,4 +222,3 @@ function asList(value: Json | undefined): readonly Json[] | undefined {
   if (value === undefined) return undefined;
   return isList(value) ? value : [value];
 }
-

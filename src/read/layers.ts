@@ -22,7 +22,13 @@ import {
   globalMaxPooling1D,
   globalMaxPooling2D,
 } from "./layers/global-pooling.js";
-import { alphaDropout, dropout, gaussianDropout, gaussianNoise, spatialDropout1D } from "./layers/identity.js";
+import {
+  alphaDropout,
+  dropout,
+  gaussianDropout,
+  gaussianNoise,
+  spatialDropout1D,
+} from "./layers/identity.js";
 import { layerNormalization } from "./layers/layer-normalization.js";
 import { leakyRelu } from "./layers/leaky-relu.js";
 import { masking } from "./layers/masking.js";

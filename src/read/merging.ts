@@ -31,7 +31,9 @@ export function mergeOperands(
 }
 
 export function commonLayout(inputs: readonly Held[]): Layout {
-  return inputs.some((held) => rankOf(held) > 2 && held.layout === "channels-first") ? "channels-first" : "as-is";
+  return inputs.some((held) => rankOf(held) > 2 && held.layout === "channels-first")
+    ? "channels-first"
+    : "as-is";
 }
 
 /** @throws QdgError `invalid-model` when shapes of one rank do not broadcast */
@@ -41,7 +43,10 @@ export function broadcastShape(operands: readonly Value[], call: LayerCall): Dim
     (shape, other) =>
       shape.map((dim, axis) => {
         const result = broadcastDim(dim, other[axis] ?? 1);
-        return result ?? call.failModel(`shapes ${formatShape(shape)} and ${formatShape(other)} do not go together`);
+        return (
+          result ??
+          call.failModel(`shapes ${formatShape(shape)} and ${formatShape(other)} do not go together`)
+        );
       }),
     [...(first ?? [])],
   );

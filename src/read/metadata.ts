@@ -26,7 +26,10 @@ function imagePreprocessing(channels: number): Preprocessing {
  *
  * @throws QdgError `invalid-json`, or `invalid-data` when labels are not a list of names
  */
-export function parseTeachableMachineMetadata(text: string, where: string): TeachableMachineMetadata | undefined {
+export function parseTeachableMachineMetadata(
+  text: string,
+  where: string,
+): TeachableMachineMetadata | undefined {
   let parsed: unknown;
   try {
     parsed = JSON.parse(text.replace(/^\uFEFF/, ""));
@@ -41,10 +44,14 @@ export function parseTeachableMachineMetadata(text: string, where: string): Teac
   if (typeof packageName !== "string" || !packageName.startsWith("@teachablemachine/")) return undefined;
   const { labels, modelName } = metadata;
   if (!Array.isArray(labels) || !labels.every((label) => typeof label === "string")) {
-    throw new QdgError("invalid-data", where, `labels: got ${JSON.stringify(labels)}, expected a list of names`);
+    throw new QdgError(
+      "invalid-data",
+      where,
+      `labels: got ${JSON.stringify(labels)}, expected a list of names`,
+    );
   }
   return {
-    labels: labels as string[],
+    labels: labels,
     ...(typeof modelName === "string" ? { modelName } : {}),
     ...(packageName === "@teachablemachine/image"
       ? { preprocessing: imagePreprocessing(metadata["grayscale"] === true ? 1 : 3) }

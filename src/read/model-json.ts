@@ -49,8 +49,7 @@ export function checkModelJson(parsed: unknown, where: string): ModelJson {
   };
   const root = toJson(parsed, where);
   if (!isMap(root)) return fail(`got ${describe(root)}, expected an object with modelTopology`);
-  const topologyOf = (json: JsonMap): Json | undefined => json.get("modelTopology") ?? json.get("model_topology");
-  const outer = topologyOf(root);
+  const outer = root.get("modelTopology") ?? root.get("model_topology");
   const format = root.get("format");
   if (format === "graph-model" || (isMap(outer) && outer.has("node"))) {
     throw new QdgError(
@@ -60,10 +59,16 @@ export function checkModelJson(parsed: unknown, where: string): ModelJson {
     );
   }
   if (format !== undefined && format !== null && format !== "layers-model") {
-    throw new QdgError("unsupported-model", where, `format: got ${describe(format)}, expected "layers-model"`);
+    throw new QdgError(
+      "unsupported-model",
+      where,
+      `format: got ${describe(format)}, expected "layers-model"`,
+    );
   }
   if (!isMap(outer)) {
-    return fail(`modelTopology: got ${describe(outer)}, expected an object; save the model with model.save()`);
+    return fail(
+      `modelTopology: got ${describe(outer)}, expected an object; save the model with model.save()`,
+    );
   }
   const inner = outer.get("model_config") ?? outer.get("modelConfig");
   const topology = inner === undefined || inner === null ? outer : inner;
@@ -82,7 +87,12 @@ function toJson(value: unknown, where: string, depth = 0): Json {
   if (depth > MAX_DEPTH) {
     throw new QdgError("invalid-model", where, `is nested more than ${MAX_DEPTH} levels deep`);
   }
-  if (value === null || typeof value === "boolean" || typeof value === "string" || typeof value === "number") {
+  if (
+    value === null ||
+    typeof value === "boolean" ||
+    typeof value === "string" ||
+    typeof value === "number"
+  ) {
     return value;
   }
   if (Array.isArray(value)) return value.map((item) => toJson(item, where, depth + 1));

@@ -21,7 +21,11 @@ export interface WeightSpec {
   readonly name: string;
   readonly shape: readonly number[];
   readonly dtype: keyof typeof STORED_BYTES;
-  readonly quantization: { readonly dtype: keyof typeof QUANTIZED_BYTES; readonly scale: number; readonly min: number } | null;
+  readonly quantization: {
+    readonly dtype: keyof typeof QUANTIZED_BYTES;
+    readonly scale: number;
+    readonly min: number;
+  } | null;
   /** Weights of an optimizer are in the file but no part of the model. */
   readonly ofOptimizer: boolean;
 }
@@ -91,7 +95,8 @@ function parseQuantization(
   fail: (what: string) => never,
 ): WeightSpec["quantization"] {
   if (json === undefined || json === null) return null;
-  if (!isMap(json)) return fail(`${weight}: quantization: got ${describe(json)}, expected {dtype, scale, min}`);
+  if (!isMap(json))
+    return fail(`${weight}: quantization: got ${describe(json)}, expected {dtype, scale, min}`);
   const stored = json.get("dtype");
   if (stored !== "uint8" && stored !== "uint16" && stored !== "float16") {
     return fail(`${weight}: quantization dtype: got ${describe(stored)}, expected uint8, uint16 or float16`);
@@ -102,7 +107,12 @@ function parseQuantization(
   if (stored === "float16") return { dtype: stored, scale: 1, min: 0 };
   const scale = json.get("scale");
   const min = json.get("min");
-  if (typeof scale !== "number" || typeof min !== "number" || !Number.isFinite(scale) || !Number.isFinite(min)) {
+  if (
+    typeof scale !== "number" ||
+    typeof min !== "number" ||
+    !Number.isFinite(scale) ||
+    !Number.isFinite(min)
+  ) {
     return fail(`${weight}: quantization: got ${describe(json)}, expected finite scale and min`);
   }
   return { dtype: stored, scale, min };
@@ -268,9 +278,14 @@ async function shardPath(shard: string, modelPath: string): Promise<string> {
   try {
     real = await realpath(path);
   } catch (thrown) {
-    throw new QdgError("not-found", path, `weight shard is missing (${errorText(thrown)}); copy it beside model.json`, {
-      cause: thrown,
-    });
+    throw new QdgError(
+      "not-found",
+      path,
+      `weight shard is missing (${errorText(thrown)}); copy it beside model.json`,
+      {
+        cause: thrown,
+      },
+    );
   }
   const folder = await realpath(dirname(modelPath));
   if (!real.startsWith(folder.endsWith(sep) ? folder : folder + sep)) refuse("is a link out of the folder");
@@ -286,7 +301,8 @@ export function decodeWeights(
 ): Map<string, Tensor> {
   const weights = new Map<string, Tensor>();
   parseManifest(manifest, where).forEach((group, index) => {
-    for (const [name, tensor] of decodeGroup(group, groups[index] ?? new Uint8Array())) weights.set(name, tensor);
+    for (const [name, tensor] of decodeGroup(group, groups[index] ?? new Uint8Array()))
+      weights.set(name, tensor);
   });
   return weights;
 }

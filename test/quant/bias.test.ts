@@ -70,6 +70,16 @@ describe("quantizeBias", () => {
     expect(result.bias[0]).toBe(2 ** 22);
   });
 
+  test("takes a new scale of at least twice the old one, so that -128 has a place under a negative scale", () => {
+    const result = quantizeBias(
+      Float32Array.of(0),
+      2 ** -126,
+      { weights: Int8Array.of(-128), shape: [1, 1], axis: 0, scale: Float32Array.of(-0.999) },
+      "conv",
+    );
+    expect([result.scale[0], result.weights[0]]).toEqual([2, 64]);
+  });
+
   test("leaves a channel just below the limit alone", () => {
     const weights = Int8Array.of(1);
     const given = { weights, shape: [1, 1], axis: 0, scale: Float32Array.of(1) };

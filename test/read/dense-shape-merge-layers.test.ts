@@ -6,7 +6,10 @@ import { row, testLayers, type Chance } from "../support/layer-cases.js";
 const L = tf.layers;
 
 /** A tensor as given, and one that a convolution holds with its channels first. */
-function branches(chance: Chance, count: number): { inputs: tf.SymbolicTensor[]; outputs: tf.SymbolicTensor[] } {
+function branches(
+  chance: Chance,
+  count: number,
+): { inputs: tf.SymbolicTensor[]; outputs: tf.SymbolicTensor[] } {
   const inputs = Array.from({ length: count }, () => tf.input({ shape: [4, 5, 3] }));
   const outputs = inputs.map((input) =>
     chance.pick([true, false])
@@ -70,7 +73,9 @@ testLayers([
     model: (chance) =>
       row(
         L.conv2d({ inputShape: [4, 6, 2], filters: 2, kernelSize: 1 }),
-        L.reshape({ targetShape: chance.pick([[48], [-1], [6, 8], [6, -1], [null, 4], [2, 2, 12], [4, 6, 2]]) as never }),
+        L.reshape({
+          targetShape: chance.pick([[48], [-1], [6, 8], [6, -1], [null, 4], [2, 2, 12], [4, 6, 2]]) as never,
+        }),
       ),
   },
   {
@@ -84,10 +89,20 @@ testLayers([
     model: (chance) =>
       row(
         L.conv2d({ inputShape: [4, 6, 2], filters: 3, kernelSize: 1 }),
-        L.permute({ dims: chance.pick([[1, 2, 3], [3, 1, 2], [2, 3, 1], [3, 2, 1]]) }),
+        L.permute({
+          dims: chance.pick([
+            [1, 2, 3],
+            [3, 1, 2],
+            [2, 3, 1],
+            [3, 2, 1],
+          ]),
+        }),
       ),
   },
-  { title: "RepeatVector", model: (chance) => row(L.repeatVector({ inputShape: [chance.int(1, 5)], n: chance.int(1, 4) } as never)) },
+  {
+    title: "RepeatVector",
+    model: (chance) => row(L.repeatVector({ inputShape: [chance.int(1, 5)], n: chance.int(1, 4) })),
+  },
   ...(["int32", "float32"] as const).map((dtype) => ({
     title: `Embedding of ${dtype} indices`,
     options: { integersBelow: 7 },
@@ -103,7 +118,8 @@ testLayers([
     title: "Embedding without an input shape",
     options: { integersBelow: 7, sizes: { D1: 4 } },
     seeds: 2,
-    model: (chance) => row(L.embedding({ inputDim: 7, outputDim: 2, ...chance.pick([{}, { inputLength: 4 }]) } as never)),
+    model: (chance) =>
+      row(L.embedding({ inputDim: 7, outputDim: 2, ...chance.pick([{}, { inputLength: 4 }]) })),
   },
   ...(["multiHot", "count", "oneHot"] as const).map((outputMode) => ({
     title: `CategoryEncoding ${outputMode}`,
@@ -114,7 +130,7 @@ testLayers([
       const size = outputMode === "oneHot" ? 1 : 4;
       return row(
         L.reshape({ inputShape: [1, size], targetShape: [size] }),
-        L.categoryEncoding({ numTokens: 5, outputMode } as never),
+        L.categoryEncoding({ numTokens: 5, outputMode }),
       );
     },
   })),
@@ -123,7 +139,10 @@ testLayers([
     seeds: 6,
     model: (chance: Chance) => {
       const { inputs, outputs } = branches(chance, chance.int(2, 4));
-      return tf.model({ inputs, outputs: (L[kind] as (args: object) => tf.layers.Layer)({}).apply(outputs) as tf.SymbolicTensor });
+      return tf.model({
+        inputs,
+        outputs: (L[kind] as (args: object) => tf.layers.Layer)({}).apply(outputs) as tf.SymbolicTensor,
+      });
     },
   })),
   ...(["add", "multiply", "average", "maximum"] as const).map((kind) => ({
@@ -142,7 +161,10 @@ testLayers([
         [input, gate],
         [conv, input, gate],
       ]);
-      return tf.model({ inputs: input, outputs: (L[kind] as (args: object) => tf.layers.Layer)({}).apply(operands) as tf.SymbolicTensor });
+      return tf.model({
+        inputs: input,
+        outputs: (L[kind] as (args: object) => tf.layers.Layer)({}).apply(operands) as tf.SymbolicTensor,
+      });
     },
   })),
   {
@@ -185,7 +207,7 @@ testLayers([
             () => L.conv2d({ filters: 3, kernelSize: 2, padding: "same", activation: "relu" }),
             () => L.dense({ units: 3 }),
             () => L.flatten(),
-            () => L.globalMaxPooling2d({} as never),
+            () => L.globalMaxPooling2d({}),
           ])(),
         }),
       ),

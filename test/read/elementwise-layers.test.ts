@@ -3,14 +3,34 @@
 import * as tf from "@tensorflow/tfjs";
 import { expect, test } from "vitest";
 import { chance as chanceOf, row, testLayers, type Chance } from "../support/layer-cases.js";
-import { compareGraph, parseSaved, randomizeWeights, saveLayersModel, seeded } from "../support/layers-models.js";
+import {
+  compareGraph,
+  parseSaved,
+  randomizeWeights,
+  saveLayersModel,
+  seeded,
+} from "../support/layers-models.js";
 import { readLayersModel } from "../../src/read/layers-model.js";
 
 const L = tf.layers;
 const SHAPES = [[5], [6, 3], [4, 5, 3]];
 const ACTIVATIONS = [
-  ...["elu", "selu", "relu", "relu6", "linear", "sigmoid", "hardSigmoid", "softplus", "softsign", "tanh"],
-  ...["softmax", "logSoftmax", "swish", "mish", "gelu", "gelu_new"],
+  "elu",
+  "selu",
+  "relu",
+  "relu6",
+  "linear",
+  "sigmoid",
+  "hardSigmoid",
+  "softplus",
+  "softsign",
+  "tanh",
+  "softmax",
+  "logSoftmax",
+  "swish",
+  "mish",
+  "gelu",
+  "gelu_new",
 ];
 
 /** The layer as it is, and after a convolution, where the value is held with its channels first. */
@@ -23,7 +43,8 @@ testLayers([
   ...ACTIVATIONS.map((activation) => ({
     title: `Activation ${activation}`,
     seeds: 4,
-    model: (chance: Chance) => placed(chance, (args) => L.activation({ ...args, activation: activation as never })),
+    model: (chance: Chance) =>
+      placed(chance, (args) => L.activation({ ...args, activation: activation as never })),
   })),
   ...ACTIVATIONS.map((activation) => ({
     title: `Dense with ${activation}`,
@@ -33,11 +54,25 @@ testLayers([
   })),
   {
     title: "ReLU",
-    model: (chance) => placed(chance, (args) => L.reLU({ ...args, ...chance.pick([{}, { maxValue: 6 }, { maxValue: 0.5 }]) })),
+    model: (chance) =>
+      placed(chance, (args) => L.reLU({ ...args, ...chance.pick([{}, { maxValue: 6 }, { maxValue: 0.5 }]) })),
   },
-  { title: "LeakyReLU", model: (chance) => placed(chance, (args) => L.leakyReLU({ ...args, ...chance.pick([{}, { alpha: 0.1 }, { alpha: 0 }]) })) },
+  {
+    title: "ReLU with negative_slope and threshold, which tfjs leaves out,",
+    options: { mend: ([config]) => Object.assign(config ?? {}, { negative_slope: 0.5, threshold: 1 }) },
+    seeds: 1,
+    model: () => row(L.reLU({ inputShape: [9], maxValue: 6 })),
+  },
+  {
+    title: "LeakyReLU",
+    model: (chance) =>
+      placed(chance, (args) => L.leakyReLU({ ...args, ...chance.pick([{}, { alpha: 0.1 }, { alpha: 0 }]) })),
+  },
   { title: "ELU", model: (chance) => placed(chance, (args) => L.elu(args)) },
-  { title: "ThresholdedReLU", model: (chance) => placed(chance, (args) => L.thresholdedReLU({ ...args, theta: 0.7 })) },
+  {
+    title: "ThresholdedReLU",
+    model: (chance) => placed(chance, (args) => L.thresholdedReLU({ ...args, theta: 0.7 })),
+  },
   {
     title: "PReLU",
     seeds: 10,
@@ -55,11 +90,15 @@ testLayers([
     model: (chance) => {
       const axis = chance.pick([-1, [-1], [1, 2], [2, 3], [1, 3]]);
       return chance.pick([true, false])
-        ? row(L.softmax({ inputShape: [4, 3, 5], axis } as never))
-        : row(L.conv2d({ inputShape: [4, 5, 2], filters: 3, kernelSize: 1 }), L.softmax({ axis } as never));
+        ? row(L.softmax({ inputShape: [4, 3, 5], axis }))
+        : row(L.conv2d({ inputShape: [4, 5, 2], filters: 3, kernelSize: 1 }), L.softmax({ axis }));
     },
   },
-  { title: "Softmax with its default axis", seeds: 1, model: () => row(L.softmax({ inputShape: [7] } as never)) },
+  {
+    title: "Softmax with its default axis",
+    seeds: 1,
+    model: () => row(L.softmax({ inputShape: [7] })),
+  },
   {
     title: "BatchNormalization over the last axis",
     seeds: 10,
@@ -81,7 +120,10 @@ testLayers([
       const args = { center: chance.pick([true, false]), scale: chance.pick([true, false]), epsilon: 0.01 };
       return row(
         L.conv2d({ inputShape: [4, 5, 2], filters: 3, kernelSize: 1 }),
-        L.layerNormalization({ ...args, axis: chance.pick([-1, 1, [1, 2], [2, 3], [1, 3], [3, 1], [1, 2, 3]]) }),
+        L.layerNormalization({
+          ...args,
+          axis: chance.pick([-1, 1, [1, 2], [2, 3], [1, 3], [3, 1], [1, 2, 3]]),
+        }),
       );
     },
   },
@@ -92,7 +134,7 @@ testLayers([
   {
     title: "Rescaling",
     model: (chance) =>
-      placed(chance, (args) => L.rescaling({ ...args, scale: 1 / 127.5, offset: chance.pick([0, -1]) } as never)),
+      placed(chance, (args) => L.rescaling({ ...args, scale: 1 / 127.5, offset: chance.pick([0, -1]) })),
   },
   {
     title: "Masking",
@@ -105,7 +147,7 @@ testLayers([
   ...(["dropout", "gaussianDropout", "alphaDropout"] as const).map((kind) => ({
     title: `${kind}, the identity at inference,`,
     seeds: 1,
-    model: () => row(L.dense({ inputShape: [4], units: 5 }), L[kind]({ rate: 0.5 } as never)),
+    model: () => row(L.dense({ inputShape: [4], units: 5 }), L[kind]({ rate: 0.5 })),
   })),
   {
     title: "gaussianNoise and spatialDropout1d, identities at inference,",
@@ -134,7 +176,12 @@ test("BatchNormalization over another axis computes what tfjs computes with that
     const model = row(first(), L.batchNormalization({ axis, ...args }));
     randomizeWeights(model, seeded(seed));
     const last = axis === 1 ? [3, 2, 1] : [1, 3, 2];
-    const oracle = row(first(), L.permute({ dims: last }), L.batchNormalization(args), L.permute({ dims: last }));
+    const oracle = row(
+      first(),
+      L.permute({ dims: last }),
+      L.batchNormalization(args),
+      L.permute({ dims: last }),
+    );
     oracle.setWeights(model.getWeights());
     const { json, weights } = parseSaved(await saveLayersModel(model));
     const { difference, magnitude } = await compareGraph(oracle, readLayersModel(json, weights), { seed });

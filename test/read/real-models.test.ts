@@ -33,7 +33,9 @@ describe.skipIf(!existsSync(MODELS))("real models (skipped where ../shared/model
     expect(metadata?.labels).toEqual(["face", "headphones", "pen", "hand"]);
     expect(metadata?.preprocessing).toMatchObject({ range: [-1, 1], resize: "center-crop" });
     expect(sourceHash).toMatch(/^[0-9a-f]{64}$/);
-    const { difference, magnitude } = await compareGraph(await loadByTfjs(mobilenet), graph, { sizes: { N: 1 } });
+    const { difference, magnitude } = await compareGraph(await loadByTfjs(mobilenet), graph, {
+      sizes: { N: 1 },
+    });
     expect(magnitude).toBeGreaterThan(0.25);
     expect(difference).toBeLessThan(1e-5);
     expect(graph.nodes.filter(({ op }) => op === "Transpose")).toHaveLength(1);

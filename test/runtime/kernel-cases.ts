@@ -56,8 +56,8 @@ export interface KernelCase {
 }
 
 /** Builds one model: nodes in one line each. */
-class Sketch {
-  readonly builder = new GraphBuilder("case");
+export class Sketch {
+  readonly builder: GraphBuilder = new GraphBuilder("case");
   readonly feeds: Record<string, Tensor> = {};
 
   input(name: string, data: Tensor): Value {

@@ -188,7 +188,7 @@ export async function compareGraph(
       want = tf.transpose(want, [0, rank - 1, ...Array.from({ length: rank - 2 }, (_, i) => i + 1)]);
     }
     if (!same(want.shape))
-      throw new Error(`${output.name}: got shape [${got.dims}], tfjs has [${want.shape}]`);
+      throw new Error(`${output.name}: got shape [${got.dims.join()}], tfjs has [${want.shape.join()}]`);
     checkDeclared(output.name, output.shape, got.dims);
     const a = want.dataSync();
     const b = got.data as Float32Array;
@@ -211,7 +211,7 @@ function distance(a: number, b: number): number {
 function checkDeclared(name: string, declared: readonly (number | string)[], got: readonly number[]): void {
   declared.forEach((dim, axis) => {
     if (typeof dim === "number" && dim !== got[axis]) {
-      throw new Error(`${name}: declared shape [${declared}], ORT gives [${got}]`);
+      throw new Error(`${name}: declared shape [${declared.join()}], ORT gives [${got.join()}]`);
     }
   });
 }

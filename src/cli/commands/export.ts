@@ -6,6 +6,7 @@ import { type ExportOptions, TARGETS } from "../../export/options.js";
 import { FORMS, WEIGHT_STORAGES } from "../../lower/form.js";
 import { DEFAULT_OPSET } from "../../onnx/opset.js";
 import { OBSERVER_NAMES } from "../../quant/observers/observers.js";
+import { formatBytes } from "../format.js";
 import { integer, layerBits, listOf, oneOf, preprocessing, size } from "../option-parsers.js";
 import { terminalProgress } from "../progress.js";
 
@@ -139,11 +140,4 @@ export function describe(result: ExportResult): string {
   }
   lines.push(...result.warnings.map((warning) => `warning: ${warning}`));
   return `${lines.join("\n")}\n`;
-}
-
-/** 1234567 -> "1.23 MB"; powers of 1000. */
-export function formatBytes(bytes: number): string {
-  if (bytes < 1000) return `${bytes} B`;
-  if (bytes < 1e6) return `${(bytes / 1e3).toFixed(1)} kB`;
-  return `${(bytes / 1e6).toFixed(2)} MB`;
 }

@@ -71,7 +71,14 @@ function last(node: Node, op: string, inputs: readonly (Value | null)[]): Node {
 
 function made(node: Node, op: string, inputs: readonly (Value | null)[], output: Value): Node {
   const attributes: Readonly<Record<string, Attribute>> = {};
-  const result: Node = { op, domain: "", attributes, inputs: [...inputs], outputs: [output], origin: node.origin };
+  const result: Node = {
+    op,
+    domain: "",
+    attributes,
+    inputs: [...inputs],
+    outputs: [output],
+    origin: node.origin,
+  };
   output.producer = result;
   return result;
 }

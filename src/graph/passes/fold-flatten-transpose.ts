@@ -4,7 +4,16 @@
 import { sizeOf, transpose, type Tensor } from "../../base/tensor.js";
 import { scalarActivation } from "../activations.js";
 import type { Graph, Node, Value } from "../graph.js";
-import { cloneGraph, consumers, inputOf, intAttribute, intsAttribute, outputOf, removeDeadNodes, valuesOf } from "../graph.js";
+import {
+  cloneGraph,
+  consumers,
+  inputOf,
+  intAttribute,
+  intsAttribute,
+  outputOf,
+  removeDeadNodes,
+  valuesOf,
+} from "../graph.js";
 
 /**
  * `Gemm(Reshape(Transpose(x)), B [K, C]) = Gemm(Reshape(x), B')` with `B'[k, p] = B[k, c]`, where position p
@@ -28,7 +37,7 @@ export function foldFlattenTranspose(graph: Graph): Graph {
     const order = permutation.slice(1).map((axis) => axis - 1);
     for (const { reshape, gemms } of folds) {
       reshape.inputs[0] = inputOf(node, 0);
-      for (const gemm of gemms) permuteColumns(gemm, rest as number[], order, permuted);
+      for (const gemm of gemms) permuteColumns(gemm, rest, order, permuted);
     }
   }
   removeDeadNodes(result);
@@ -66,7 +75,8 @@ function gemmsBehind(graph: Graph, uses: ReadonlyMap<Value, readonly Node[]>, va
     if (reader.op === "Gemm") {
       const weight = reader.inputs[1];
       const whole = intAttribute(reader, "transB", 0) === 1 && intAttribute(reader, "transA", 0) === 0;
-      if (!whole || inputOf(reader, 0) !== value || !weight?.constant || reader.inputs[2] === value) return null;
+      if (!whole || inputOf(reader, 0) !== value || !weight?.constant || reader.inputs[2] === value)
+        return null;
       if (weight.channelFactor?.axis === 1 || weight.quantization?.spec.axis === 1) return null;
       gemms.push(reader);
     } else if (scalarActivation(reader) && inputOf(reader, 0) === value) {
@@ -94,9 +104,12 @@ function permuteColumns(
   if (!value) {
     const rows = constant.shape[0] as number;
     // B's columns are in the order of the transposed axes: undo the permutation.
-    const transposed = { ...constant, shape: [rows, ...order.map((axis) => shape[axis] as number)] } as Tensor;
+    const transposed = {
+      ...constant,
+      shape: [rows, ...order.map((axis) => shape[axis] as number)],
+    } as Tensor;
     const inverse = [0, ...shape.map((_, axis) => order.indexOf(axis) + 1)];
-    value = { ...weight, constant: { ...transpose(transposed, inverse), shape: constant.shape } as Tensor };
+    value = { ...weight, constant: { ...transpose(transposed, inverse), shape: constant.shape } };
     permuted.set(key, value);
   }
   gemm.inputs[1] = value;
@@ -107,7 +120,8 @@ function renameTaken(graph: Graph, permuted: ReadonlyMap<string, Value>): void {
   const values = new Set(valuesOf(graph));
   for (const value of permuted.values()) {
     const { name } = value;
-    const taken = (other: string): boolean => [...values].some((each) => each !== value && each.name === other);
+    const taken = (other: string): boolean =>
+      [...values].some((each) => each !== value && each.name === other);
     for (let i = 1; taken(value.name); i++) value.name = `${name}:${i}`;
   }
 }

@@ -28,7 +28,8 @@ export const batchNormalization: LayerDefinition = {
       const rank = rankOf(held);
       if (rank < 2 || rank > 4) call.fail(`got an input of rank ${rank}, tfjs normalizes ranks 2 to 4`);
       const tfjsAxis = axis < 0 ? axis + rank : axis;
-      if (tfjsAxis < 1 || tfjsAxis >= rank) call.failModel(`axis: got ${axis}, expected an axis of rank ${rank} but the batch`);
+      if (tfjsAxis < 1 || tfjsAxis >= rank)
+        call.failModel(`axis: got ${axis}, expected an axis of rank ${rank} but the batch`);
       // Over the channels: hold them on axis 1. Over another axis: leave the layout, bring the axis there.
       const layout = tfjsAxis === rank - 1 ? "channels-first" : held.layout;
       const x = call.inLayout(held, layout);
@@ -48,12 +49,21 @@ export const batchNormalization: LayerDefinition = {
       ];
       const attributes = { epsilon: { float: epsilon } };
       if (at === 1) {
-        return { value: call.node("BatchNormalization", [x, ...parameters], "", x.shape, attributes), layout };
+        return {
+          value: call.node("BatchNormalization", [x, ...parameters], "", x.shape, attributes),
+          layout,
+        };
       }
       const swap = x.shape.map((_, i) => (i === 1 ? at : i === at ? 1 : i));
       const shape = permute(x.shape, swap);
       const before = call.node("Transpose", [x], "axis_first", shape, { perm: swap });
-      const normal = call.node("BatchNormalization", [before, ...parameters], "normalized", shape, attributes);
+      const normal = call.node(
+        "BatchNormalization",
+        [before, ...parameters],
+        "normalized",
+        shape,
+        attributes,
+      );
       return { value: call.node("Transpose", [normal], "", x.shape, { perm: swap }), layout };
     };
   },

@@ -25,7 +25,14 @@ export const categoryEncoding: LayerDefinition = {
       const indices = call.node("Cast", [x], "indices", x.shape, { to: INT64 }, { dtype: "int64" });
       const depth = call.constant("num_tokens", () => int64([], [tokens]));
       const values = call.constant("off_on", () => float32([2], [0, 1]));
-      const hot = call.node("OneHot", [indices, depth, values], "hot", [...x.shape, tokens], { axis: -1 }, { dtype: "float32" });
+      const hot = call.node(
+        "OneHot",
+        [indices, depth, values],
+        "hot",
+        [...x.shape, tokens],
+        { axis: -1 },
+        { dtype: "float32" },
+      );
       const op = mode === "count" ? "ReduceSum" : "ReduceMax";
       const value = call.node(op, [hot, call.ints("axis", [1])], "", [batch, tokens], { keepdims: 0 });
       return { value, layout: "as-is" };

@@ -19,7 +19,9 @@ export const centerCrop: LayerDefinition = {
       const height = knownDim(x.shape[2], "height", call);
       const width = knownDim(x.shape[3], "width", call);
       if (height < size[0] || width < size[1]) {
-        call.fail(`got ${height}x${width} pixels, expected at least ${size[0]}x${size[1]}: tfjs cannot scale up here`);
+        call.fail(
+          `got ${height}x${width} pixels, expected at least ${size[0]}x${size[1]}: tfjs cannot scale up here`,
+        );
       }
       const top = Math.floor((height - size[0]) / 2);
       // tfjs shifts by one column where the difference is a single one.

@@ -14,21 +14,26 @@ export const concatenate: LayerDefinition = {
   prepare(config) {
     const axis = config.int("axis", -1);
     if (axis < -1) {
-      config.fail(`axis: got ${axis}, tfjs joins along the last axis for every negative one; count from the first`);
+      config.fail(
+        `axis: got ${axis}, tfjs joins along the last axis for every negative one; count from the first`,
+      );
     }
     return (inputs, call) => {
       const [first] = inputs;
-      if (!first || inputs.length < 2) return call.failModel(`got ${inputs.length} inputs, expected at least 2`);
+      if (!first || inputs.length < 2)
+        return call.failModel(`got ${inputs.length} inputs, expected at least 2`);
       const rank = rankOf(first);
       const tfjsAxis = axis === -1 ? rank - 1 : axis;
-      if (tfjsAxis < 1 || tfjsAxis >= rank) call.failModel(`axis: got ${axis}, expected 1..${rank - 1} or -1`);
+      if (tfjsAxis < 1 || tfjsAxis >= rank)
+        call.failModel(`axis: got ${axis}, expected 1..${rank - 1} or -1`);
       const layout = commonLayout(inputs);
       const operands = inputs.map((held) => call.inLayout(held, layout));
       const at = heldAxis({ value: operands[0] ?? first.value, layout }, tfjsAxis);
       const shape = [...(operands[0]?.shape ?? [])];
       for (const { shape: other } of operands.slice(1)) {
         const fits = other.length === rank && other.every((dim, i) => i === at || agree(dim, shape[i]));
-        if (!fits) call.failModel(`shapes ${formatShape(shape)} and ${formatShape(other)} do not join on axis ${at}`);
+        if (!fits)
+          call.failModel(`shapes ${formatShape(shape)} and ${formatShape(other)} do not join on axis ${at}`);
         const [a, b] = [shape[at] ?? 0, other[at] ?? 0];
         shape[at] = typeof b === "number" ? plus(a, b) : typeof a === "number" ? plus(b, a) : `${a}+${b}`;
       }

@@ -3,7 +3,14 @@
 import { readActivation } from "../activation.js";
 import type { LayerConfig } from "../config.js";
 import { readConstraint } from "../constraints.js";
-import { finishSpatial, kernelFirst, readDataFormat, readPadding, spaceOf, spatialInput } from "../convolution.js";
+import {
+  finishSpatial,
+  kernelFirst,
+  readDataFormat,
+  readPadding,
+  spaceOf,
+  spatialInput,
+} from "../convolution.js";
 import { plus, times } from "../dims.js";
 import { knownDim, only, type Emit, type LayerDefinition } from "../layer.js";
 

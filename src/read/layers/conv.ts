@@ -51,6 +51,11 @@ function prepare(config: LayerConfig, rank: number): Emit {
       operands.push(call.constant("bias", () => bias));
     }
     const shape = [x.shape[0] ?? 1, filters, ...space];
-    return finishSpatial(call, (what) => call.node("Conv", operands, what, shape, attributes), activation, format);
+    return finishSpatial(
+      call,
+      (what) => call.node("Conv", operands, what, shape, attributes),
+      activation,
+      format,
+    );
   };
 }

@@ -42,7 +42,9 @@ export const dense: LayerDefinition = {
       const flat = rank === 2 ? x : call.reshape(x, "rows", [rows, channels]);
       const weights = call.constant("kernel", () => transpose(kernel, [1, 0]));
       const name = (what: string): string => (rank === 2 || what !== "" ? what : "flat");
-      const sum = call.node("Gemm", [flat, weights, ...biasValues()], name(inner), [rows, units], { transB: 1 });
+      const sum = call.node("Gemm", [flat, weights, ...biasValues()], name(inner), [rows, units], {
+        transB: 1,
+      });
       const y = activate(call, sum, activation, 1, name(""));
       return { value: rank === 2 ? y : call.reshape(y, "", [...leading, units]), layout: "as-is" };
     };

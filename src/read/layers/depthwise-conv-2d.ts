@@ -41,7 +41,12 @@ export const depthwiseConv2D: LayerDefinition = {
       }
       const shape = [x.shape[0] ?? 1, filters, ...space];
       const grouped = { ...attributes, group: channels };
-      return finishSpatial(call, (what) => call.node("Conv", operands, what, shape, grouped), activation, format);
+      return finishSpatial(
+        call,
+        (what) => call.node("Conv", operands, what, shape, grouped),
+        activation,
+        format,
+      );
     };
   },
 };

@@ -25,7 +25,8 @@ export const dot: LayerDefinition = {
         const rank = x.shape.length;
         if (rank < 2 || rank > 3) call.fail(`got an input of rank ${rank}, tfjs has Dot for ranks 2 and 3`);
         const axis = (axes[i] ?? 0) < 0 ? (axes[i] ?? 0) + rank : (axes[i] ?? 0);
-        if (axis < 1 || axis >= rank) call.fail(`axes: got ${axes[i]} at rank ${rank}, expected an axis but the batch`);
+        if (axis < 1 || axis >= rank)
+          call.fail(`axes: got ${axes[i]} at rank ${rank}, expected an axis but the batch`);
         const side = i === 0 ? "left" : "right";
         return { x: normalize ? unit(call, x, axis, side) : x, axis, side };
       });
@@ -33,13 +34,18 @@ export const dot: LayerDefinition = {
       if (!left || !right) return call.failModel("got no inputs");
       const [a, b] = [left.x.shape[left.axis], right.x.shape[right.axis]];
       if (typeof a === "number" && typeof b === "number" && a !== b) {
-        call.failModel(`shapes ${formatShape(left.x.shape)} and ${formatShape(right.x.shape)} do not go together`);
+        call.failModel(
+          `shapes ${formatShape(left.x.shape)} and ${formatShape(right.x.shape)} do not go together`,
+        );
       }
       const batch = left.x.shape[0] ?? 1;
       if (left.x.shape.length === 2 && right.x.shape.length === 2) {
         const products = call.node("Mul", [left.x, right.x], "products", left.x.shape);
         const axis = call.ints("axis", [1]);
-        return { value: call.node("ReduceSum", [products, axis], "", [batch, 1], { keepdims: 1 }), layout: "as-is" };
+        return {
+          value: call.node("ReduceSum", [products, axis], "", [batch, 1], { keepdims: 1 }),
+          layout: "as-is",
+        };
       }
       // Rows of the left with columns of the right; a vector becomes one row, or one column.
       const rows = matrix(call, left, 2, "left");

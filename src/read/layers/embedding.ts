@@ -23,7 +23,9 @@ export const embedding: LayerDefinition = {
       const weight = call.weight("embeddings", [rows, columns], constraint);
       const table = call.constant("embeddings", () => weight);
       const indices =
-        x.dtype === "int32" ? x : call.node("Cast", [x], "indices", x.shape, { to: INT32 }, { dtype: "int32" });
+        x.dtype === "int32"
+          ? x
+          : call.node("Cast", [x], "indices", x.shape, { to: INT32 }, { dtype: "int32" });
       const shape = [...x.shape, columns];
       return { value: call.node("Gather", [table, indices], "", shape, { axis: 0 }), layout: "as-is" };
     };

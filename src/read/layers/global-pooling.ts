@@ -7,8 +7,16 @@ import { readPoolingFormat } from "./pooling.js";
 
 type GlobalOp = "GlobalAveragePool" | "GlobalMaxPool";
 
-export const globalAveragePooling1D: LayerDefinition = global("GlobalAveragePooling1D", "GlobalAveragePool", 1);
-export const globalAveragePooling2D: LayerDefinition = global("GlobalAveragePooling2D", "GlobalAveragePool", 2);
+export const globalAveragePooling1D: LayerDefinition = global(
+  "GlobalAveragePooling1D",
+  "GlobalAveragePool",
+  1,
+);
+export const globalAveragePooling2D: LayerDefinition = global(
+  "GlobalAveragePooling2D",
+  "GlobalAveragePool",
+  2,
+);
 export const globalMaxPooling1D: LayerDefinition = global("GlobalMaxPooling1D", "GlobalMaxPool", 1);
 export const globalMaxPooling2D: LayerDefinition = global("GlobalMaxPooling2D", "GlobalMaxPool", 2);
 

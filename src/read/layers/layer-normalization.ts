@@ -25,12 +25,15 @@ export const layerNormalization: LayerDefinition = {
       if (rank > 4) call.fail(`got an input of rank ${rank}, tfjs normalizes ranks 2 to 4`);
       const resolved = axes.map((axis) => (axis < 0 ? axis + rank : axis));
       if (resolved.some((axis) => axis < 1 || axis >= rank) || new Set(resolved).size !== resolved.length) {
-        call.failModel(`axis: got [${axes.join(", ")}], expected axes of rank ${rank} but the batch, each once`);
+        call.failModel(
+          `axis: got [${axes.join(", ")}], expected axes of rank ${rank} but the batch, each once`,
+        );
       }
       const normalized = resolved.toSorted((a, b) => a - b);
       const stored = permute(x.shape, resolved);
       const sizes = permute(x.shape, normalized);
-      if (!isStatic(stored) || !isStatic(sizes)) return call.failModel("the normalized axes need fixed sizes");
+      if (!isStatic(stored) || !isStatic(sizes))
+        return call.failModel("the normalized axes need fixed sizes");
       const gamma = scale ? call.weight("gamma", stored) : null;
       const beta = center ? call.weight("beta", stored) : null;
       // tfjs reshapes the parameters to the axes in rising order, whichever order the config lists.

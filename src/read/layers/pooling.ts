@@ -35,7 +35,11 @@ function prepare(config: LayerConfig, op: PoolOp, rank: number): Emit {
     const x = spatialInput(only(inputs, call), rank, format, call);
     const window = { kernel: poolSize, strides, dilations: poolSize.map(() => 1), padding };
     const { space, attributes } = slide(spaceOf(x), window, call);
-    if (op === "MaxPool" && attributes["auto_pad"] !== undefined && poolSize.some((size, i) => size < (strides[i] ?? 1))) {
+    if (
+      op === "MaxPool" &&
+      attributes["auto_pad"] !== undefined &&
+      poolSize.some((size, i) => size < (strides[i] ?? 1))
+    ) {
       // ONNX Runtime computes a negative padding for some sizes there, and stops.
       call.fail('padding "same" with strides above pool_size needs a fixed input size');
     }

@@ -25,7 +25,9 @@ export const reshape: LayerDefinition = {
       const known = target.reduce<number>((sum, dim) => sum * (dim ?? 1), 1);
       const open = target.includes(null);
       if (size !== null && (open ? known === 0 || size % known !== 0 : size !== known)) {
-        call.failModel(`got ${size} elements, expected to make [${target.map((dim) => dim ?? -1).join(", ")}] of them`);
+        call.failModel(
+          `got ${size} elements, expected to make [${target.map((dim) => dim ?? -1).join(", ")}] of them`,
+        );
       }
       const shape = target.map((dim): Dim => dim ?? (size === null ? "reshaped" : size / known));
       return { value: call.reshape(x, "", [x.shape[0] ?? 1, ...shape]), layout: "as-is" };

@@ -33,7 +33,12 @@ export const separableConv2D: LayerDefinition = {
     const depthwiseConstraint = readConstraint(config, "depthwiseConstraint");
     const pointwiseConstraint = readConstraint(config, "pointwiseConstraint");
     const biasConstraint = readConstraint(config, "biasConstraint");
-    config.ignore("depthwiseInitializer", "depthwiseRegularizer", "pointwiseInitializer", "pointwiseRegularizer");
+    config.ignore(
+      "depthwiseInitializer",
+      "depthwiseRegularizer",
+      "pointwiseInitializer",
+      "pointwiseRegularizer",
+    );
     config.ignore("biasInitializer", "biasRegularizer");
     // tfjs refuses these three when they say anything.
     for (const key of ["kernelInitializer", "kernelRegularizer", "kernelConstraint"]) config.neutral(key);
@@ -41,7 +46,9 @@ export const separableConv2D: LayerDefinition = {
     config.neutral("rank", 2);
     checkDilations(config, strides, dilations);
     if (format === "channelsFirst" && useBias && filters > 1) {
-      config.fail("tfjs adds the bias of a channelsFirst SeparableConv2D along the wrong axis; use channelsLast");
+      config.fail(
+        "tfjs adds the bias of a channelsFirst SeparableConv2D along the wrong axis; use channelsLast",
+      );
     }
 
     return (inputs, call) => {
@@ -51,7 +58,11 @@ export const separableConv2D: LayerDefinition = {
       const middle = channels * multiplier;
       const window = { kernel: kernelSize, strides, dilations, padding };
       const { space, attributes } = slide(spaceOf(x), window, call);
-      const depthwise = call.weight("depthwise_kernel", [...kernelSize, channels, multiplier], depthwiseConstraint);
+      const depthwise = call.weight(
+        "depthwise_kernel",
+        [...kernelSize, channels, multiplier],
+        depthwiseConstraint,
+      );
       const pointwise = call.weight("pointwise_kernel", [1, 1, middle, filters], pointwiseConstraint);
       const between = call.node(
         "Conv",

@@ -25,9 +25,14 @@ export const softmax: LayerDefinition = {
       }
       if (resolved.length === 1) {
         if (resolved[0] !== rank - 1) {
-          call.fail(`axis: got ${axes[0]} at rank ${rank}, tfjs computes a softmax over the last axis only; use -1`);
+          call.fail(
+            `axis: got ${axes[0]} at rank ${rank}, tfjs computes a softmax over the last axis only; use -1`,
+          );
         }
-        return { value: call.node("Softmax", [value], "", value.shape, { axis: heldAxis(held, rank - 1) }), layout };
+        return {
+          value: call.node("Softmax", [value], "", value.shape, { axis: heldAxis(held, rank - 1) }),
+          layout,
+        };
       }
       const reduced = resolved.map((axis) => heldAxis(held, axis));
       const kept = value.shape.map((dim, axis) => (reduced.includes(axis) ? 1 : dim));

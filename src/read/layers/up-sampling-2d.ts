@@ -16,7 +16,8 @@ export const upSampling2D: LayerDefinition = {
   prepare(config) {
     const format = readDataFormat(config);
     const given = config.get("size");
-    if (given !== undefined && !isList(given)) config.wrong("size", "two integers, as tfjs takes no single one");
+    if (given !== undefined && !isList(given))
+      config.wrong("size", "two integers, as tfjs takes no single one");
     const size = config.ints("size", 2, 1, 2);
     const interpolation = config.choice("interpolation", ["nearest", "bilinear"], "nearest");
     if (interpolation === "nearest" && size.some((factor) => factor > MAX_NEAREST_FACTOR)) {
@@ -32,7 +33,10 @@ export const upSampling2D: LayerDefinition = {
         coordinate_transformation_mode: "asymmetric",
         ...(interpolation === "nearest" ? { mode: "nearest", nearest_mode: "floor" } : { mode: "linear" }),
       };
-      return { value: call.node("Resize", [x, null, scales], "", shape, attributes), layout: channelLayout(format) };
+      return {
+        value: call.node("Resize", [x, null, scales], "", shape, attributes),
+        layout: channelLayout(format),
+      };
     };
   },
 };

@@ -36,8 +36,12 @@ const f = Math.fround;
 export function centred(call: Call, q: Tensor, operand: Operand): Float32Array {
   const values = numbersOf(call, q);
   const result = new Float32Array(values.length);
-  const [, size, inner] =
-    operand.zeroPoint.length > 1 ? around(q.shape, operand.axis) : [1, 1, values.length];
+  if (operand.zeroPoint.length === 1) {
+    const zeroPoint = operand.zeroPoint[0] as number;
+    for (let i = 0; i < result.length; i++) result[i] = (values[i] as number) - zeroPoint;
+    return result;
+  }
+  const [, size, inner] = around(q.shape, operand.axis);
   for (let i = 0; i < result.length; i++) {
     const k = Math.floor(i / inner) % size;
     result[i] = (values[i] as number) - (operand.zeroPoint[k] as number);
@@ -97,29 +101,27 @@ export function weightedSum(
   const { values, K, inner } = sums;
   const scaleX = x.scale[0] as number;
   const y = newTensor(call, target ? target.dtype : "float32", sums.shape) as Tensor;
-  for (let i = 0; i < values.length; i++) {
-    const k = Math.floor(i / inner) % K;
-    const sum = (values[i] as number) + (bias ? (bias[k] as number) : 0);
-    if (Math.abs(sum) >= 2147483648) {
-      throw new QdgError("runtime", whereOf(call.node), `a sum of ${sum} leaves int32; use fewer bits`);
-    }
+  // One run of `inner` elements after the other, each of one channel.
+  for (let start = 0, k = 0; start < values.length; start += inner, k = (k + 1) % K) {
     const scaleW = w.scale[w.scale.length > 1 ? k : 0] as number;
-    y.data[i] = (
-      target
-        ? Math.max(
-            requantize(
-              sum,
-              requantizeMultiplier(scaleX, scaleW, target.scale),
-              target.zeroPoint,
-              target.low,
-              target.high,
-            ),
-            target.floor,
-          )
-        : f(f(sum) * f(scaleX * scaleW))
-    ) as never;
+    const multiplier = target ? requantizeMultiplier(scaleX, scaleW, target.scale) : f(scaleX * scaleW);
+    const offset = bias ? (bias[k] as number) : 0;
+    for (let i = start; i < start + inner; i++) {
+      const sum = (values[i] as number) + offset;
+      if (Math.abs(sum) >= 2147483648) throw overflow(call, sum);
+      y.data[i] = (target ? quantized(sum, multiplier, target) : f(f(sum) * multiplier)) as never;
+    }
   }
   return y;
+}
+
+function quantized(sum: number, multiplier: number, target: Target): number {
+  const { zeroPoint, low, high, floor } = target;
+  return Math.max(requantize(sum, multiplier, zeroPoint, low, high), floor);
+}
+
+function overflow(call: Call, sum: number): QdgError {
+  return new QdgError("runtime", whereOf(call.node), `a sum of ${sum} leaves int32; use fewer bits`);
 }
 
 /**

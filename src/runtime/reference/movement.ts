@@ -16,18 +16,16 @@ import {
 } from "./kernel.js";
 import { around, broadcastIndex, broadcastShape, stridesOf, walk } from "./shapes.js";
 
-/** A tensor of `shape` with the elements of x at `index`; -1 stands for `fill`. */
-function pick(call: Call, x: Tensor, shape: readonly number[], index: Int32Array, fill?: unknown): Tensor {
+/** A tensor of `shape` with the elements of x at `index`. */
+function pick(call: Call, x: Tensor, shape: readonly number[], index: Int32Array): Tensor {
   const y = newTensor(call, x.dtype, shape) as Tensor;
-  for (let i = 0; i < index.length; i++) {
-    const from = index[i] as number;
-    y.data[i] = (from < 0 ? fill : x.data[from]) as never;
-  }
+  for (let i = 0; i < index.length; i++) y.data[i] = x.data[index[i] as number] as never;
   return y;
 }
 
 function reshaped(call: Call, x: Tensor, shape: readonly number[]): Tensor {
-  if (sizeOf(shape) !== x.data.length) {
+  // The size that -1 stands for may have come out as no whole number.
+  if (sizeOf(shape) !== x.data.length || !shape.every((dim) => Number.isInteger(dim))) {
     throw invalid(call, `cannot reshape [${x.shape.join(", ")}] to [${shape.join(", ")}]`);
   }
   return { ...x, shape };
@@ -180,30 +178,34 @@ export const pad: Kernel = (call) => {
     shape[axis] = (shape[axis] as number) + (pads[i] as number) + (pads[i + axes.length] as number);
   });
   const value = optionalInput(call, 2)?.data[0] ?? (x.dtype === "int64" || x.dtype === "uint64" ? 0n : 0);
-  newTensor(call, "bool", shape);
-  // Positions in the output, then the input's element at each, -1 outside.
-  const index = new Int32Array(sizeOf(shape)).fill(-1);
-  const strides = stridesOf(x.shape);
-  const position = shape.map(() => 0);
-  for (let i = 0; i < index.length; i++) {
-    let from = 0;
-    for (let axis = 0; axis < rank; axis++) {
-      const at = (position[axis] as number) - (before[axis] as number);
-      if (at < 0 || at >= (x.shape[axis] as number)) {
-        from = -1;
-        break;
-      }
-      from += at * (strides[axis] as number);
-    }
-    index[i] = from;
-    for (let axis = rank - 1; axis >= 0; axis--) {
-      position[axis] = (position[axis] as number) + 1;
-      if ((position[axis] as number) < (shape[axis] as number)) break;
-      position[axis] = 0;
-    }
-  }
-  return [pick(call, x, shape, index, value)];
+  const y = newTensor(call, x.dtype, shape) as Tensor;
+  y.data.fill(value as never);
+  // What of the input is inside the output: a box, copied from its corner in the one to its corner in the other.
+  const skipped = before.map((size) => Math.max(0, -size));
+  const box = shape.map((dim, axis) => {
+    const start = Math.max(0, before[axis] as number);
+    const end = Math.min(dim, (before[axis] as number) + (x.shape[axis] as number));
+    return Math.max(0, end - start);
+  });
+  const ownStrides = stridesOf(x.shape);
+  const strides = stridesOf(shape);
+  const from = walk(box, ownStrides, corner(ownStrides, skipped));
+  const to = walk(
+    box,
+    strides,
+    corner(
+      strides,
+      before.map((size) => Math.max(0, size)),
+    ),
+  );
+  for (let i = 0; i < from.length; i++) y.data[to[i] as number] = x.data[from[i] as number] as never;
+  return [y];
 };
+
+/** Where the element at a position lies. */
+function corner(strides: readonly number[], position: readonly number[]): number {
+  return strides.reduce((sum, stride, axis) => sum + stride * (position[axis] as number), 0);
+}
 
 export const expand: Kernel = (call) => {
   const x = inputAt(call, 0);

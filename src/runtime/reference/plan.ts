@@ -22,17 +22,7 @@ export interface Plan {
  * running would reach it
  */
 export function planOf(graph: Graph): Plan {
-  const constants = new Map<Value, Tensor>();
-  for (const node of graph.nodes) {
-    for (const input of node.inputs) if (input?.constant) constants.set(input, input.constant);
-  }
-  for (const output of graph.outputs) if (output.constant) constants.set(output, output.constant);
-  // Dequantized constants stay nodes for now: patterns need the integers.
-  for (const node of graph.nodes) {
-    if (node.op !== "DequantizeLinear" && isConstant(node.inputs, constants)) {
-      evaluate(stepOf(node), constants);
-    }
-  }
+  const constants = foldedConstants(graph);
   const fused = fuse(graph, constants);
   const unfolded = graph.nodes.filter((node) => node.outputs.some((output) => !constants.has(output)));
   const live = liveSteps(
@@ -45,6 +35,24 @@ export function planOf(graph: Graph): Plan {
     else steps.push(step);
   }
   return { steps, constants, lastRead: lastReads(steps, graph.outputs, constants) };
+}
+
+/**
+ * Values that no input decides: constants, and what nodes compute from them. What DequantizeLinear makes of
+ * constants is not among them, so that integers of weights stay visible as such.
+ */
+export function foldedConstants(graph: Graph): Map<Value, Tensor> {
+  const constants = new Map<Value, Tensor>();
+  for (const node of graph.nodes) {
+    for (const input of node.inputs) if (input?.constant) constants.set(input, input.constant);
+  }
+  for (const output of graph.outputs) if (output.constant) constants.set(output, output.constant);
+  for (const node of graph.nodes) {
+    if (node.op !== "DequantizeLinear" && isConstant(node.inputs, constants)) {
+      evaluate(stepOf(node), constants);
+    }
+  }
+  return constants;
 }
 
 function isConstant(inputs: readonly (Value | null)[], constants: ReadonlyMap<Value, Tensor>): boolean {

@@ -1,13 +1,24 @@
 // Reductions over axes, Softmax and the normalizations: sums in double, rounded once to float32.
 
 import { floatAttribute, intAttribute, intsAttribute } from "../../graph/graph.js";
+import type { Tensor } from "../../base/tensor.js";
 import { sizeOf } from "../../base/tensor.js";
 import type { Call, Kernel } from "./kernel.js";
-import { axisOf, float32At, inputAt, invalid, newTensor, optionalInput, optionalInts } from "./kernel.js";
+import {
+  axisOf,
+  float32At,
+  inputAt,
+  intsAt,
+  invalid,
+  newTensor,
+  optionalInput,
+  optionalInts,
+  unsupported,
+} from "./kernel.js";
 import { around, stridesOf, walk } from "./shapes.js";
 
 /** A function of the elements that one result is made of. */
-type Reducer = (values: Float32Array, indices: Int32Array, start: number) => number;
+type Reducer = (values: ArrayLike<number>, indices: Int32Array, start: number) => number;
 
 export type ReducerName =
   | "ReduceSum"
@@ -33,17 +44,24 @@ const REDUCERS: { readonly [name in ReducerName]: Reducer } = {
     Math.sqrt(indices.reduce((total, at) => total + (values[start + at] as number) ** 2, 0)),
 };
 
-function sum(values: Float32Array, indices: Int32Array, start: number): number {
+function sum(values: ArrayLike<number>, indices: Int32Array, start: number): number {
   let total = 0;
   for (const at of indices) total += values[start + at] as number;
   return total;
 }
 
-/** ReduceSum, ReduceMean, ... over the axes of the second input. */
+/** Those that make integers of integers. */
+const OF_INTEGERS: ReadonlySet<string> = new Set(["ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd"]);
+
+/** ReduceSum, ReduceMean, ... over the axes of the second input; sums and products of integers up to 2^53. */
 export function reduce(op: ReducerName): Kernel {
   return (call) => {
-    const x = float32At(call, 0);
-    const { shape } = inputAt(call, 0);
+    const input = inputAt(call, 0);
+    const { shape, dtype } = input;
+    if (dtype !== "float32" && !(OF_INTEGERS.has(op) && (dtype === "int64" || dtype === "int32"))) {
+      throw unsupported(call, `${op} of ${dtype}`);
+    }
+    const x = dtype === "int64" ? intsAt(call, 0) : (input.data as ArrayLike<number>);
     const axes = reducedAxes(call, shape.length);
     if (axes === null) return [inputAt(call, 0)];
     const keep = intAttribute(call.node, "keepdims", 1) !== 0;
@@ -60,9 +78,11 @@ export function reduce(op: ReducerName): Kernel {
     const outputShape = keep
       ? shape.map((dim, axis) => (axes.includes(axis) ? 1 : dim))
       : kept.map((axis) => shape[axis] as number);
-    const y = newTensor(call, "float32", outputShape);
+    const y = newTensor(call, dtype, outputShape) as Tensor;
     starts.forEach((start, i) => {
-      y.data[i] = REDUCERS[op](x, inside, start);
+      const result = REDUCERS[op](x, inside, start);
+      if (dtype !== "float32" && !Number.isSafeInteger(result)) throw invalid(call, `${result} leaves 2^53`);
+      y.data[i] = (dtype === "int64" ? BigInt(result) : result) as never;
     });
     return [y];
   };

@@ -1,0 +1,89 @@
+// `qdg inspect`: what is in an ONNX file, as tables for people or as JSON.
+
+import { Command } from "commander";
+import {
+  type Inspection,
+  inspectFile,
+  type LayerInspection,
+  type TensorDescription,
+} from "../../export/inspect.js";
+import { formatBytes } from "../format.js";
+import { formatTable } from "../table.js";
+
+interface Flags {
+  readonly json?: boolean;
+  readonly runtime: boolean;
+}
+
+export function inspectCommand(): Command {
+  return new Command("inspect")
+    .description("show layers, bits, scales, bytes, what fuses and how large integer sums get")
+    .argument("<model.onnx>", "any ONNX file")
+    .option("--json", "print JSON on stdout")
+    .option("--no-runtime", "do not load the file with ONNX Runtime to see what fuses")
+    .action(async (path: string, flags: Flags) => {
+      const inspection = await inspectFile(path, { runtime: flags.runtime });
+      process.stdout.write(flags.json ? `${JSON.stringify(inspection)}\n` : formatInspection(inspection));
+    });
+}
+
+export function formatInspection(inspection: Inspection): string {
+  const { metadata } = inspection;
+  const opsets = Object.entries(inspection.opsets).map(([domain, version]) => `${domain} ${version}`);
+  const lines = [
+    `${inspection.path}: ${formatBytes(inspection.sizeBytes)}, of which weights ${formatBytes(inspection.initializerBytes)}`,
+    `written by ${inspection.producer || "an unknown tool"}; IR ${inspection.irVersion}, opset ${opsets.join(", ")}`,
+    ...inspection.inputs.map((input) => `input  ${describe(input)}`),
+    ...inspection.outputs.map((output) => `output ${describe(output)}`),
+    ...Object.entries(metadata)
+      .filter(([key]) => key !== "qdg.bits" && key !== "qdg.quantized")
+      .map(([key, value]) => `${key}: ${value.length > 100 ? `${value.slice(0, 97)}...` : value}`),
+    `operators: ${counts(inspection.operators)}`,
+    ...(inspection.optimizedOperators
+      ? [`as ONNX Runtime runs it: ${counts(inspection.optimizedOperators)}`]
+      : []),
+    ...(inspection.layers.length > 0 ? ["", layerTable(inspection.layers)] : []),
+    ...inspection.notes.map((note) => `note: ${note}`),
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+function layerTable(layers: readonly LayerInspection[]): string {
+  const rows = layers.map((layer) => [
+    layer.layer,
+    layer.op,
+    layer.weightShape.join("x"),
+    layer.outputShape.join("x"),
+    layer.weightBits === null ? "float" : `${layer.weightBits}`,
+    layer.activationBits === null ? "float" : `${layer.activationBits}`,
+    formatBytes(layer.weightBytes),
+    layer.weightScale ? layer.weightScale.map((scale) => scale.toPrecision(3)).join("..") : "",
+    layer.kernel ?? "float",
+    layer.accumulatorBound === null ? "" : `2^${Math.log2(Math.max(1, layer.accumulatorBound)).toFixed(1)}`,
+    layer.exactInFloat32 === null ? "" : layer.exactInFloat32 ? "yes" : "NO",
+  ]);
+  const header = [
+    "layer",
+    "op",
+    "weight",
+    "output",
+    "W",
+    "A",
+    "bytes",
+    "weight scale",
+    "kernel",
+    "sum <=",
+    "< 2^24",
+  ];
+  return formatTable(header, rows);
+}
+
+function describe({ name, dtype, shape }: TensorDescription): string {
+  return `${name}: ${dtype} [${shape.join(", ")}]`;
+}
+
+function counts(operators: Readonly<Record<string, number>>): string {
+  return Object.entries(operators)
+    .map(([name, count]) => `${count} ${name}`)
+    .join(", ");
+}

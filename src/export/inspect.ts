@@ -1,0 +1,268 @@
+// What is in an ONNX file: any valid one for the outline, one of qdg's for the table of layers. Reads only.
+
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { errorText, QdgError } from "../base/error.js";
+import { sizeOf, type Tensor } from "../base/tensor.js";
+import type { Dim, Graph, Node, Value } from "../graph/graph.js";
+import { inputOf, outputOf } from "../graph/graph.js";
+import { outputChannelAxis } from "../graph/passes/fold-batch-norm.js";
+import { decodeModel } from "../onnx/codec.js";
+import type { ModelProto, TensorProto, ValueInfoProto } from "../onnx/model-proto.js";
+import { modelToGraph } from "../onnx/to-graph.js";
+import { dataTypeName } from "../onnx/data-type.js";
+import { accumulatorBound, isExactInFloat32 } from "../quant/bias.js";
+import { cpuRuntime } from "../runtime/cpu.js";
+import { planOf } from "../runtime/reference/plan.js";
+
+export interface LayerInspection {
+  readonly layer: string;
+  readonly op: string;
+  readonly weightShape: readonly number[];
+  readonly outputShape: readonly Dim[];
+  /** null in a float layer */
+  readonly weightBits: number | null;
+  /** Of the quantized output; null when it is real. */
+  readonly activationBits: number | null;
+  readonly weightCount: number;
+  /** Of the initializers that the weight is made from, scales apart. */
+  readonly weightBytes: number;
+  /** Least and greatest scale of the weight's channels; null in a float layer. */
+  readonly weightScale: readonly [number, number] | null;
+  /** The integer kernel that ONNX Runtime takes for it; null when it runs in float or was not looked at. */
+  readonly kernel: string | null;
+  /** No partial sum is larger; null in a float layer. */
+  readonly accumulatorBound: number | null;
+  /** Whether the bound is below 2^24, so that float32 computes the same sums. */
+  readonly exactInFloat32: boolean | null;
+}
+
+export interface Inspection {
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly producer: string;
+  readonly irVersion: number;
+  readonly opsets: Readonly<Record<string, number>>;
+  readonly inputs: readonly TensorDescription[];
+  readonly outputs: readonly TensorDescription[];
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly functions: readonly string[];
+  /** Operator -> how many nodes, of the file as it is written. */
+  readonly operators: Readonly<Record<string, number>>;
+  /** Operator -> how many nodes, as ONNX Runtime optimized it for the CPU; null when it was not loaded. */
+  readonly optimizedOperators: Readonly<Record<string, number>> | null;
+  readonly initializerBytes: number;
+  readonly layers: readonly LayerInspection[];
+  /** What could not be looked at, and why. */
+  readonly notes: readonly string[];
+}
+
+export interface TensorDescription {
+  readonly name: string;
+  readonly dtype: string;
+  readonly shape: readonly Dim[];
+}
+
+/** An integer input is at most this far from its zero point: uint8. */
+const LARGEST_UINT8 = 255;
+
+/**
+ * @param runtime load the file with ONNX Runtime to see what fuses
+ * @throws QdgError `not-found`, `invalid-onnx`
+ */
+export async function inspectFile(
+  path: string,
+  options: { readonly runtime?: boolean } = {},
+): Promise<Inspection> {
+  const bytes = await readModelFile(path);
+  const model = decodeModel(bytes, path);
+  const notes: string[] = [];
+  let graph: Graph | null = null;
+  let constants: ReadonlyMap<Value, Tensor> = new Map();
+  try {
+    graph = modelToGraph(model, { folder: dirname(path) });
+    ({ constants } = planOf(graph));
+  } catch (thrown) {
+    notes.push(`layers are not listed: ${errorText(thrown)}`);
+  }
+  let optimized: ModelProto | null = null;
+  if (options.runtime ?? true) {
+    try {
+      optimized = await optimizedModel(path);
+    } catch (thrown) {
+      notes.push(`what fuses is not known: ${errorText(thrown)}`);
+    }
+  }
+  const kernels = new Map((optimized?.graph?.node ?? []).map((node) => [node.name ?? "", node.opType ?? ""]));
+  const metadata = Object.fromEntries(
+    (model.metadataProps ?? []).map(({ key = "", value = "" }) => [key, value]),
+  );
+  const bits = bitsOf(metadata["qdg.bits"], notes);
+  return {
+    path,
+    sizeBytes: bytes.length,
+    producer: [model.producerName, model.producerVersion].filter(Boolean).join(" "),
+    irVersion: Number(model.irVersion ?? 0),
+    opsets: Object.fromEntries(
+      (model.opsetImport ?? []).map((each) => [each.domain || "ai.onnx", Number(each.version ?? 0)]),
+    ),
+    inputs: describeAll(model.graph?.input ?? []),
+    outputs: describeAll(model.graph?.output ?? []),
+    metadata,
+    functions: (model.functions ?? []).map(({ domain = "", name = "" }) => `${domain}.${name}`),
+    operators: countOperators(model),
+    optimizedOperators: optimized && countOperators(optimized),
+    initializerBytes: (model.graph?.initializer ?? []).reduce((sum, each) => sum + dataBytes(each), 0),
+    layers: graph ? graph.nodes.flatMap((node) => inspectLayer(node, constants, bits, kernels)) : [],
+    notes,
+  };
+}
+
+function inspectLayer(
+  node: Node,
+  constants: ReadonlyMap<Value, Tensor>,
+  bits: ReadonlyMap<string, readonly [number, number]>,
+  kernels: ReadonlyMap<string, string>,
+): LayerInspection[] {
+  if (!["Conv", "ConvTranspose", "Gemm", "MatMul"].includes(node.op)) return [];
+  const weight = inputOf(node, 1);
+  const tensor = constants.get(weight) ?? integersOf(weight, constants)?.tensor;
+  if (!tensor) return [];
+  const integers = integersOf(weight, constants);
+  const axis = outputChannelAxis(node) ?? 0;
+  const [weightBits, activationBits] = bits.get(node.origin) ?? [];
+  const kernel = kernels.get(node.origin) ?? null;
+  const sums = integers?.integers ?? integerValued(constants.get(weight));
+  const bias = node.inputs[2]
+    ? (integersOf(node.inputs[2], constants)?.integers ?? integerValued(constants.get(node.inputs[2])))
+    : null;
+  const bound = sums
+    ? accumulatorBound({ weights: sums, shape: tensor.shape, axis }, LARGEST_UINT8, bias)
+    : null;
+  return [
+    {
+      layer: node.origin,
+      op: node.op,
+      weightShape: tensor.shape,
+      outputShape: outputOf(node).shape,
+      weightBits: weightBits ?? null,
+      activationBits: activationBits || null,
+      weightCount: sizeOf(tensor.shape),
+      weightBytes: bytesBehind(weight),
+      weightScale: integers && range(integers.scale),
+      kernel: kernel?.startsWith("Q") || kernel?.includes("Integer") ? kernel : null,
+      accumulatorBound: bound,
+      exactInFloat32: bound === null ? null : isExactInFloat32(bound),
+    },
+  ];
+}
+
+interface ConstantIntegers {
+  readonly tensor: Tensor;
+  /** Counted from the zero point. */
+  readonly integers: Int32Array;
+  readonly scale: ArrayLike<number>;
+}
+
+/** The integers that a DequantizeLinear makes a constant from; null for any other value. */
+function integersOf(value: Value, constants: ReadonlyMap<Value, Tensor>): ConstantIntegers | null {
+  const node = value.producer;
+  if (node?.op !== "DequantizeLinear") return null;
+  const tensor = constants.get(inputOf(node, 0));
+  const scale = constants.get(inputOf(node, 1));
+  const zero = node.inputs[2] ? constants.get(node.inputs[2]) : null;
+  if (!tensor || !scale) return null;
+  const zeroPoint = Number(zero?.data[0] ?? 0);
+  return {
+    tensor,
+    integers: Int32Array.from(tensor.data as ArrayLike<number>, (q) => q - zeroPoint),
+    scale: scale.data as Float32Array,
+  };
+}
+
+/** A float constant all of whose elements are whole, as the float form holds integers. */
+function integerValued(tensor: Tensor | undefined): Int32Array | null {
+  if (tensor?.dtype !== "float32") return null;
+  const data = tensor.data as Float32Array;
+  return data.every(Number.isInteger) ? Int32Array.from(data) : null;
+}
+
+/** Bytes of the matrices and planes that a weight is computed from; scales and shapes are not counted. */
+function bytesBehind(value: Value): number {
+  if (value.constant) {
+    const { data, dtype } = value.constant;
+    if (dtype === "int4" || dtype === "uint4") return Math.ceil(data.length / 2);
+    return data.byteLength;
+  }
+  const first = value.producer?.inputs[0];
+  return first ? bytesBehind(first) : 0;
+}
+
+function range(values: ArrayLike<number>): readonly [number, number] {
+  let [least, greatest] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  for (let i = 0; i < values.length; i++) {
+    least = Math.min(least, values[i] as number);
+    greatest = Math.max(greatest, values[i] as number);
+  }
+  return [least, greatest];
+}
+
+async function readModelFile(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (thrown) {
+    throw new QdgError("not-found", path, `cannot be read: ${errorText(thrown)}`, { cause: thrown });
+  }
+}
+
+/** The file as ONNX Runtime rewrites it for the CPU. */
+async function optimizedModel(path: string): Promise<ModelProto> {
+  const folder = await mkdtemp(join(tmpdir(), "qdg-inspect-"));
+  const optimizedModelPath = join(folder, "optimized.onnx");
+  try {
+    const session = await cpuRuntime.open({ path }, { optimizedModelPath });
+    await session.dispose();
+    return decodeModel(await readFile(optimizedModelPath), "optimized model");
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function bitsOf(text: string | undefined, notes: string[]): Map<string, readonly [number, number]> {
+  if (text === undefined) return new Map();
+  try {
+    const parsed = JSON.parse(text) as Record<string, [number, number]>;
+    return new Map(Object.entries(parsed).filter(([, bits]) => Array.isArray(bits) && bits.length === 2));
+  } catch (thrown) {
+    notes.push(`qdg.bits in the metadata is damaged: ${errorText(thrown)}`);
+    return new Map();
+  }
+}
+
+function countOperators(model: ModelProto): Record<string, number> {
+  const counts = new Map<string, number>();
+  for (const { opType = "", domain = "" } of model.graph?.node ?? []) {
+    const name = domain === "" || domain === "ai.onnx" ? opType : `${domain}.${opType}`;
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  return Object.fromEntries([...counts].sort((a, b) => b[1] - a[1]));
+}
+
+function describeAll(infos: readonly ValueInfoProto[]): TensorDescription[] {
+  return infos.map(({ name = "", type }) => ({
+    name,
+    dtype: type?.tensorType ? dataTypeName(type.tensorType.elemType).toLowerCase() : "not a tensor",
+    shape: (type?.tensorType?.shape?.dim ?? []).map((dim) =>
+      dim.dimValue === undefined ? (dim.dimParam ?? "?") : Number(dim.dimValue),
+    ),
+  }));
+}
+
+function dataBytes(proto: TensorProto): number {
+  const typed = [proto.floatData, proto.int32Data, proto.int64Data, proto.doubleData, proto.uint64Data];
+  const strings = (proto.stringData ?? []).reduce((sum, text) => sum + text.length, 0);
+  return (
+    (proto.rawData?.length ?? 0) + strings + typed.reduce((sum, data) => sum + (data?.byteLength ?? 0), 0)
+  );
+}

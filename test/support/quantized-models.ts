@@ -1,0 +1,199 @@
+// A random layers-model quantized, written in both forms, and run on every runtime: equal integers are counted
+// by name, nearness to the float network in decibels.
+
+import type * as tf from "@tensorflow/tfjs";
+import { expectDType, type Tensor } from "../../src/base/tensor.js";
+import { integerFile } from "../../src/export/integer-file.js";
+import { quantizedMetadata } from "../../src/export/metadata.js";
+import { type CompleteExportOptions, withDefaults } from "../../src/export/options.js";
+import { quantizeGraph } from "../../src/export/quantize-graph.js";
+import type { Feeds, Samples } from "../../src/export/samples.js";
+import { floatFile } from "../../src/export/float-file.js";
+import { type Graph, type Value, cloneGraph } from "../../src/graph/graph.js";
+import { FORMS } from "../../src/lower/form.js";
+import { decodeModel, encodeModel } from "../../src/onnx/codec.js";
+import { withOutputs } from "../../src/parity/with-outputs.js";
+import { quantizedTensors } from "../../src/parity/quantized-tensors.js";
+import { Sqnr } from "../../src/quant/sqnr.js";
+import { readLayersModel } from "../../src/read/read-model.js";
+import { cpuRuntime } from "../../src/runtime/cpu.js";
+import { referenceRuntime } from "../../src/runtime/reference.js";
+import { wasmRuntime } from "../../src/runtime/wasm.js";
+import { type CompareOptions, configsOf, parseSaved, randomizeWeights, saveLayersModel, seeded } from "./layers-models.js";
+
+const FACTS = { source: "test", layout: "nhwc", preprocessing: null, labels: null } as const;
+const SAMPLE_COUNT = 8;
+
+export interface QuantizedComparison {
+  /** Quantized tensors compared, over both forms. */
+  readonly tensors: number;
+  /** "form runtime tensor: n of m, by up to d steps" for each that differs from the reference of the integer form. */
+  readonly mismatches: readonly string[];
+  /** Largest difference of an output between runtimes and forms, relative to the largest output. */
+  readonly outputDifference: number;
+  /** Of the outputs against the float network. */
+  readonly sqnrDb: number;
+  /** Operators of the integer form. */
+  readonly operators: readonly string[];
+}
+
+export async function compareQuantized(
+  model: tf.LayersModel,
+  bits: Pick<CompleteExportOptions, "bits" | "weightBits" | "activationBits" | "powerOfTwo" | "signedActivations">,
+  options: CompareOptions = {},
+): Promise<QuantizedComparison> {
+  const random = seeded(options.seed ?? 1);
+  if (!options.keepWeights) randomizeWeights(model, random);
+  const saved = options.saved ?? (await saveLayersModel(model));
+  options.mend?.(configsOf(saved), model);
+  const { json, weights } = parseSaved(saved);
+  return compareQuantizedGraph(readLayersModel(json, weights, options), bits, options);
+}
+
+export async function compareQuantizedGraph(
+  source: Graph,
+  bits: Partial<CompleteExportOptions>,
+  options: CompareOptions = {},
+): Promise<QuantizedComparison> {
+  const complete = withDefaults({ model: "test", output: "test", ...bits });
+  const samples = randomSamples(source.inputs, options);
+  const { graph, scales } = await quantizeGraph(source, null, samples, FACTS, complete);
+  const feeds: Feeds[] = [];
+  for await (const each of samples.read()) feeds.push(each);
+  const tested = feeds.slice(0, 3);
+  const runs = new Map<string, Record<string, Tensor>[]>();
+  const names = new Set<string>();
+  let operators: string[] = [];
+  for (const form of FORMS) {
+    const { bytes } = integerFile(graph, 21, { form, weights: "packed" }, (lowered) =>
+      quantizedMetadata(FACTS, graph, scales, form, lowered),
+    );
+    const proto = decodeModel(bytes);
+    if (form === "integer") operators = (proto.graph?.node ?? []).map((node) => node.opType ?? "");
+    const tensors = quantizedTensors(proto);
+    const zeroPoints = new Map(tensors.map((each) => [each.name, form === "integer" ? (each.zeroPoint ?? 0) : 0]));
+    const open = encodeModel(withOutputs(proto, tensors));
+    for (const runtime of [referenceRuntime, cpuRuntime, wasmRuntime]) {
+      const session = await runtime.open({ bytes: open });
+      const results: Record<string, Tensor>[] = [];
+      for (const each of tested) results.push(centred(await session.run(each), zeroPoints));
+      runs.set(`${form} ${runtime.name}`, results);
+      await session.dispose();
+    }
+    tensors.forEach(({ name }) => names.add(name));
+  }
+  const reference = runs.get("integer reference") as Record<string, Tensor>[];
+  const mismatches: string[] = [];
+  let tensors = 0;
+  let outputDifference = 0;
+  for (const [run, results] of runs) {
+    for (const name of names) {
+      if (!results[0]?.[name] || !reference[0]?.[name]) continue;
+      tensors++;
+      const found = countMismatches(reference, results, name);
+      if (found) mismatches.push(`${run} ${name}: ${found}`);
+    }
+    for (const { name } of graph.outputs) {
+      outputDifference = Math.max(outputDifference, relativeDifference(reference, results, outputName(results, name)));
+    }
+  }
+  const sqnrDb = await signalToNoise(graph, tested, reference);
+  return { tensors, mismatches, outputDifference, sqnrDb, operators };
+}
+
+/** Quantized tensors as `q - zeroPoint` in both forms, so that they compare. */
+function centred(results: Record<string, Tensor>, zeroPoints: ReadonlyMap<string, number>): Record<string, Tensor> {
+  return Object.fromEntries(
+    Object.entries(results).map(([name, result]) => {
+      const zeroPoint = zeroPoints.get(name);
+      if (zeroPoint === undefined) return [name, result];
+      const data = Float32Array.from(result.data as ArrayLike<number>, (q) => q - zeroPoint);
+      return [name, { dtype: "float32", shape: result.shape, data }];
+    }),
+  );
+}
+
+function outputName(results: readonly Record<string, Tensor>[], name: string): string {
+  return results[0]?.[name] && !results[0][`${name}/output`] ? name : `${name}/output`;
+}
+
+function countMismatches(
+  expected: readonly Record<string, Tensor>[],
+  got: readonly Record<string, Tensor>[],
+  name: string,
+): string | null {
+  let [count, total, largest] = [0, 0, 0];
+  expected.forEach((each, i) => {
+    const a = each[name]?.data as Float32Array;
+    const b = got[i]?.[name]?.data as Float32Array;
+    total += a.length;
+    if (a.length !== b.length) count += a.length;
+    for (let j = 0; j < a.length; j++) {
+      const steps = Math.abs((a[j] as number) - (b[j] as number));
+      if (steps === 0) continue;
+      count++;
+      largest = Math.max(largest, steps);
+    }
+  });
+  return count === 0 ? null : `${count} of ${total}, by up to ${largest} steps`;
+}
+
+function relativeDifference(
+  expected: readonly Record<string, Tensor>[],
+  got: readonly Record<string, Tensor>[],
+  name: string,
+): number {
+  let difference = 0;
+  let magnitude = 0;
+  expected.forEach((each, i) => {
+    const a = each[name]?.data as Float32Array;
+    const b = got[i]?.[name]?.data as Float32Array;
+    for (let j = 0; j < a.length; j++) {
+      difference = Math.max(difference, Math.abs((a[j] as number) - (b[j] as number)));
+      magnitude = Math.max(magnitude, Math.abs(a[j] as number));
+    }
+  });
+  return magnitude === 0 ? difference : difference / magnitude;
+}
+
+async function signalToNoise(
+  graph: Graph,
+  tested: readonly Feeds[],
+  results: readonly Record<string, Tensor>[],
+): Promise<number> {
+  const session = await cpuRuntime.open({ bytes: floatFile(cloneGraph(graph), 21) });
+  const sqnr = new Sqnr();
+  for (const [i, feeds] of tested.entries()) {
+    const expected = await session.run(feeds);
+    for (const { name } of graph.outputs) {
+      const got = results[i]?.[outputName(results, name)] as Tensor;
+      sqnr.add(expectDType(expected[name] as Tensor, "float32", name).data, got.data as Float32Array);
+    }
+  }
+  await session.dispose();
+  return sqnr.decibels;
+}
+
+function randomSamples(inputs: readonly Value[], options: CompareOptions): Samples {
+  return {
+    count: SAMPLE_COUNT,
+    async *read() {
+      const random = seeded((options.seed ?? 1) + 2000);
+      for (let i = 0; i < SAMPLE_COUNT; i++) {
+        yield Object.fromEntries(inputs.map((input) => [input.name, randomTensor(input, random, options)]));
+      }
+    },
+  };
+}
+
+function randomTensor(input: Value, random: () => number, options: CompareOptions): Tensor {
+  const shape = input.shape.map((dim) =>
+    typeof dim === "number" ? dim : (options.sizes?.[dim] ?? (dim === "N" ? 1 : 5)),
+  );
+  const size = shape.reduce((product, dim) => product * dim, 1);
+  const { integersBelow } = options;
+  const next = (): number => (integersBelow === undefined ? 4 * random() - 2 : Math.floor(random() * integersBelow));
+  return input.dtype === "int32"
+    ? { dtype: "int32", shape, data: Int32Array.from({ length: size }, next) }
+    : { dtype: "float32", shape, data: Float32Array.from({ length: size }, next) };
+}
