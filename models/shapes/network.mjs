@@ -16,6 +16,9 @@ export const ACTIVATION_QUANTIZERS = [
   { layers: ["gap"], bits: 8, signed: false },
 ];
 
+/** 8 bits over the range 0..1: a pixel is its own integer. */
+export const INPUT_SCALE = Math.fround(1 / 255);
+
 /** Bits of the weights: 8 in the first layer and the last, 3 between. */
 export function weightBits(layer) {
   return layer === "conv1" || layer === "classes" ? 8 : 3;
@@ -157,7 +160,8 @@ export function weightAxis(weight) {
  * The logits [N, classes] of x [N, H, W, 3].
  *
  * @param options.quantizers by name; none: the float network
- * @param options.training batch statistics instead of the moving ones, which are then moved along
+ * @param options.training batch statistics instead of the moving ones, which are then moved along; without it the
+ * sums are the deployed network's, rounding of the bias included
  * @param options.visit called with (name, value before, value after) of each quantizer
  */
 export function forward(tf, model, x, { quantizers = new Map(), training = false, visit = () => undefined }) {
@@ -176,13 +180,27 @@ export function forward(tf, model, x, { quantizers = new Map(), training = false
         quantized(weight.originalName, weight.read()),
       ]),
     );
-    last = quantized(layer.name, compute(tf, layer, sources, weights, x, training));
+    const unit = training ? null : biasUnit(tf, layer, quantizers);
+    last = quantized(layer.name, compute(tf, layer, sources, weights, { input: x, training, unit }));
     values.set(layer.name, last);
   }
   return last;
 }
 
-function compute(tf, layer, [first, second], weights, input, training) {
+/**
+ * `s_x * s_w` [K]: what one integer of the sum is worth that enters a batch norm; null in float. The deployed bias
+ * is an integer of this unit, and at 3 bits the unit is coarse enough to be trained with.
+ */
+function biasUnit(tf, layer, quantizers) {
+  if (layer.getClassName() !== "BatchNormalization" || quantizers.size === 0) return null;
+  const [convolution] = layer.inboundNodes[0].inboundLayers;
+  const [source] = convolution.inboundNodes[0].inboundLayers;
+  const kernel = quantizers.get(convolution.weights[0].originalName);
+  const scaleX = quantizers.get(source.name)?.logScale.exp() ?? tf.scalar(INPUT_SCALE);
+  return kernel.logScale.exp().flatten().mul(scaleX);
+}
+
+function compute(tf, layer, [first, second], weights, { input, training, unit }) {
   switch (layer.getClassName()) {
     case "InputLayer":
       return input;
@@ -191,7 +209,9 @@ function compute(tf, layer, [first, second], weights, input, training) {
     case "DepthwiseConv2D":
       return tf.depthwiseConv2d(first, weights.depthwise_kernel, layer.strides, "same");
     case "BatchNormalization":
-      return normalize(tf, layer, first, weights, training);
+      return training
+        ? normalizeBatch(tf, layer, first, weights)
+        : normalize(tf, layer, first, weights, unit);
     case "ReLU":
       return first.relu();
     case "Add":
@@ -205,14 +225,26 @@ function compute(tf, layer, [first, second], weights, input, training) {
   }
 }
 
-function normalize(
+/** By the moving statistics, with the bias that the integers allow: `gamma/sigma * (x - unit * round(offset / unit))`. */
+function normalize(tf, layer, x, weights, unit) {
+  const { gamma, beta, moving_mean: mean, moving_variance: variance } = weights;
+  const factor = gamma.div(variance.add(layer.epsilon).sqrt());
+  const bias = beta.div(factor).sub(mean);
+  return x.add(unit === null ? bias : roundStraight(tf, bias.div(unit)).mul(unit)).mul(factor);
+}
+
+/** round(x), half to even, with the gradient of x. */
+function roundStraight(tf, x) {
+  return tf.customGrad((value) => ({ value: value.round(), gradFunc: (dy) => dy }))(x);
+}
+
+/** By the statistics of the batch, and the moving ones are moved along. */
+function normalizeBatch(
   tf,
   layer,
   x,
   { gamma, beta, moving_mean: movingMean, moving_variance: movingVariance },
-  training,
 ) {
-  if (!training) return tf.batchNorm(x, movingMean, movingVariance, beta, gamma, layer.epsilon);
   const { mean, variance } = tf.moments(x, [0, 1, 2]);
   for (const [moving, now] of [
     [movingMean, mean],

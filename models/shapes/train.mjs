@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { drawSet, SHAPE_IMAGE_SIZE, SHAPE_LABELS } from "../../dist/image/draw-shapes.js";
 import { fakeQuantize } from "../../dist/quant/affine.js";
-import { buildNetwork, buildQuantizers, forward, weightAxis } from "./network.mjs";
+import { buildNetwork, buildQuantizers, forward, INPUT_SCALE, weightAxis } from "./network.mjs";
 
 const FOLDER = fileURLToPath(new URL(".", import.meta.url));
 const BATCH = 64;
@@ -172,7 +172,7 @@ function verify() {
 
 /** model.json and weights.bin in the form that tf.loadLayersModel reads. */
 async function save() {
-  const entries = [["input", { bits: 8, signed: false, scale: [Math.fround(1 / 255)] }]];
+  const entries = [["input", { bits: 8, signed: false, scale: [INPUT_SCALE] }]];
   for (const [name, quantizer] of quantizers) {
     entries.push([name, { bits: quantizer.bits, signed: quantizer.signed, scale: [...quantizer.scale()] }]);
   }

@@ -3,7 +3,7 @@
 
 import { expectDType, float32 } from "../base/tensor.js";
 import type { Graph, Node, Value } from "../graph/graph.js";
-import { inputOf, intAttribute, intsAttribute } from "../graph/graph.js";
+import { inputOf, intAttribute, intsAttribute, outputOf } from "../graph/graph.js";
 import { kindOf } from "../graph/node-kinds.js";
 import { outputChannelAxis } from "../graph/passes/fold-batch-norm.js";
 import { materialize } from "../lower/materialize.js";
@@ -38,7 +38,8 @@ export function correctBiases(graph: Graph, channelMeans: ReadonlyMap<Value, Flo
       node.origin,
     );
     const value: Value = {
-      name: bias?.name ?? `${node.origin}/corrected_bias`,
+      // Not the old bias's name: a shared layer corrects its bias for each of its inputs.
+      name: `${outputOf(node).name}/corrected_bias`,
       dtype: "float32",
       shape: [channels],
       constant: float32([channels], corrected),

@@ -62,7 +62,8 @@ export class FloatForm implements Form {
   select(node: Node, operands: readonly Integers[], name: string): Integers {
     const [first] = operands as [Integers];
     const inputs = operands.map((operand) => operand.value);
-    const value = this.#emitter.node(node.op, node.origin, inputs, { name, shape: outputOf(node).shape });
+    const { shape } = outputOf(node);
+    const value = this.#emitter.node(node.op, node.origin, inputs, { name, shape }, node.attributes);
     return { value, quantization: first.quantization };
   }
 

@@ -155,9 +155,11 @@ describe("quantize and dequantize", () => {
       spec: weightSpec(8, null),
       params: { scale: Float32Array.of(0.3), zeroPoint: Int32Array.of(0) },
     };
-    const q = Int32Array.of(2 ** 30 + 33, 2 ** 31 - 1, -(2 ** 29) - 17);
-    const expected = [...q].map((integer) => Math.fround(Math.fround(integer) * Math.fround(0.3)));
-    expect([...dequantize(q, [3], quantization)]).toEqual(expected);
+    const scale = Math.fround(0.3);
+    const q = Int32Array.from({ length: 200 }, (_, i) => 2 ** 26 + 2 ** 20 * i + 3);
+    const expected = Float32Array.from(q, (integer) => fl(integer) * scale);
+    expect(expected).not.toEqual(Float32Array.from(q, (integer) => integer * scale));
+    expect(dequantize(q, [q.length], quantization)).toEqual(expected);
   });
 });
 

@@ -123,6 +123,7 @@ testLayers([
   },
   ...(["multiHot", "count", "oneHot"] as const).map((outputMode) => ({
     title: `CategoryEncoding ${outputMode}`,
+    quantized: { none: "its input is a list of categories, not a signal to quantize" },
     options: { integersBelow: 5 },
     seeds: 2,
     model: () => {

@@ -89,6 +89,7 @@ testLayers([
   },
   ...formats.map((dataFormat) => ({
     title: `Conv3D ${dataFormat}`,
+    quantized: { none: "the reference interpreter computes up to two spatial axes" },
     seeds: 4,
     model: (chance: Chance) =>
       row(
@@ -136,6 +137,7 @@ testLayers([
   },
   ...formats.map((dataFormat) => ({
     title: `Conv3DTranspose ${dataFormat}`,
+    quantized: { none: "the reference interpreter computes up to two spatial axes" },
     seeds: 4,
     model: (chance: Chance) =>
       row(
@@ -174,7 +176,11 @@ testLayers([
       // tfjs does not save it, and could not load its own file.
       mend: ([config]: Record<string, unknown>[], model: tf.LayersModel) => {
         Object.assign(config ?? {}, {
-          depth_multiplier: (model.layers[0] as unknown as { depthMultiplier: number }).depthMultiplier,
+          depth_multiplier: (
+            model.layers.find((layer) => layer.getClassName() === "SeparableConv2D") as unknown as {
+              depthMultiplier: number;
+            }
+          ).depthMultiplier,
         });
       },
     },
@@ -211,6 +217,7 @@ testLayers([
   ),
   ...(["maxPooling3d", "averagePooling3d"] as const).map((pool) => ({
     title: pool,
+    quantized: { none: "the reference interpreter computes up to two spatial axes" },
     seeds: 4,
     model: (chance: Chance) => {
       const dataFormat = chance.pick(formats);

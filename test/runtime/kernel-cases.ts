@@ -1,50 +1,10 @@
 // The patterns that lowering writes, each as a small random model. What kernels.test.ts runs on every runtime.
 
-import type { DType, Tensor } from "../../src/base/tensor.js";
-import { float32, int64, sizeOf, tensor } from "../../src/base/tensor.js";
-import { GraphBuilder } from "../../src/graph/builder.js";
-import type { Attribute, Graph, Value } from "../../src/graph/graph.js";
-
-/** A linear congruential generator: the same models in every run. */
-export class Random {
-  #state: number;
-
-  constructor(seed: number) {
-    this.#state = seed >>> 0;
-    for (let i = 0; i < 8; i++) this.next();
-  }
-
-  /** A real number in [0, 1). */
-  next(): number {
-    this.#state = (Math.imul(this.#state, 1664525) + 1013904223) >>> 0;
-    return this.#state / 2 ** 32;
-  }
-
-  integer(low: number, high: number): number {
-    return low + Math.floor(this.next() * (high - low + 1));
-  }
-
-  pick<T>(items: readonly T[]): T {
-    return items[this.integer(0, items.length - 1)] as T;
-  }
-
-  scale(): number {
-    return Math.fround(0.001 + this.next() * 0.1);
-  }
-
-  bytes(shape: readonly number[], high = 255): Tensor<"uint8"> {
-    return tensor(
-      "uint8",
-      shape,
-      Uint8Array.from({ length: sizeOf(shape) }, () => this.integer(0, high)),
-    );
-  }
-}
-
-export interface Model {
-  readonly graph: Graph;
-  readonly feeds: Readonly<Record<string, Tensor>>;
-}
+import type { Tensor } from "../../src/base/tensor.js";
+import { float32, int64, sizeOf } from "../../src/base/tensor.js";
+import { conv, onBytes, pair, pooled, product, single } from "./kernel-models.js";
+import type { Model, Random } from "./sketch.js";
+import { Sketch } from "./sketch.js";
 
 export interface KernelCase {
   readonly title: string;
@@ -53,282 +13,6 @@ export interface KernelCase {
   /** What a run without optimization gives: the same, other ties (by one step), or floats 1e-5 apart. */
   readonly unfused: "equal" | "ties" | "close";
   readonly make: (random: Random) => Model;
-}
-
-/** Builds one model: nodes in one line each. */
-export class Sketch {
-  readonly builder: GraphBuilder = new GraphBuilder("case");
-  readonly feeds: Record<string, Tensor> = {};
-
-  input(name: string, data: Tensor): Value {
-    this.feeds[name] = data;
-    return this.builder.input(name, data.shape, data.dtype);
-  }
-
-  real(name: string, value: number): Value {
-    return this.builder.constant(name, float32([], [value]));
-  }
-
-  reals(name: string, values: readonly number[]): Value {
-    return this.builder.constant(name, float32([values.length], values));
-  }
-
-  byte(name: string, value: number): Value {
-    return this.builder.constant(name, tensor("uint8", [], Uint8Array.of(value)));
-  }
-
-  constant(name: string, data: Tensor): Value {
-    return this.builder.constant(name, data);
-  }
-
-  node(
-    op: string,
-    inputs: readonly (Value | null)[],
-    attributes: Readonly<Record<string, Attribute>> = {},
-    dtype: DType = "float32",
-    shape: readonly number[] = [],
-  ): Value {
-    const name = `${op}${this.builder.graph.nodes.length}`;
-    return this.builder.node(op, name, inputs, { name, shape, dtype }, attributes);
-  }
-
-  dequantize(q: Value, scale: number, zeroPoint: number): Value {
-    const n = this.builder.graph.nodes.length;
-    return this.node("DequantizeLinear", [q, this.real(`s${n}`, scale), this.byte(`z${n}`, zeroPoint)]);
-  }
-
-  /** The model whose output is `value` quantized, or `value` itself. */
-  model(
-    value: Value,
-    shape: readonly number[],
-    to: { scale: number; zeroPoint: number; clip?: [number, number] } | null,
-  ): Model {
-    let output = value;
-    if (to) {
-      const inputs = [output, this.real("s_y", to.scale), this.byte("z_y", to.zeroPoint)];
-      output = this.node("QuantizeLinear", inputs, {}, "uint8", shape);
-      if (to.clip) {
-        const bounds = [this.byte("low", to.clip[0]), this.byte("high", to.clip[1])];
-        output = this.node("Clip", [output, ...bounds], {}, "uint8", shape);
-      }
-    }
-    output.shape = shape;
-    this.builder.output(output);
-    return { graph: this.builder.graph, feeds: this.feeds };
-  }
-}
-
-interface ConvOptions {
-  readonly activationBits?: number;
-  readonly weightBits?: number;
-  readonly group?: "one" | "some" | "depthwise";
-  readonly axes?: 1 | 2;
-  readonly unsignedWeights?: boolean;
-  readonly negativeScales?: boolean;
-  readonly relu?: boolean;
-  readonly dilated?: boolean;
-  readonly bias?: boolean;
-  readonly quantized?: boolean;
-  readonly zeroX?: number;
-}
-
-/** Weights as integers with one scale an output channel, dequantized along axis 0. */
-function weightsOf(
-  sketch: Sketch,
-  random: Random,
-  shape: readonly number[],
-  axis: number,
-  options: ConvOptions,
-): { readonly value: Value; readonly scales: readonly number[] } {
-  const half = 2 ** ((options.weightBits ?? 8) - 1);
-  const integers = Int8Array.from({ length: sizeOf(shape) }, () => random.integer(-half, half - 1));
-  const K = shape[axis] as number;
-  const scales = Array.from(
-    { length: K },
-    () => random.scale() * (options.negativeScales && random.next() < 0.4 ? -1 : 1),
-  );
-  const stored = options.unsignedWeights
-    ? tensor(
-        "uint8",
-        shape,
-        Uint8Array.from(integers, (q) => q + 128),
-      )
-    : tensor("int8", shape, integers);
-  const zeros = options.unsignedWeights
-    ? tensor("uint8", [K], new Uint8Array(K).fill(128))
-    : tensor("int8", [K], new Int8Array(K));
-  const inputs = [sketch.constant("w", stored), sketch.reals("s_w", scales), sketch.constant("z_w", zeros)];
-  return { value: sketch.node("DequantizeLinear", inputs, { axis }), scales };
-}
-
-function biasOf(sketch: Sketch, random: Random, scaleX: number, scales: readonly number[]): Value {
-  const integers = Int32Array.from(scales, () => random.integer(-3000, 3000));
-  const bias = sketch.constant("b", tensor("int32", [scales.length], integers));
-  const scale = sketch.reals(
-    "s_b",
-    scales.map((scaleW) => Math.fround(Math.fround(scaleW) * scaleX)),
-  );
-  return sketch.node("DequantizeLinear", [bias, scale], { axis: 0 });
-}
-
-/** A scale for which sums of `count` products fill about the range of the result. */
-function resultScale(random: Random, scaleX: number, options: ConvOptions, count: number): number {
-  const spread = 2 ** (options.activationBits ?? 8) * 2 ** ((options.weightBits ?? 8) - 1);
-  const typical = 0.3 * spread * Math.sqrt(count) * scaleX * 0.05;
-  return Math.fround((typical / 100) * (0.5 + random.next()));
-}
-
-function conv(options: ConvOptions): (random: Random) => Model {
-  return (random) => {
-    const sketch = new Sketch();
-    const axes = options.axes ?? 2;
-    const group =
-      options.group === "depthwise"
-        ? random.integer(2, 17)
-        : options.group === "some"
-          ? random.integer(2, 4)
-          : 1;
-    const C = options.group === "depthwise" ? group : group * random.integer(1, 6);
-    const K = group * random.integer(1, options.group === "depthwise" ? 2 : 6);
-    const dilation = options.dilated ? random.integer(2, 3) : 1;
-    const stride = options.dilated ? 1 : random.integer(1, 2);
-    const kernel = Array.from({ length: axes }, () => random.integer(1, options.dilated ? 3 : 5));
-    const size = kernel.map(() => random.integer(9, 15));
-    const begin = kernel.map((extent) => random.integer(0, extent - 1));
-    const end = kernel.map((extent) => random.integer(0, extent - 1));
-    const output = size.map((dim, axis) => {
-      const extent = dilation * ((kernel[axis] as number) - 1) + 1;
-      return Math.floor((dim + (begin[axis] as number) + (end[axis] as number) - extent) / stride) + 1;
-    });
-    const scaleX = random.scale();
-    const high = 2 ** (options.activationBits ?? 8) - 1;
-    const x = sketch.input("x", random.bytes([1, C, ...size], high));
-    const real = sketch.dequantize(x, scaleX, options.zeroX ?? random.integer(0, high));
-    const weights = weightsOf(sketch, random, [K, C / group, ...kernel], 0, options);
-    const inputs = [real, weights.value];
-    if (options.bias !== false) inputs.push(biasOf(sketch, random, scaleX, weights.scales));
-    let y = sketch.node("Conv", inputs, {
-      group,
-      kernel_shape: kernel,
-      pads: [...begin, ...end],
-      strides: kernel.map(() => stride),
-      dilations: kernel.map(() => dilation),
-    });
-    if (options.relu) y = sketch.node("Relu", [y]);
-    const scale = resultScale(random, scaleX, options, (C / group) * sizeOf(kernel));
-    const zeroPoint = options.relu ? 0 : random.integer(0, 255);
-    return sketch.model(y, [1, K, ...output], options.quantized === false ? null : { scale, zeroPoint });
-  };
-}
-
-interface ProductOptions extends ConvOptions {
-  readonly op: "Gemm" | "MatMul";
-  readonly transB?: 0 | 1;
-}
-
-function product(options: ProductOptions): (random: Random) => Model {
-  return (random) => {
-    const sketch = new Sketch();
-    const [M, C, K] = [random.integer(1, 5), random.integer(1, 200), random.integer(1, 40)];
-    const scaleX = random.scale();
-    const high = 2 ** (options.activationBits ?? 8) - 1;
-    const real = sketch.dequantize(
-      sketch.input("x", random.bytes([M, C], high)),
-      scaleX,
-      random.integer(0, high),
-    );
-    const transposed = options.transB === 1;
-    const weights = weightsOf(sketch, random, transposed ? [K, C] : [C, K], transposed ? 0 : 1, options);
-    const inputs = [real, weights.value];
-    if (options.bias) inputs.push(biasOf(sketch, random, scaleX, weights.scales));
-    const attributes: Record<string, Attribute> =
-      options.op === "Gemm" ? { transB: options.transB ?? 0 } : {};
-    const y = sketch.node(options.op, inputs, attributes);
-    const scale = resultScale(random, scaleX, options, C);
-    return sketch.model(
-      y,
-      [M, K],
-      options.quantized === false ? null : { scale, zeroPoint: random.integer(0, 255) },
-    );
-  };
-}
-
-/** Two dequantized operands of one scale (but their own zero points) -> op -> quantized. */
-function pair(op: string, bits: number, sameResult: boolean): (random: Random) => Model {
-  return (random) => {
-    const sketch = new Sketch();
-    const high = 2 ** bits - 1;
-    const shape = [1, 4, 16, 16];
-    const scale = random.scale();
-    const zeroPoint = random.integer(0, high);
-    const other = sameResult || op === "Max" ? zeroPoint : random.integer(0, high);
-    const a = sketch.dequantize(sketch.input("a", random.bytes(shape, high)), scale, zeroPoint);
-    const b = sketch.dequantize(sketch.input("b", random.bytes(shape, high)), scale, other);
-    const scaleY =
-      op === "Mul"
-        ? Math.fround(scale * scale * 2 ** bits * (0.3 + random.next()))
-        : scale * (0.4 + random.next());
-    return sketch.model(
-      sketch.node(op, [a, b]),
-      shape,
-      sameResult ? { scale, zeroPoint } : { scale: Math.fround(scaleY), zeroPoint: random.integer(0, 255) },
-    );
-  };
-}
-
-/** One dequantized operand -> op -> quantized, the result on its own scale or on the operand's. */
-function single(
-  op: string,
-  attributes: Readonly<Record<string, Attribute>>,
-  result: "own" | "same" | "half",
-  shapeAfter: (shape: readonly number[]) => readonly number[] = (shape) => shape,
-  more: (sketch: Sketch, random: Random) => readonly Value[] = () => [],
-): (random: Random) => Model {
-  return (random) => {
-    const sketch = new Sketch();
-    const bits = random.pick([3, 4, 8]);
-    const high = 2 ** bits - 1;
-    const shape = [1, 8, random.integer(8, 13), random.integer(8, 13)];
-    const scale = random.scale();
-    const zeroPoint = random.integer(0, high);
-    const x = sketch.dequantize(sketch.input("x", random.bytes(shape, high)), scale, zeroPoint);
-    const y = sketch.node(op, [x, ...more(sketch, random)], attributes);
-    const own = { scale: Math.fround(scale * (0.4 + random.next())), zeroPoint: random.integer(0, 255) };
-    const to = { own, same: { scale, zeroPoint }, half: { scale: scale / 2, zeroPoint } }[result];
-    return sketch.model(y, shapeAfter(shape), to);
-  };
-}
-
-function pooled(
-  kernel: number,
-  stride: number,
-  pads: readonly number[],
-): (shape: readonly number[]) => number[] {
-  return ([N = 0, C = 0, H = 0, W = 0]) => {
-    const size = (dim: number, pad: number): number => Math.floor((dim + pad - kernel) / stride) + 1;
-    return [
-      N,
-      C,
-      size(H, (pads[0] as number) + (pads[2] as number)),
-      size(W, (pads[1] as number) + (pads[3] as number)),
-    ];
-  };
-}
-
-/** An operator on the bytes themselves. */
-function onBytes(
-  op: string,
-  attributes: Readonly<Record<string, Attribute>>,
-  shapeAfter: (shape: readonly number[]) => readonly number[],
-  more: (sketch: Sketch) => readonly (Value | null)[] = () => [],
-): (random: Random) => Model {
-  return (random) => {
-    const sketch = new Sketch();
-    const shape = [1, 3, random.integer(6, 9), random.integer(6, 9)];
-    const x = sketch.input("x", random.bytes(shape));
-    const y = sketch.node(op, [x, ...more(sketch)], attributes, "uint8");
-    return sketch.model(y, shapeAfter(shape), null);
-  };
 }
 
 const global = (shape: readonly number[]): number[] => shape.map((dim, axis) => (axis < 2 ? dim : 1));
@@ -487,6 +171,57 @@ export const KERNEL_CASES: readonly KernelCase[] = [
       ]),
     },
   ]),
+  {
+    title: "AveragePool of large windows",
+    fused: ["QLinearAveragePool"],
+    unfused: "ties",
+    make: single("AveragePool", { kernel_shape: [7, 7] }, "same", pooled(7, 1, [0, 0, 0, 0])),
+  },
+  {
+    title: "AveragePool along one axis",
+    fused: ["QLinearAveragePool"],
+    unfused: "ties",
+    make: (random) => {
+      const sketch = new Sketch();
+      const scale = random.scale();
+      const x = sketch.dequantize(sketch.input("x", random.bytes([2, 5, 30])), scale, 128);
+      const y = sketch.node("AveragePool", [x], { kernel_shape: [3], strides: [2], pads: [1, 0] });
+      return sketch.model(y, [2, 5, 15], { scale, zeroPoint: 128 });
+    },
+  },
+  {
+    title: "Add, then Relu, to zero point 0",
+    fused: ["QLinearAdd"],
+    unfused: "ties",
+    make: (random) => {
+      const sketch = new Sketch();
+      const scale = random.scale();
+      const a = sketch.dequantize(sketch.input("a", random.bytes([1, 4, 9, 9])), scale, 128);
+      const b = sketch.dequantize(sketch.input("b", random.bytes([1, 4, 1, 1])), scale, 128);
+      const y = sketch.node("Relu", [sketch.node("Add", [a, b])]);
+      return sketch.model(y, [1, 4, 9, 9], { scale: Math.fround(scale * 1.1), zeroPoint: 0 });
+    },
+  },
+  {
+    title: "Conv, Relu, to another zero point than 0",
+    fused: ["FusedConv"],
+    unfused: "ties",
+    make: conv({ relu: true, reluZeroPoint: 7 }),
+  },
+  {
+    title: "MatMul of two computed operands",
+    fused: ["QLinearMatMul"],
+    unfused: "ties",
+    make: (random) => {
+      const sketch = new Sketch();
+      const [M, C, K] = [random.integer(1, 9), random.integer(1, 60), random.integer(1, 9)];
+      const [scaleA, scaleB] = [random.scale(), random.scale()];
+      const a = sketch.dequantize(sketch.input("a", random.bytes([2, M, C])), scaleA, 128);
+      const b = sketch.dequantize(sketch.input("b", random.bytes([2, C, K])), scaleB, 100);
+      const scale = Math.fround(scaleA * scaleB * 60 * Math.sqrt(C) * (0.5 + random.next()));
+      return sketch.model(sketch.node("MatMul", [a, b]), [2, M, K], { scale, zeroPoint: 128 });
+    },
+  },
   {
     title: "Pad on bytes",
     fused: ["Pad"],

@@ -129,12 +129,14 @@ export async function compareFloat(model: tf.LayersModel, options: CompareOption
   return compareGraph(model, readLayersModel(json, weights, options), options);
 }
 
-/** The configs of the outermost layers of a saved model, to be changed. */
+/** The configs of the outermost layers of a saved model but its inputs, to be changed. */
 export function configsOf(saved: SavedModel): Record<string, unknown>[] {
   const { modelTopology } = saved.json as {
-    modelTopology: { config: { layers: { config: Record<string, unknown> }[] } };
+    modelTopology: { config: { layers: { class_name: string; config: Record<string, unknown> }[] } };
   };
-  return modelTopology.config.layers.map(({ config }) => config);
+  return modelTopology.config.layers.flatMap((layer) =>
+    layer.class_name === "InputLayer" ? [] : [layer.config],
+  );
 }
 
 /** The same for a graph that is there already. */

@@ -1,7 +1,7 @@
 // A random layers-model quantized, written in both forms, and run on every runtime: equal integers are counted
 // by name, nearness to the float network in decibels.
 
-import type * as tf from "@tensorflow/tfjs";
+import * as tf from "@tensorflow/tfjs";
 import { expectDType, type Tensor } from "../../src/base/tensor.js";
 import { integerFile } from "../../src/export/integer-file.js";
 import { quantizedMetadata } from "../../src/export/metadata.js";
@@ -10,16 +10,23 @@ import { quantizeGraph } from "../../src/export/quantize-graph.js";
 import type { Feeds, Samples } from "../../src/export/samples.js";
 import { floatFile } from "../../src/export/float-file.js";
 import { type Graph, type Value, cloneGraph } from "../../src/graph/graph.js";
-import { FORMS } from "../../src/lower/form.js";
+import { FORMS, storedZeroPoint } from "../../src/lower/form.js";
 import { decodeModel, encodeModel } from "../../src/onnx/codec.js";
 import { withOutputs } from "../../src/parity/with-outputs.js";
 import { quantizedTensors } from "../../src/parity/quantized-tensors.js";
 import { Sqnr } from "../../src/quant/sqnr.js";
-import { readLayersModel } from "../../src/read/read-model.js";
+import { readLayersModel } from "../../src/read/layers-model.js";
 import { cpuRuntime } from "../../src/runtime/cpu.js";
 import { referenceRuntime } from "../../src/runtime/reference.js";
 import { wasmRuntime } from "../../src/runtime/wasm.js";
-import { type CompareOptions, configsOf, parseSaved, randomizeWeights, saveLayersModel, seeded } from "./layers-models.js";
+import {
+  type CompareOptions,
+  configsOf,
+  parseSaved,
+  randomizeWeights,
+  saveLayersModel,
+  seeded,
+} from "./layers-models.js";
 
 const FACTS = { source: "test", layout: "nhwc", preprocessing: null, labels: null } as const;
 const SAMPLE_COUNT = 8;
@@ -27,8 +34,8 @@ const SAMPLE_COUNT = 8;
 export interface QuantizedComparison {
   /** Quantized tensors compared, over both forms. */
   readonly tensors: number;
-  /** "form runtime tensor: n of m, by up to d steps" for each that differs from the reference of the integer form. */
-  readonly mismatches: readonly string[];
+  /** Tensors that differ from the reference interpreter's of the integer form. */
+  readonly mismatches: readonly TensorMismatch[];
   /** Largest difference of an output between runtimes and forms, relative to the largest output. */
   readonly outputDifference: number;
   /** Of the outputs against the float network. */
@@ -37,9 +44,18 @@ export interface QuantizedComparison {
   readonly operators: readonly string[];
 }
 
+export interface TensorMismatch {
+  /** "form runtime tensor" */
+  readonly where: string;
+  readonly count: number;
+  readonly total: number;
+  /** Largest difference. */
+  readonly steps: number;
+}
+
 export async function compareQuantized(
   model: tf.LayersModel,
-  bits: Pick<CompleteExportOptions, "bits" | "weightBits" | "activationBits" | "powerOfTwo" | "signedActivations">,
+  bits: Partial<CompleteExportOptions>,
   options: CompareOptions = {},
 ): Promise<QuantizedComparison> {
   const random = seeded(options.seed ?? 1);
@@ -48,6 +64,20 @@ export async function compareQuantized(
   options.mend?.(configsOf(saved), model);
   const { json, weights } = parseSaved(saved);
   return compareQuantizedGraph(readLayersModel(json, weights, options), bits, options);
+}
+
+/**
+ * The model with a weighted layer after each output: what no weighted layer follows stays in float and would
+ * not be tested.
+ */
+export function withHeads(model: tf.LayersModel): tf.LayersModel {
+  const outputs = model.outputs.map((output) => head(output.shape.length).apply(output) as tf.SymbolicTensor);
+  return tf.model({ inputs: model.inputs, outputs });
+}
+
+function head(rank: number): tf.layers.Layer {
+  if (rank === 4) return tf.layers.conv2d({ filters: 2, kernelSize: 1 });
+  return rank === 3 ? tf.layers.conv1d({ filters: 2, kernelSize: 1 }) : tf.layers.dense({ units: 2 });
 }
 
 export async function compareQuantizedGraph(
@@ -65,13 +95,19 @@ export async function compareQuantizedGraph(
   const names = new Set<string>();
   let operators: string[] = [];
   for (const form of FORMS) {
-    const { bytes } = integerFile(graph, 21, { form, weights: "packed" }, (lowered) =>
-      quantizedMetadata(FACTS, graph, scales, form, lowered),
+    const { bytes, lowered } = integerFile(graph, 21, { form, weights: "packed" }, (result) =>
+      quantizedMetadata(FACTS, graph, scales, form, result),
     );
     const proto = decodeModel(bytes);
     if (form === "integer") operators = (proto.graph?.node ?? []).map((node) => node.opType ?? "");
     const tensors = quantizedTensors(proto);
-    const zeroPoints = new Map(tensors.map((each) => [each.name, form === "integer" ? (each.zeroPoint ?? 0) : 0]));
+    // A file does not say the zero point of a tensor that only lookups and casts read; the lowering knows.
+    const zeroPoints = new Map(
+      lowered.integers.map((each) => [
+        each.name,
+        form === "integer" ? storedZeroPoint(each.quantization) : 0,
+      ]),
+    );
     const open = encodeModel(withOutputs(proto, tensors));
     for (const runtime of [referenceRuntime, cpuRuntime, wasmRuntime]) {
       const session = await runtime.open({ bytes: open });
@@ -80,10 +116,10 @@ export async function compareQuantizedGraph(
       runs.set(`${form} ${runtime.name}`, results);
       await session.dispose();
     }
-    tensors.forEach(({ name }) => names.add(name));
+    lowered.integers.forEach(({ name }) => names.add(name));
   }
   const reference = runs.get("integer reference") as Record<string, Tensor>[];
-  const mismatches: string[] = [];
+  const mismatches: TensorMismatch[] = [];
   let tensors = 0;
   let outputDifference = 0;
   for (const [run, results] of runs) {
@@ -91,10 +127,13 @@ export async function compareQuantizedGraph(
       if (!results[0]?.[name] || !reference[0]?.[name]) continue;
       tensors++;
       const found = countMismatches(reference, results, name);
-      if (found) mismatches.push(`${run} ${name}: ${found}`);
+      if (found.count > 0) mismatches.push({ where: `${run} ${name}`, ...found });
     }
     for (const { name } of graph.outputs) {
-      outputDifference = Math.max(outputDifference, relativeDifference(reference, results, outputName(results, name)));
+      outputDifference = Math.max(
+        outputDifference,
+        relativeDifference(reference, results, outputName(results, name)),
+      );
     }
   }
   const sqnrDb = await signalToNoise(graph, tested, reference);
@@ -102,7 +141,10 @@ export async function compareQuantizedGraph(
 }
 
 /** Quantized tensors as `q - zeroPoint` in both forms, so that they compare. */
-function centred(results: Record<string, Tensor>, zeroPoints: ReadonlyMap<string, number>): Record<string, Tensor> {
+function centred(
+  results: Record<string, Tensor>,
+  zeroPoints: ReadonlyMap<string, number>,
+): Record<string, Tensor> {
   return Object.fromEntries(
     Object.entries(results).map(([name, result]) => {
       const zeroPoint = zeroPoints.get(name);
@@ -121,7 +163,7 @@ function countMismatches(
   expected: readonly Record<string, Tensor>[],
   got: readonly Record<string, Tensor>[],
   name: string,
-): string | null {
+): Omit<TensorMismatch, "where"> {
   let [count, total, largest] = [0, 0, 0];
   expected.forEach((each, i) => {
     const a = each[name]?.data as Float32Array;
@@ -135,7 +177,7 @@ function countMismatches(
       largest = Math.max(largest, steps);
     }
   });
-  return count === 0 ? null : `${count} of ${total}, by up to ${largest} steps`;
+  return { count, total, steps: largest };
 }
 
 function relativeDifference(
@@ -192,7 +234,8 @@ function randomTensor(input: Value, random: () => number, options: CompareOption
   );
   const size = shape.reduce((product, dim) => product * dim, 1);
   const { integersBelow } = options;
-  const next = (): number => (integersBelow === undefined ? 4 * random() - 2 : Math.floor(random() * integersBelow));
+  const next = (): number =>
+    integersBelow === undefined ? 4 * random() - 2 : Math.floor(random() * integersBelow);
   return input.dtype === "int32"
     ? { dtype: "int32", shape, data: Int32Array.from({ length: size }, next) }
     : { dtype: "float32", shape, data: Float32Array.from({ length: size }, next) };

@@ -68,7 +68,9 @@ export function foldBatchNorm(graph: Graph): Graph {
     if (axis === null || !weight?.constant) continue;
     const channels = batchNormChannels(node);
     const ownWeight: Value =
-      (uses.get(weight)?.length ?? 0) > 1 ? { ...weight, name: `${weight.name}@${node.origin}` } : weight;
+      (uses.get(weight)?.length ?? 0) > 1
+        ? { ...weight, name: `${weight.name}@${outputOf(node).name}` }
+        : weight;
     const earlier = ownWeight.channelFactor?.factors;
     ownWeight.channelFactor = {
       axis,
@@ -82,7 +84,7 @@ export function foldBatchNorm(graph: Graph): Graph {
     );
     const y = outputOf(node);
     const biasValue: Value = {
-      name: `${node.origin}/folded_bias`,
+      name: `${y.name}/folded_bias`,
       dtype: "float32",
       shape: [newBias.length],
       constant: float32([newBias.length], newBias),

@@ -58,7 +58,9 @@ export function reduce(op: ReducerName): Kernel {
   return (call) => {
     const input = inputAt(call, 0);
     const { shape, dtype } = input;
-    if (dtype !== "float32" && !(OF_INTEGERS.has(op) && (dtype === "int64" || dtype === "int32"))) {
+    const selects = op === "ReduceMax" || op === "ReduceMin";
+    const computes = dtype === "int64" || dtype === "int32" || (selects && dtype === "uint8");
+    if (dtype !== "float32" && !(OF_INTEGERS.has(op) && computes)) {
       throw unsupported(call, `${op} of ${dtype}`);
     }
     const x = dtype === "int64" ? intsAt(call, 0) : (input.data as ArrayLike<number>);

@@ -1,0 +1,65 @@
+// The public API for Node: re-exports only. Everything the command line does is one of these functions.
+
+export { QdgError, type QdgErrorCode } from "./base/error.js";
+export type { Progress } from "./base/progress.js";
+export type { DType, Tensor } from "./base/tensor.js";
+export { VERSION } from "./base/version.js";
+
+export * from "./quant/affine.js";
+export * from "./quant/spec.js";
+export {
+  type LearnedQuantizer,
+  type LearnedQuantizers,
+  LEARNED_VERSION,
+  learnedToJson,
+  parseLearned,
+} from "./quant/learned.js";
+
+export {
+  parsePreprocessing,
+  type Preprocessing,
+  preprocessingFromJson,
+  preprocessingToJson,
+  rangePreprocessing,
+} from "./image/preprocessing.js";
+export { decodeImage } from "./image/decode.js";
+export { type Image } from "./image/image.js";
+export { resample } from "./image/resample.js";
+export { imageToTensor, type ImageInput } from "./image/to-tensor.js";
+
+export type { Dim, Graph, Node, Value } from "./graph/graph.js";
+export {
+  type LayerBits,
+  type Placement,
+  placeQuantizers,
+  type QuantizationConfig,
+} from "./graph/place-quantizers.js";
+export { printGraph } from "./graph/print.js";
+
+export { decodeModel, encodeModel } from "./onnx/codec.js";
+export { graphToModel } from "./onnx/from-graph.js";
+export type { ModelProto } from "./onnx/model-proto.js";
+export { modelToGraph } from "./onnx/to-graph.js";
+export { verifyModel } from "./onnx/verify.js";
+
+export { readModel, type ReadModel } from "./read/read-model.js";
+export { lower, type Lowered, type LowerOptions } from "./lower/lower.js";
+
+export { runtimeOf } from "./runtime/registry.js";
+export type {
+  Availability,
+  ModelSource,
+  Runtime,
+  RuntimeName,
+  RuntimeOptions,
+  Session,
+  TensorInfo,
+} from "./runtime/runtime.js";
+
+export { exportModel, type ExportResult } from "./export/export-model.js";
+export type { ExportOptions, Target } from "./export/options.js";
+export type { Cost } from "./export/cost.js";
+export { type Inspection, inspectFile, type LayerInspection } from "./export/inspect.js";
+
+export { parity, type ParityOptions } from "./parity/parity.js";
+export { formatReport, type ParityReport } from "./parity/report.js";
