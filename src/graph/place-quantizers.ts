@@ -27,7 +27,10 @@ export interface QuantizationConfig {
 /** One quantizer: a scale (or one a channel) for all of `values`. */
 export interface Placement {
   readonly role: "weight" | "activation";
-  /** The names a learned scale may be given under; `values` by name, "@..." copies under one. */
+  /**
+   * The names a learned scale may be given under: of `values`, of what only moves their integers (a pooling
+   * layer's output is the reshaped mean), and of a weight without the "@..." of its copies.
+   */
   readonly ids: readonly string[];
   /** Activations that share the quantizer, or the one weight (and its copies of a shared layer). */
   readonly values: readonly Value[];
@@ -128,6 +131,8 @@ function placeActivations(
     present.forEach((member) => group.join(present[0] as Value, member));
   }
 
+  const aliases = new Map<Value, Value[]>();
+  for (const [moved, source] of sources) aliases.set(source, [...(aliases.get(source) ?? []), moved]);
   const nonNegative = nonNegativeValues(graph);
   const members = new Map<Value, Value[]>();
   for (const value of quantized) {
@@ -144,7 +149,7 @@ function placeActivations(
     const [lead] = values as [Value];
     return {
       role: "activation",
-      ids: values.map(idOf),
+      ids: values.flatMap((value) => [idOf(value), ...(aliases.get(value) ?? []).map(idOf)]),
       values,
       spec: activationSpec(bits, range),
       layer: lead.producer?.origin ?? lead.name,
