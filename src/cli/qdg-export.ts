@@ -1,8 +1,7 @@
 #!/usr/bin/env node
-// `qdg-export`: the same command as `qdg export`.
+// The `qdg-export` command as a program.
 
-import { VERSION } from "../base/version.js";
-import { exportCommand } from "./commands/export.js";
+import { qdgExportProgram } from "./program.js";
 import { runProgram } from "./run-program.js";
 
-await runProgram(exportCommand("qdg-export").version(VERSION));
+await runProgram(qdgExportProgram());

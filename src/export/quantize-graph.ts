@@ -5,6 +5,7 @@ import { noProgress, type Progress } from "../base/progress.js";
 import type { Graph } from "../graph/graph.js";
 import { batchNormToConv } from "../graph/passes/batch-norm-to-conv.js";
 import { foldBatchNorm } from "../graph/passes/fold-batch-norm.js";
+import { foldPad } from "../graph/passes/fold-pad.js";
 import { foldFlattenTranspose } from "../graph/passes/fold-flatten-transpose.js";
 import { type Placement, placeQuantizers, type QuantizationConfig } from "../graph/place-quantizers.js";
 import { verifyGraph } from "../graph/verify.js";
@@ -58,7 +59,7 @@ export async function quantizeGraph(
 
 /** The passes that every file needs. */
 export function prepare(graph: Graph): Graph {
-  const prepared = foldBatchNorm(foldFlattenTranspose(graph));
+  const prepared = foldPad(foldBatchNorm(foldFlattenTranspose(graph)));
   verifyGraph(prepared);
   return prepared;
 }

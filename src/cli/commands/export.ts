@@ -9,6 +9,7 @@ import { OBSERVER_NAMES } from "../../quant/observers/observers.js";
 import { formatBytes } from "../format.js";
 import { integer, layerBits, listOf, oneOf, preprocessing, size } from "../option-parsers.js";
 import { terminalProgress } from "../progress.js";
+import type { Terminal } from "../terminal.js";
 
 interface Flags extends Omit<
   ExportOptions,
@@ -23,7 +24,7 @@ interface Flags extends Omit<
   readonly json?: boolean;
 }
 
-export function exportCommand(name: string): Command {
+export function exportCommand(name: string, terminal: Terminal = process): Command {
   const bits = (option: string): ((text: string) => number) => integer(option, 0);
   return new Command(name)
     .description("write a tfjs layers-model as ONNX, quantized to b bits or in float32")
@@ -95,20 +96,20 @@ export function exportCommand(name: string): Command {
     .option("--tune", "choose the form by timing the whole model on the targets")
     .option("--json", "print the result as JSON on stdout")
     .action(async (model: string, flags: Flags) => {
-      const result = await exportModel(await toOptions(model, flags), terminalProgress());
-      if (flags.json) process.stdout.write(`${JSON.stringify(result)}\n`);
-      else process.stderr.write(describe(result));
+      const result = await exportModel(await toOptions(model, flags, terminal), terminalProgress());
+      if (flags.json) terminal.stdout.write(`${JSON.stringify(result)}\n`);
+      else terminal.stderr.write(describe(result));
     });
 }
 
-async function toOptions(model: string, flags: Flags): Promise<ExportOptions> {
+async function toOptions(model: string, flags: Flags, terminal: Terminal): Promise<ExportOptions> {
   const { output, layerBits: layerBitsFile, preprocess, scales, target, heldOut, json: _, ...rest } = flags;
   return {
     ...rest,
     model,
     output: output ?? model.replace(/\.json$/i, "") + ".onnx",
     powerOfTwo: scales === "pow2",
-    onSkipped: ({ entry, reason }) => process.stderr.write(`skipped ${entry.path}: ${reason}\n`),
+    onSkipped: ({ entry, reason }) => terminal.stderr.write(`skipped ${entry.path}: ${reason}\n`),
     ...(layerBitsFile !== undefined && { layers: await layerBits(layerBitsFile) }),
     ...(preprocess !== undefined && { preprocessing: await preprocessing(preprocess) }),
     ...(target && { targets: target }),

@@ -9,13 +9,14 @@ import {
 } from "../../export/inspect.js";
 import { formatBytes } from "../format.js";
 import { formatTable } from "../table.js";
+import type { Terminal } from "../terminal.js";
 
 interface Flags {
   readonly json?: boolean;
   readonly runtime: boolean;
 }
 
-export function inspectCommand(): Command {
+export function inspectCommand(terminal: Terminal = process): Command {
   return new Command("inspect")
     .description("show layers, bits, scales, bytes, what fuses and how large integer sums get")
     .argument("<model.onnx>", "any ONNX file")
@@ -23,7 +24,7 @@ export function inspectCommand(): Command {
     .option("--no-runtime", "do not load the file with ONNX Runtime to see what fuses")
     .action(async (path: string, flags: Flags) => {
       const inspection = await inspectFile(path, { runtime: flags.runtime });
-      process.stdout.write(flags.json ? `${JSON.stringify(inspection)}\n` : formatInspection(inspection));
+      terminal.stdout.write(flags.json ? `${JSON.stringify(inspection)}\n` : formatInspection(inspection));
     });
 }
 

@@ -9,6 +9,7 @@ import { parseTargets } from "../../runtime/registry.js";
 import type { RuntimeName } from "../../runtime/runtime.js";
 import { integer, preprocessing, size } from "../option-parsers.js";
 import { terminalProgress } from "../progress.js";
+import type { Terminal } from "../terminal.js";
 
 /** Exit code of a report outside the tolerance. */
 const OUTSIDE_TOLERANCE = 3;
@@ -28,7 +29,7 @@ interface Flags {
   readonly json?: boolean;
 }
 
-export function parityCommand(): Command {
+export function parityCommand(terminal: Terminal = process): Command {
   return new Command("parity")
     .description("compare a file on its targets with the reference interpreter, and with the float model")
     .argument("<model.onnx>", "file to check")
@@ -58,24 +59,30 @@ export function parityCommand(): Command {
     .option("--json", "print the report as JSON on stdout")
     .action(async (model: string, flags: Flags) => {
       const { json, preprocess, ...rest } = flags;
-      process.exitCode = await runParity(
+      terminal.exitCode = await runParity(
         {
           ...rest,
           model,
           ...(preprocess !== undefined && { preprocessing: await preprocessing(preprocess) }),
-          onSkipped: ({ entry, reason }) => process.stderr.write(`skipped ${entry.path}: ${reason}\n`),
+          onSkipped: ({ entry, reason }) => terminal.stderr.write(`skipped ${entry.path}: ${reason}\n`),
         },
         json ?? false,
         terminalProgress(),
+        terminal,
       );
     });
 }
 
 /** @returns the exit code: 0, or 3 when the report does not pass */
-export async function runParity(options: ParityOptions, json: boolean, progress: Progress): Promise<number> {
+export async function runParity(
+  options: ParityOptions,
+  json: boolean,
+  progress: Progress,
+  terminal: Terminal = process,
+): Promise<number> {
   const report = await parity({ ...options, progress });
-  if (json) process.stdout.write(`${JSON.stringify(report)}\n`);
-  else process.stderr.write(formatReport(report));
+  if (json) terminal.stdout.write(`${JSON.stringify(report)}\n`);
+  else terminal.stderr.write(formatReport(report));
   return report.passed ? 0 : OUTSIDE_TOLERANCE;
 }
 

@@ -1,0 +1,26 @@
+// The `qdg` command. Commands are listed here and nowhere else.
+
+import { Command } from "commander";
+import { VERSION } from "../base/version.js";
+import { demoCommand } from "./commands/demo.js";
+import { exportCommand } from "./commands/export.js";
+import { inspectCommand } from "./commands/inspect.js";
+import { parityCommand } from "./commands/parity.js";
+import type { Terminal } from "./terminal.js";
+
+export function qdgProgram(terminal: Terminal = process): Command {
+  return new Command("qdg")
+    .description(
+      "from a TensorFlow.js model to low-bit ONNX that computes the same integers on every runtime",
+    )
+    .version(VERSION)
+    .addCommand(exportCommand("export", terminal))
+    .addCommand(parityCommand(terminal))
+    .addCommand(inspectCommand(terminal))
+    .addCommand(demoCommand(terminal));
+}
+
+/** `qdg-export`: the same command as `qdg export`. */
+export function qdgExportProgram(terminal: Terminal = process): Command {
+  return exportCommand("qdg-export", terminal).version(VERSION);
+}

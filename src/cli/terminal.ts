@@ -1,0 +1,13 @@
+// Where a command says things and what it leaves as its exit code. `process` is one; tests have another.
+
+/** stdout takes data, stderr everything else. */
+export interface Terminal {
+  readonly stdout: TextSink;
+  readonly stderr: TextSink;
+  /** Set by a command that ends well but not with 0. */
+  exitCode?: number | string | null | undefined;
+}
+
+export interface TextSink {
+  write(text: string): unknown;
+}
