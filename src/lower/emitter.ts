@@ -68,6 +68,6 @@ export class Emitter {
   }
 
   #shortName(): string {
-    return this.#builder.uniqueName(`_${(this.#count++).toString(36)}`);
+    return `_${(this.#count++).toString(36)}`;
   }
 }

@@ -1,8 +1,6 @@
-// The messages of an ONNX file as plain objects: what the codec reads and writes. Names are those of
-// proto/onnx.proto in camel case. No behaviour here; graphs to work on are in src/graph.
-//
-// A field that is absent in the file is absent here, one that is there and zero is there and zero. A list
-// that is absent and one that is empty are the same thing in a file: absent here.
+// The messages of an ONNX file as plain objects, named as in proto/onnx.proto in camel case. No behaviour here.
+// A field that is absent in the file is absent here, one that is there and zero is there and zero; a list that
+// is empty is absent, since a file does not tell the two apart.
 
 /** An int64: a number when that is exact (up to 2^53 - 1 either side of zero), else a bigint. */
 export type Int64 = number | bigint;

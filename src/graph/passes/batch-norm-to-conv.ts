@@ -24,8 +24,9 @@ function asConv(node: Node): Node[] {
   const y = outputOf(node);
   const channels = factor.length;
   const spatialRank = Math.max(x.shape.length - 2, 1);
+  // By the output's name, not the layer's: a layer that is called twice gives two convolutions.
   const constant = (name: string, shape: number[], data: Float32Array): Value => ({
-    name: `${node.origin}/${name}`,
+    name: `${y.name}/${name}`,
     dtype: "float32",
     shape,
     constant: float32(shape, data),
@@ -51,7 +52,7 @@ function asConv(node: Node): Node[] {
   }
   // Conv needs a spatial axis: [N, C] goes through [N, C, 1].
   const wide = (name: string): Value => ({
-    name: `${node.origin}/${name}`,
+    name: `${y.name}/${name}`,
     dtype: "float32",
     shape: [x.shape[0] as Dim, channels, 1],
   });
