@@ -1,5 +1,5 @@
-// Installs tfjs-node, TensorFlow's own CPU kernels behind tfjs, into node_modules. Training is some twenty
-// times faster with it; nothing else needs it, so it is no dependency of the package. The addon is built
+// Installs tfjs-node, TensorFlow's own CPU kernels behind tfjs, into node_modules. Training is many times
+// faster with it; nothing else needs it, so it is no dependency of the package. The addon is built
 // here because its ready-made binaries are for TensorFlow 2.9 and come from outside the package registries.
 
 import { execFileSync } from "node:child_process";
