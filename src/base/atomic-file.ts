@@ -2,9 +2,9 @@
 // qdg writes a user's file in any other way, so an interrupted run leaves no half-written file.
 
 import { randomBytes } from "node:crypto";
-import { unlinkSync } from "node:fs";
-import { access, link, mkdir, open, rename, unlink } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { type Stats, unlinkSync } from "node:fs";
+import { access, constants, link, mkdir, open, rename, stat, unlink } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
 import { errorText, QdgError } from "./error.js";
 
 const pending = new Set<string>();
@@ -21,15 +21,48 @@ export function removePendingFiles(): void {
   pending.clear();
 }
 
-/** @throws QdgError `exists` when `path` is there and `force` is not set */
-export async function refuseExisting(path: string, force: boolean): Promise<void> {
-  if (force) return;
-  try {
-    await access(path);
-  } catch {
+/**
+ * Looks, before long work, whether `path` can be written after it. Changes nothing.
+ *
+ * @throws QdgError `exists` when it is there and `force` is not set; `io` when it is a folder, a device or a
+ * pipe, or when its folder is none or not writable
+ */
+export async function checkWritable(path: string, force: boolean): Promise<void> {
+  await refuseExisting(path, force);
+  for (let folder = dirname(resolve(path)); ; folder = dirname(folder)) {
+    const found = await statOf(folder);
+    if (!found && folder !== dirname(folder)) continue;
+    if (!found?.isDirectory()) throw new QdgError("io", folder, "is a file, expected a folder");
+    try {
+      await access(folder, constants.W_OK);
+    } catch (thrown) {
+      throw new QdgError("io", folder, `the folder is not writable (${errorText(thrown)})`, {
+        cause: thrown,
+      });
+    }
     return;
   }
-  throw existing(path);
+}
+
+async function refuseExisting(path: string, force: boolean): Promise<void> {
+  const found = await statOf(path);
+  if (!found) return;
+  if (found.isDirectory()) throw new QdgError("io", path, "is a folder, expected the name of a file");
+  // A rename would put a file where /dev/null was.
+  if (!found.isFile()) throw new QdgError("io", path, "is no plain file, and is not replaced");
+  if (!force) throw existing(path);
+}
+
+/** What a path leads to; null when there is nothing. */
+async function statOf(path: string): Promise<Stats | null> {
+  try {
+    return await stat(path);
+  } catch (thrown) {
+    const { code } = thrown as NodeJS.ErrnoException;
+    // ENOTDIR: a file where a folder should be; the folders above it are looked at in their turn.
+    if (code === "ENOENT" || code === "ENOTDIR") return null;
+    throw new QdgError("io", path, `cannot be looked at: ${errorText(thrown)}`, { cause: thrown });
+  }
 }
 
 /**

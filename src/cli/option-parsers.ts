@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import { errorText, QdgError } from "../base/error.js";
 import type { LayerBits } from "../graph/place-quantizers.js";
 import { parsePreprocessing, type Preprocessing } from "../image/preprocessing.js";
+import { MAX_BITS, MIN_BITS } from "../quant/spec.js";
 
 /** A parser of whole numbers for commander. */
 export function integer(option: string, least: number): (text: string) => number {
@@ -11,6 +12,19 @@ export function integer(option: string, least: number): (text: string) => number
     const value = Number(text);
     if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= least) return value;
     throw new QdgError("usage", option, `got "${text}", expected a whole number >= ${least}`);
+  };
+}
+
+/** A parser of bits for commander. */
+export function bits(option: string): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && value >= MIN_BITS && value <= MAX_BITS) return value;
+    throw new QdgError(
+      "usage",
+      option,
+      `got "${text}", expected a whole number from ${MIN_BITS} to ${MAX_BITS}`,
+    );
   };
 }
 
@@ -79,7 +93,7 @@ function layerEntry(where: string, bits: unknown): LayerBits {
 
 function wrongLayerBits(where: string, got: unknown): QdgError {
   return new QdgError(
-    "usage",
+    "invalid-quantization",
     where,
     `got ${JSON.stringify(got)}, expected {"layer": bits} or {"layer": {"weightBits": b, "activationBits": b}}`,
   );

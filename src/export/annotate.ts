@@ -64,15 +64,15 @@ export function learnedFor(placement: Placement, learned: LearnedQuantizers | nu
 /**
  * Refuses learned quantizers that no placement takes, and learned bits other than those asked for.
  *
- * @param askedBits `--bits`, when it was given
+ * @param askedBits of quantizers by their ids, where the user gave some
  */
 export function checkLearned(
   placements: readonly Placement[],
   learned: LearnedQuantizers,
-  askedBits: number | undefined,
+  askedBits: ReadonlyMap<string, number>,
 ): void {
   const ids = new Set(placements.flatMap((placement) => placement.ids));
-  for (const name of learned.quantizers.keys()) {
+  for (const [name, { bits }] of learned.quantizers) {
     if (!ids.has(name)) {
       throw new QdgError(
         "invalid-quantization",
@@ -80,15 +80,15 @@ export function checkLearned(
         "has learned scales, but no quantizer stands there; the model was changed after training, or the name is wrong",
       );
     }
+    const asked = askedBits.get(name) ?? bits;
+    if (asked !== bits) {
+      throw new QdgError(
+        "invalid-quantization",
+        name,
+        `got ${asked} bits asked for, but its scales were learned at ${bits}; leave the options for bits out, or train at ${asked}`,
+      );
+    }
   }
-  if (askedBits === undefined) return;
-  const bits = [...learned.quantizers.values()].map((quantizer) => quantizer.bits);
-  if (bits.includes(askedBits)) return;
-  throw new QdgError(
-    "invalid-quantization",
-    "--bits",
-    `got ${askedBits}, but the model's scales were learned at ${[...new Set(bits)].sort().join(" and ")} bits; leave --bits out, or train at ${askedBits}`,
-  );
 }
 
 /** Writes the parameters of an activation's quantizer on all its values. */

@@ -1,10 +1,11 @@
 // The pipeline from a model.json to one ONNX file: read, place, find scales, lower, measure, write.
 
-import { refuseExisting, writeFileAtomic } from "../base/atomic-file.js";
+import { resolve } from "node:path";
+import { checkWritable, writeFileAtomic } from "../base/atomic-file.js";
+import { QdgError } from "../base/error.js";
 import { noProgress, type Progress } from "../base/progress.js";
 import type { Graph } from "../graph/graph.js";
 import { preprocessingFromJson } from "../image/preprocessing.js";
-import { irVersionFor } from "../onnx/opset.js";
 import { type LearnedQuantizers, parseLearned } from "../quant/learned.js";
 import { type ReadModel, readModel } from "../read/read-model.js";
 import type { ScalesMode } from "./annotate.js";
@@ -40,7 +41,10 @@ export async function exportModel(
   progress: Progress = noProgress,
 ): Promise<ExportResult> {
   const complete = withDefaults(options);
-  await refuseExisting(complete.output, complete.force);
+  if (resolve(complete.output) === resolve(complete.model)) {
+    throw new QdgError("usage", complete.output, "the output is the model itself; give another name");
+  }
+  await checkWritable(complete.output, complete.force);
   const model = await readModel(complete.model, { layout: complete.layout });
   const learned = parseLearned(model.userDefinedMetadata);
   const facts = fileFacts(model, learned, complete);
@@ -73,7 +77,6 @@ async function exportQuantized(
   options: CompleteExportOptions,
   progress: Progress,
 ): Promise<ExportResult> {
-  irVersionFor(options.opset);
   const { calibration } = options;
   const samples =
     calibration.length > 0 ? await openSamples(calibration, source.inputs, facts, options) : null;

@@ -5,6 +5,7 @@ import { graphToModel } from "../onnx/from-graph.js";
 import { irVersionFor } from "../onnx/opset.js";
 import { cloneGraph, type Graph, removeDeadNodes, valuesOf } from "../graph/graph.js";
 import { expandComposites } from "../graph/passes/expand-composites.js";
+import { keepPads } from "../graph/passes/keep-pads.js";
 import { materialize } from "../lower/materialize.js";
 import { VERSION } from "../base/version.js";
 
@@ -30,7 +31,7 @@ export function floatFile(
     value.constant = materialize(value);
     delete value.channelFactor;
   }
-  const expanded = expandComposites(copy);
+  const expanded = keepPads(expandComposites(copy));
   removeDeadNodes(expanded);
   return encodeModel(
     graphToModel(expanded, { opset, irVersion: irVersionFor(opset), producerVersion: VERSION, metadata }),

@@ -3,6 +3,7 @@
 import type { Graph } from "../graph/graph.js";
 import { removeDeadNodes } from "../graph/graph.js";
 import { expandComposites } from "../graph/passes/expand-composites.js";
+import { keepPads } from "../graph/passes/keep-pads.js";
 import { verifyGraph } from "../graph/verify.js";
 import { lower, type Lowered, type LowerOptions } from "../lower/lower.js";
 import { unpackFunction } from "../lower/unpack-function.js";
@@ -26,7 +27,7 @@ export function integerFile(
   metadata: (lowered: Lowered) => Readonly<Record<string, string>>,
 ): IntegerFile {
   const lowered = lower(graph, options);
-  const expanded = expandComposites(lowered.graph);
+  const expanded = keepPads(expandComposites(lowered.graph));
   removeDeadNodes(expanded);
   verifyGraph(expanded);
   const functions = [];

@@ -5,7 +5,7 @@ import type { LayerBits } from "../graph/place-quantizers.js";
 import type { BrokenImage } from "../image/folder.js";
 import type { Preprocessing } from "../image/preprocessing.js";
 import type { FormName, WeightStorage } from "../lower/form.js";
-import { DEFAULT_OPSET } from "../onnx/opset.js";
+import { DEFAULT_OPSET, INT4_OPSET, irVersionFor } from "../onnx/opset.js";
 import type { ObserverName } from "../quant/observers/observers.js";
 import { checkBits } from "../quant/spec.js";
 
@@ -26,7 +26,7 @@ export interface ExportOptions {
   readonly bits?: number;
   readonly weightBits?: number;
   readonly activationBits?: number;
-  /** Of the first and last layers' weights and of what enters the network and its last layer; 8. */
+  /** Of the first and last layers' weights and of what enters the network and its last layer; 8 when absent. */
   readonly firstLastBits?: number;
   /** Bits by layer name; they win over all others. */
   readonly layers?: Readonly<Record<string, LayerBits>>;
@@ -71,7 +71,6 @@ export interface ExportOptions {
 type Defaulted =
   | "force"
   | "float"
-  | "firstLastBits"
   | "layers"
   | "signedActivations"
   | "calibration"
@@ -93,7 +92,6 @@ export type CompleteExportOptions = ExportOptions & Required<Pick<ExportOptions,
 const DEFAULTS: Required<Pick<ExportOptions, Defaulted>> = {
   force: false,
   float: false,
-  firstLastBits: 8,
   layers: {},
   signedActivations: "asymmetric",
   calibration: [],
@@ -111,15 +109,35 @@ const DEFAULTS: Required<Pick<ExportOptions, Defaulted>> = {
   targets: TARGETS,
 };
 
-/** @throws QdgError `invalid-quantization` or `usage` for bits and counts out of range */
+/** @throws QdgError `invalid-quantization` or `usage` for bits, opset and counts out of range */
 export function withDefaults(options: ExportOptions): CompleteExportOptions {
   const complete = { ...DEFAULTS, ...options };
-  const bits = { bits: options.bits, weightBits: options.weightBits, activationBits: options.activationBits };
-  for (const [name, value] of Object.entries({ ...bits, firstLastBits: complete.firstLastBits })) {
+  const { bits, weightBits, activationBits, firstLastBits } = options;
+  for (const [name, value] of Object.entries({ bits, weightBits, activationBits, firstLastBits })) {
     if (value !== undefined) checkBits(value, name);
   }
+  irVersionFor(complete.opset);
+  if (complete.weights === "int4") checkInt4(complete);
   if (complete.calibration.length > 0 && complete.calibrationCount < 1) {
     throw new QdgError("usage", "calibrationCount", `got ${complete.calibrationCount}, expected at least 1`);
   }
   return complete;
+}
+
+function checkInt4({ opset, bits, weightBits, firstLastBits, layers }: CompleteExportOptions): void {
+  if (opset < INT4_OPSET) {
+    throw new QdgError(
+      "usage",
+      "--weights int4",
+      `got opset ${opset}, expected at least ${INT4_OPSET}; take a newer one, or --weights packed`,
+    );
+  }
+  const asked = [weightBits ?? bits, firstLastBits, ...Object.values(layers).map((each) => each.weightBits)];
+  const tooMany = asked.find((each) => each !== undefined && each > 4 && each < 8);
+  if (tooMany === undefined) return;
+  throw new QdgError(
+    "usage",
+    "--weights int4",
+    `got weights of ${tooMany} bits, expected at most 4, or 8; use --weights packed or int8`,
+  );
 }

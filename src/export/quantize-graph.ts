@@ -10,7 +10,7 @@ import { foldFlattenTranspose } from "../graph/passes/fold-flatten-transpose.js"
 import { type Placement, placeQuantizers, type QuantizationConfig } from "../graph/place-quantizers.js";
 import { verifyGraph } from "../graph/verify.js";
 import type { LearnedQuantizers } from "../quant/learned.js";
-import type { QuantParams } from "../quant/spec.js";
+import { MAX_BITS, MIN_BITS, type QuantParams } from "../quant/spec.js";
 import {
   annotateActivation,
   annotateWeights,
@@ -50,7 +50,7 @@ export async function quantizeGraph(
 ): Promise<QuantizedGraph> {
   const graph = batchNormToConv(prepare(source));
   const placements = placeQuantizers(graph, quantizationConfig(options, learned));
-  if (learned) checkLearned(placements, learned, options.bits);
+  if (learned) checkLearned(placements, learned, askedBits(graph, options));
   annotateWeights(placements, learned, options.powerOfTwo);
   const scales = await annotateActivations(graph, placements, learned, samples, facts, options, progress);
   verifyGraph(graph);
@@ -68,7 +68,7 @@ function quantizationConfig(
   options: CompleteExportOptions,
   learned: LearnedQuantizers | null,
 ): QuantizationConfig {
-  const { bits, firstLastBits, layers, signedActivations } = options;
+  const { bits, firstLastBits = 8, layers, signedActivations } = options;
   const weightBits = options.weightBits ?? bits;
   const activationBits = options.activationBits ?? bits;
   if (!learned && (weightBits === undefined || activationBits === undefined)) {
@@ -85,6 +85,26 @@ function quantizationConfig(
     layers,
     signedActivations,
   };
+}
+
+/** Bits that the options themselves ask of a quantizer, by its ids: those that no default can change. */
+function askedBits(graph: Graph, options: CompleteExportOptions): Map<string, number> {
+  const { bits, firstLastBits, layers, signedActivations } = options;
+  const { weightBits = bits, activationBits = bits } = options;
+  const [low, high] = [MIN_BITS, MAX_BITS].map((otherwise) =>
+    placeQuantizers(graph, {
+      weightBits: weightBits ?? otherwise,
+      activationBits: activationBits ?? otherwise,
+      firstLastBits: firstLastBits ?? otherwise,
+      layers,
+      signedActivations,
+    }),
+  ) as [Placement[], Placement[]];
+  return new Map(
+    low.flatMap(({ ids, spec }, i) =>
+      spec.bits === high[i]?.spec.bits ? ids.map((id) => [id, spec.bits] as const) : [],
+    ),
+  );
 }
 
 async function annotateActivations(

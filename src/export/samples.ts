@@ -196,13 +196,15 @@ async function readNpy(path: string, input: Value): Promise<Tensor> {
       `got shape [${array.shape.join(", ")}], expected [${input.shape.join(", ")}] as the input ${input.name}`,
     );
   }
-  if (array.dtype === input.dtype) return array;
   if (input.dtype === "float32") {
-    return {
-      dtype: "float32",
-      shape: array.shape,
-      data: Float32Array.from(array.data as ArrayLike<number>, Number),
-    };
+    const data =
+      array.dtype === "float32" ? array.data : Float32Array.from(array.data as ArrayLike<number>, Number);
+    const bad = (data as Float32Array).findIndex((x) => !Number.isFinite(x));
+    if (bad >= 0) {
+      throw new QdgError("invalid-data", path, `element ${bad} is ${data[bad]}, expected finite numbers`);
+    }
+    return { dtype: "float32", shape: array.shape, data: data as Float32Array };
   }
+  if (array.dtype === input.dtype) return array;
   throw new QdgError("invalid-data", path, `got ${array.dtype}, expected ${input.dtype}`);
 }

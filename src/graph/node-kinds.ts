@@ -193,7 +193,8 @@ export function floatTail(graph: Graph): ReadonlySet<Node> {
   return tail;
 }
 
-/** True when elements are stored by groups of one: a depthwise convolution. */
+/** Whether a convolution has one filter a channel; [K, 1, R, S] alone can also be many filters of one channel. */
 export function isDepthwise(node: Node): boolean {
-  return node.op === "Conv" && intAttribute(node, "group", 1) > 1 && node.inputs[1]?.shape[1] === 1;
+  const group = intAttribute(node, "group", 1);
+  return node.op === "Conv" && group > 1 && node.inputs[1]?.shape[0] === group;
 }

@@ -6,6 +6,7 @@ import type { Node, Value } from "../graph/graph.js";
 import { outputOf } from "../graph/graph.js";
 import type { Quantization } from "../quant/spec.js";
 import { qmin } from "../quant/spec.js";
+import { isDepthwise } from "../graph/node-kinds.js";
 import { requantizeMultiplier } from "../quant/affine.js";
 import { addAgrees } from "./add-ties.js";
 import type { Emitter } from "./emitter.js";
@@ -66,7 +67,9 @@ export class IntegerForm implements Form {
     const { shape, axis } = weights;
     const channels = weights.scale.length;
     const scale = this.#emitter.constant(tensor("float32", [channels], weights.scale));
-    const stored = storeWeights(this.#emitter, weights.integers, shape, weights.bits, this.#storage, layer);
+    const { integers, bits } = weights;
+    const pairs = !isDepthwise(node);
+    const stored = storeWeights(this.#emitter, integers, shape, bits, this.#storage, layer, pairs);
     const kernelInputs = [stored.value, scale];
     if (stored.zeroPoint !== 0) {
       const zeroPoints = new Uint8Array(channels).fill(stored.zeroPoint);

@@ -9,7 +9,10 @@ import type { Emitter } from "./emitter.js";
 import type { WeightStorage } from "./form.js";
 import { unpackFunctionName } from "./unpack-function.js";
 
-/** 8-bit weights are stored unsigned with this zero point: signed ones saturate on x86-64 without VNNI. */
+/**
+ * 8-bit weights are stored unsigned with this zero point: kernels for signed ones add products of uint8 and
+ * int8 in pairs, in int16, on x86-64 without VNNI, and saturate.
+ */
 export const UINT8_ZERO_POINT = 128;
 
 /** Integers in a file: `value` is int8 or uint8 and holds `q + zeroPoint`. */
@@ -21,6 +24,8 @@ export interface StoredWeights {
 /**
  * @param integers signed, of `bits` bits
  * @param storage for weights below 8 bits
+ * @param pairs whether kernels may add products in pairs; a depthwise convolution's do not, and are faster
+ * for signed weights
  * @throws QdgError `invalid-quantization` for int4 storage of more than 4 bits
  */
 export function storeWeights(
@@ -30,7 +35,11 @@ export function storeWeights(
   bits: number,
   storage: WeightStorage,
   layer: string,
+  pairs = true,
 ): StoredWeights {
+  if (bits === 8 && !pairs) {
+    return { value: emitter.constant(tensor("int8", shape, Int8Array.from(integers))), zeroPoint: 0 };
+  }
   if (bits === 8) {
     const bytes = Uint8Array.from(integers, (q) => q + UINT8_ZERO_POINT);
     return { value: emitter.constant(tensor("uint8", shape, bytes)), zeroPoint: UINT8_ZERO_POINT };

@@ -7,7 +7,7 @@ import { FORMS, WEIGHT_STORAGES } from "../../lower/form.js";
 import { DEFAULT_OPSET } from "../../onnx/opset.js";
 import { OBSERVER_NAMES } from "../../quant/observers/observers.js";
 import { formatBytes } from "../format.js";
-import { integer, layerBits, listOf, oneOf, preprocessing, size } from "../option-parsers.js";
+import { bits, integer, layerBits, listOf, oneOf, preprocessing, size } from "../option-parsers.js";
 import { terminalProgress } from "../progress.js";
 import type { Terminal } from "../terminal.js";
 
@@ -25,7 +25,6 @@ interface Flags extends Omit<
 }
 
 export function exportCommand(name: string, terminal: Terminal = process): Command {
-  const bits = (option: string): ((text: string) => number) => integer(option, 0);
   return new Command(name)
     .description("write a tfjs layers-model as ONNX, quantized to b bits or in float32")
     .argument("<model.json>", "tfjs layers-model")
