@@ -1,15 +1,15 @@
 // Progress bars on stderr for anything longer than a second; silent when stderr is not a terminal.
 
 import { Presets, SingleBar } from "cli-progress";
-import type { Progress } from "../base/progress.js";
+import { noProgress, type Progress } from "../base/progress.js";
 
 const QUIET_MS = 1000;
 
 let bar: SingleBar | null = null;
 
 /** A progress that draws one bar a stage, once the stage has taken a second. */
-export function terminalProgress(): Progress {
-  if (!process.stderr.isTTY) return { report: () => undefined };
+export function terminalProgress(stream: NodeJS.WriteStream = process.stderr): Progress {
+  if (!stream.isTTY) return noProgress;
   let stage = "";
   let since = 0;
   return {
@@ -22,7 +22,7 @@ export function terminalProgress(): Progress {
       if (!bar && performance.now() - since > QUIET_MS && done < total) {
         const format = `${name.padEnd(12)} {bar} {value}/{total}  {eta_formatted} left`;
         bar = new SingleBar(
-          { format, stream: process.stderr, hideCursor: true, clearOnComplete: true },
+          { format, stream, hideCursor: true, clearOnComplete: true },
           Presets.shades_classic,
         );
         bar.start(total, done);

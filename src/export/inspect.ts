@@ -8,8 +8,10 @@ import { sizeOf, type Tensor } from "../base/tensor.js";
 import type { Dim, Graph, Node, Value } from "../graph/graph.js";
 import { inputOf, outputOf } from "../graph/graph.js";
 import { outputChannelAxis } from "../graph/passes/fold-batch-norm.js";
+import { isUnknownRank } from "../graph/unknown-shape.js";
 import { decodeModel } from "../onnx/codec.js";
 import type { ModelProto, TensorProto, ValueInfoProto } from "../onnx/model-proto.js";
+import { resultShape } from "../onnx/result-shape.js";
 import { modelToGraph } from "../onnx/to-graph.js";
 import { dataTypeName } from "../onnx/data-type.js";
 import { accumulatorBound, isExactInFloat32 } from "../quant/bias.js";
@@ -64,9 +66,6 @@ export interface TensorDescription {
   readonly shape: readonly Dim[];
 }
 
-/** An integer input is at most this far from its zero point: uint8. */
-const LARGEST_UINT8 = 255;
-
 /**
  * @param runtime load the file with ONNX Runtime to see what fuses
  * @throws QdgError `not-found`, `invalid-onnx`
@@ -83,6 +82,7 @@ export async function inspectFile(
   try {
     graph = modelToGraph(model, { folder: dirname(path) });
     ({ constants } = planOf(graph));
+    completeShapes(graph, constants);
   } catch (thrown) {
     notes.push(`layers are not listed: ${errorText(thrown)}`);
   }
@@ -94,11 +94,11 @@ export async function inspectFile(
       notes.push(`what fuses is not known: ${errorText(thrown)}`);
     }
   }
-  const kernels = new Map((optimized?.graph?.node ?? []).map((node) => [node.name ?? "", node.opType ?? ""]));
   const metadata = Object.fromEntries(
     (model.metadataProps ?? []).map(({ key = "", value = "" }) => [key, value]),
   );
   const bits = bitsOf(metadata["qdg.bits"], notes);
+  const kernels = kernelsOf(optimized);
   return {
     path,
     sizeBytes: bytes.length,
@@ -138,7 +138,11 @@ function inspectLayer(
     ? (integersOf(node.inputs[2], constants)?.integers ?? integerValued(constants.get(node.inputs[2])))
     : null;
   const bound = sums
-    ? accumulatorBound({ weights: sums, shape: tensor.shape, axis }, LARGEST_UINT8, bias)
+    ? accumulatorBound(
+        { weights: sums, shape: tensor.shape, axis },
+        largestInput(inputOf(node, 0), constants),
+        bias,
+      )
     : null;
   return [
     {
@@ -156,6 +160,58 @@ function inspectLayer(
       exactInFloat32: bound === null ? null : isExactInFloat32(bound),
     },
   ];
+}
+
+/** Weights behind functions have shapes only once they are computed, and so has what comes after them. */
+function completeShapes(graph: Graph, constants: ReadonlyMap<Value, Tensor>): void {
+  for (const node of graph.nodes) {
+    for (const [index, output] of node.outputs.entries()) {
+      const constant = constants.get(output);
+      if (constant) output.shape = constant.shape;
+      else if (isUnknownRank(output.shape)) output.shape = resultShape(node, index);
+    }
+  }
+}
+
+/** Layer -> the operator that ONNX Runtime runs for it. A fused node's name is the layer's and `_token_7`. */
+function kernelsOf(optimized: ModelProto | null): Map<string, string> {
+  const kernels = new Map<string, string>();
+  for (const { name = "", opType = "" } of optimized?.graph?.node ?? []) {
+    const layer = name.replace(/_token_\d+$/, "");
+    if (name === layer || !kernels.has(layer)) kernels.set(layer, opType);
+  }
+  return kernels;
+}
+
+/** How far an integer input can be from its zero point. */
+function largestInput(x: Value, constants: ReadonlyMap<Value, Tensor>): number {
+  const node = x.producer;
+  if (node?.op !== "DequantizeLinear") return LARGEST_BYTE;
+  const zero = node.inputs[2] ? constants.get(node.inputs[2]) : null;
+  const zeroPoint = Number(zero?.data[0] ?? 0);
+  const [low, high] = integerRange(inputOf(node, 0), constants);
+  return Math.max(zeroPoint - low, high - zeroPoint);
+}
+
+const LARGEST_BYTE = 255;
+const MOVING = ["Transpose", "Reshape", "Flatten", "MaxPool", "Slice", "Squeeze", "Unsqueeze", "Resize"];
+
+/** The integers that a value can hold, by the Clip they come from. */
+function integerRange(q: Value, constants: ReadonlyMap<Value, Tensor>): readonly [number, number] {
+  const whole = q.dtype === "int8" ? ([-128, 127] as const) : ([0, LARGEST_BYTE] as const);
+  const node = q.producer;
+  if (!node) return whole;
+  if (MOVING.includes(node.op)) return integerRange(inputOf(node, 0), constants);
+  if (["Concat", "Max", "Min"].includes(node.op)) {
+    const ranges = node.inputs.map((input) => (input ? integerRange(input, constants) : whole));
+    return [Math.min(...ranges.map(([low]) => low)), Math.max(...ranges.map(([, high]) => high))];
+  }
+  if (node.op !== "Clip") return whole;
+  const bound = (index: number, otherwise: number): number => {
+    const input = node.inputs[index];
+    return Number((input && constants.get(input))?.data[0] ?? otherwise);
+  };
+  return [bound(1, whole[0]), bound(2, whole[1])];
 }
 
 interface ConstantIntegers {

@@ -196,15 +196,22 @@ async function readNpy(path: string, input: Value): Promise<Tensor> {
       `got shape [${array.shape.join(", ")}], expected [${input.shape.join(", ")}] as the input ${input.name}`,
     );
   }
-  if (input.dtype === "float32") {
-    const data =
-      array.dtype === "float32" ? array.data : Float32Array.from(array.data as ArrayLike<number>, Number);
-    const bad = (data as Float32Array).findIndex((x) => !Number.isFinite(x));
-    if (bad >= 0) {
-      throw new QdgError("invalid-data", path, `element ${bad} is ${data[bad]}, expected finite numbers`);
-    }
-    return { dtype: "float32", shape: array.shape, data: data as Float32Array };
-  }
+  if (array.dtype === "float32") checkFinite(array.data as Float32Array, path);
   if (array.dtype === input.dtype) return array;
-  throw new QdgError("invalid-data", path, `got ${array.dtype}, expected ${input.dtype}`);
+  if (input.dtype === "float32" && array.dtype === "float64") {
+    const data = Float32Array.from(array.data as Float64Array);
+    checkFinite(data, path);
+    return { dtype: "float32", shape: array.shape, data };
+  }
+  throw new QdgError(
+    "invalid-data",
+    path,
+    `got ${array.dtype}, expected ${input.dtype} as the input ${input.name}; save it with astype`,
+  );
+}
+
+function checkFinite(data: Float32Array, path: string): void {
+  const bad = data.findIndex((x) => !Number.isFinite(x));
+  if (bad < 0) return;
+  throw new QdgError("invalid-data", path, `element ${bad} is ${data[bad]}, expected finite numbers`);
 }

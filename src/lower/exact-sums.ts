@@ -84,8 +84,8 @@ export function exactGlobalAverage(emitter: Emitter, node: Node, x: Value, scale
 }
 
 /**
- * `fl(acc * m[k])`, `m = fl(fl(scaleX * scale[k]) / scaleY)`, with a clamp between the sum and the product:
- * without it the runtime would fold m into the weights, and sums would no longer be integers.
+ * `fl(acc * m[k])`, `m = fl(fl(scaleX * scale[k]) / scaleY)`, with a clamp between a weighted sum and the
+ * product: without it the runtime would fold m into the weights, and sums would no longer be integers.
  */
 export function scaledExactly(
   emitter: Emitter,
@@ -97,7 +97,7 @@ export function scaledExactly(
   const scaleY = quantization.params.scale[0] as number;
   const multiplier = sum.scale.map((scale) => requantizeMultiplier(sum.scaleX, scale, scaleY));
   const rectified = bounds.low === quantization.params.zeroPoint[0] && multiplier.every((m) => m > 0);
-  const guarded = rectified ? relu(emitter, sum.value, layer) : clamp(emitter, sum.value, layer);
+  const guarded = rectified ? relu(emitter, sum.value, layer) : guard(emitter, sum.value, layer);
   return multiply(emitter, guarded, perChannel(multiplier, sum.channelRank), layer);
 }
 
@@ -105,7 +105,7 @@ export function scaledExactly(
 export function exactToReal(emitter: Emitter, sum: Sum, layer: string): Value {
   if (sum.kind === "real") return sum.value;
   const scale = sum.scale.map((scaleW) => scaleW * sum.scaleX);
-  return multiply(emitter, clamp(emitter, sum.value, layer), perChannel(scale, sum.channelRank), layer);
+  return multiply(emitter, guard(emitter, sum.value, layer), perChannel(scale, sum.channelRank), layer);
 }
 
 interface PerChannel {
@@ -113,10 +113,10 @@ interface PerChannel {
   readonly data: Float32Array;
 }
 
-/** Shape [K, 1, 1...]: aligned with the channel axis of an output of any batch. */
+/** Shape [1, K, 1, 1...], which runtimes broadcast faster than [K, 1, 1...]. */
 function perChannel(data: Float32Array, channelRank: number): PerChannel {
   if (data.length === 1) return { shape: [], data };
-  return { shape: [data.length, ...Array.from({ length: channelRank - 1 }, () => 1)], data };
+  return { shape: [1, data.length, ...Array.from({ length: channelRank - 1 }, () => 1)], data };
 }
 
 function multiply(emitter: Emitter, value: Value, factor: PerChannel, layer: string): Value {
@@ -128,7 +128,11 @@ function relu(emitter: Emitter, value: Value, layer: string): Value {
   return emitter.node("Relu", layer, [value], { shape: value.shape });
 }
 
-function clamp(emitter: Emitter, value: Value, layer: string): Value {
+/** Operators that a runtime may fold a multiplication into. They compute a clamp that follows at no cost. */
+const FOLDING: ReadonlySet<string> = new Set(["Conv", "ConvTranspose", "Gemm", "MatMul"]);
+
+function guard(emitter: Emitter, value: Value, layer: string): Value {
+  if (!FOLDING.has(value.producer?.op ?? "")) return value;
   const limits = [emitter.float(-EXACT_LIMIT), emitter.float(EXACT_LIMIT)];
   return emitter.node("Clip", layer, [value, ...limits], { shape: value.shape });
 }

@@ -18,9 +18,6 @@ import type { Bounds, Form, Integers, Sum, WeightStorage } from "./form.js";
 import { scaleOf, storedZeroPoint } from "./form.js";
 import type { QuantizedWeights } from "./quantized-weights.js";
 
-/** 1.5 * 2^23: adding and subtracting it rounds |x| < 2^22 half to even in float32. */
-const ROUNDING_SHIFT = 12582912;
-
 export class FloatForm implements Form {
   readonly #emitter: Emitter;
   readonly #storage: WeightStorage;
@@ -114,14 +111,23 @@ export class FloatForm implements Form {
   }
 
   #round(ratio: Value, quantization: Quantization, bounds: Bounds, layer: string, name: string): Integers {
-    const { shape } = ratio;
     const zeroPoint = quantization.params.zeroPoint[0] as number;
-    const low = this.#emitter.float(bounds.low - zeroPoint);
+    const low = bounds.low - zeroPoint;
     const high = this.#emitter.float(bounds.high - zeroPoint);
-    const shift = this.#emitter.float(ROUNDING_SHIFT);
-    const clipped = this.#emitter.node("Clip", layer, [ratio, low, high], { shape });
-    const raised = this.#emitter.node("Add", layer, [clipped, shift], { shape });
-    const value = this.#emitter.node("Sub", layer, [raised, shift], { name, shape });
+    const { shape } = ratio;
+    // Min costs WebAssembly less than half of Clip; what a Relu left needs no lower end.
+    const clipped =
+      isNonNegative(ratio) && low === 0
+        ? this.#emitter.node("Min", layer, [ratio, high], { shape })
+        : this.#emitter.node("Clip", layer, [ratio, this.#emitter.float(low), high], { shape });
+    const value = this.#emitter.node("Round", layer, [clipped], { name, shape });
     return { value, quantization };
   }
+}
+
+/** Whether a value is a multiple, by numbers above 0, of what a Relu gave. */
+function isNonNegative(value: Value): boolean {
+  const factor = value.producer?.op === "Mul" ? value.producer.inputs[1]?.constant : undefined;
+  const positive = factor !== undefined && (factor.data as Float32Array).every((m) => m > 0);
+  return positive && value.producer?.inputs[0]?.producer?.op === "Relu";
 }

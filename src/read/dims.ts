@@ -68,6 +68,16 @@ export function product(dims: readonly Dim[]): number | null {
   return size;
 }
 
+/**
+ * The product of sizes as a size: `36*(N)` where one is only named. Runtimes take two sizes of one name for
+ * equal, so each product has a name of its own.
+ */
+export function productDim(dims: readonly Dim[]): Dim {
+  const names = dims.filter((dim) => typeof dim === "string");
+  const known = product(dims.filter((dim) => typeof dim === "number")) ?? 1;
+  return names.length === 0 ? known : times(names.join("*"), known);
+}
+
 export function isStatic(dims: readonly Dim[]): dims is readonly number[] {
   return dims.every((dim) => typeof dim === "number");
 }

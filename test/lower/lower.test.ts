@@ -70,21 +70,19 @@ describe("a chain of convolutions is lowered", () => {
     expect(printGraph(lower(network(), { form: "float", weights: "int8" }).graph)).toMatchInlineSnapshot(`
       "graph net(x: float32[1,1,4,5])
         _1: float32[1,1,4,5] = Div(x, _0: float32[] = 0.25) @input
-        _5: float32[1,1,4,5] = Clip(_1, _2: float32[] = 0, _3: float32[] = 255) @input
-        _6: float32[1,1,4,5] = Add(_5, _4: float32[] = 12582912) @input
-        x/quantized: float32[1,1,4,5] = Sub(_6, _4: float32[] = 12582912) @input
-        _8: float32[1,1,1,2] = Cast(_7: int8[1,1,1,2] = [1,-2]) {to=1} @conv
-        _a: float32[1,1,4,4] = Conv(x/quantized, _8, _9: float32[1] = [8]) @conv
-        _b: float32[1,1,4,4] = Relu(_a) @relu6
-        _c: float32[1,1,4,4] = Mul(_b, _0: float32[] = 0.25) @relu6
-        _e: float32[1,1,4,4] = Clip(_c, _2: float32[] = 0, _d: float32[] = 12) @relu6
-        _f: float32[1,1,4,4] = Add(_e, _4: float32[] = 12582912) @relu6
-        relu6: float32[1,1,4,4] = Sub(_f, _4: float32[] = 12582912)
-        _h: float32[1,1,1,2] = Cast(_g: uint8[1,1,1,2] = [129,126]) {to=1} @logits
-        _j: float32[1,1,1,2] = Sub(_h, _i: float32[] = 128) @logits
-        _l: float32[1,1,4,4] = Conv(relu6, _j, _k: float32[1] = [4]) @logits
-        _o: float32[1,1,4,4] = Clip(_l, _m: float32[] = -16777216, _n: float32[] = 16777216) @logits
-        logits: float32[1,1,4,4] = Mul(_o, _0: float32[] = 0.25)
+        _4: float32[1,1,4,5] = Clip(_1, _3: float32[] = 0, _2: float32[] = 255) @input
+        x/quantized: float32[1,1,4,5] = Round(_4) @input
+        _6: float32[1,1,1,2] = Cast(_5: int8[1,1,1,2] = [1,-2]) {to=1} @conv
+        _8: float32[1,1,4,4] = Conv(x/quantized, _6, _7: float32[1] = [8]) @conv
+        _9: float32[1,1,4,4] = Relu(_8) @relu6
+        _a: float32[1,1,4,4] = Mul(_9, _0: float32[] = 0.25) @relu6
+        _c: float32[1,1,4,4] = Min(_a, _b: float32[] = 12) @relu6
+        relu6: float32[1,1,4,4] = Round(_c)
+        _e: float32[1,1,1,2] = Cast(_d: uint8[1,1,1,2] = [129,126]) {to=1} @logits
+        _g: float32[1,1,1,2] = Sub(_e, _f: float32[] = 128) @logits
+        _i: float32[1,1,4,4] = Conv(relu6, _g, _h: float32[1] = [4]) @logits
+        _l: float32[1,1,4,4] = Clip(_i, _j: float32[] = -16777216, _k: float32[] = 16777216) @logits
+        logits: float32[1,1,4,4] = Mul(_l, _0: float32[] = 0.25)
         return logits
       "
     `);

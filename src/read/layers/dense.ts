@@ -4,7 +4,7 @@ import { transpose } from "../../base/tensor.js";
 import type { Value } from "../../graph/graph.js";
 import { activate, readActivation } from "../activation.js";
 import { readConstraint } from "../constraints.js";
-import { product } from "../dims.js";
+import { productDim } from "../dims.js";
 import { knownDim, only, type LayerDefinition } from "../layer.js";
 
 export const dense: LayerDefinition = {
@@ -38,7 +38,7 @@ export const dense: LayerDefinition = {
         const biased = bias ? call.node("Add", [sum, ...biasValues()], inner, shape) : sum;
         return { value: activate(call, biased, activation, rank - 1), layout: "as-is" };
       }
-      const rows = rank === 2 ? (leading[0] ?? 1) : (product(leading) ?? "rows");
+      const rows = productDim(leading);
       const flat = rank === 2 ? x : call.reshape(x, "rows", [rows, channels]);
       const weights = call.constant("kernel", () => transpose(kernel, [1, 0]));
       const name = (what: string): string => (rank === 2 || what !== "" ? what : "flat");

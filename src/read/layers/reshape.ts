@@ -1,7 +1,7 @@
 // The Reshape layer.
 
 import type { Dim } from "../../graph/graph.js";
-import { product } from "../dims.js";
+import { mapDim, product, productDim } from "../dims.js";
 import { only, type LayerDefinition } from "../layer.js";
 import { isList } from "../model-json.js";
 
@@ -29,7 +29,12 @@ export const reshape: LayerDefinition = {
           `got ${size} elements, expected to make [${target.map((dim) => dim ?? -1).join(", ")}] of them`,
         );
       }
-      const shape = target.map((dim): Dim => dim ?? (size === null ? "reshaped" : size / known));
+      const rest = mapDim(
+        productDim(x.shape.slice(1)),
+        (elements) => elements / known,
+        (name) => `(${name})/${known}`,
+      );
+      const shape = target.map((dim): Dim => dim ?? rest);
       return { value: call.reshape(x, "", [x.shape[0] ?? 1, ...shape]), layout: "as-is" };
     };
   },

@@ -1,7 +1,6 @@
 // TimeDistributed around a layer that treats samples apart: time steps become samples.
 
-import type { Dim } from "../../graph/graph.js";
-import { product } from "../dims.js";
+import { productDim } from "../dims.js";
 import type { Held } from "../held.js";
 import { only, type LayerDefinition } from "../layer.js";
 
@@ -20,7 +19,7 @@ export const timeDistributed: LayerDefinition = {
       }
       // Over the last axis Dense treats all others alike.
       if (layer.className === "Dense") return layer.emit([{ value: x, layout: "as-is" }], call);
-      const samples: Dim = product([batch, steps]) ?? "samples";
+      const samples = productDim([batch, steps]);
       const flat = call.reshape(x, "samples", [samples, ...rest]);
       const result: Held = layer.emit([{ value: flat, layout: "as-is" }], call.within("step"));
       const y = call.asIs(result);
