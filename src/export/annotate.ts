@@ -2,7 +2,9 @@
 
 import { QdgError } from "../base/error.js";
 import { expectDType } from "../base/tensor.js";
+import { type Graph, type Value, valuesOf } from "../graph/graph.js";
 import type { Placement } from "../graph/place-quantizers.js";
+import { materialize } from "../lower/materialize.js";
 import { type LearnedQuantizers, learnedQuantization } from "../quant/learned.js";
 import type { Quantization, QuantParams } from "../quant/spec.js";
 import { leastSquaresScale } from "../quant/weight-scale.js";
@@ -22,15 +24,45 @@ export function annotateWeights(
 ): void {
   for (const placement of placements) {
     if (placement.role !== "weight") continue;
-    const quantization = learnedFor(placement, learned) ?? foundForWeight(placement, powerOfTwo);
-    for (const value of placement.values) value.quantization = quantization;
+    const quantization = learnedFor(placement, learned);
+    if (quantization) {
+      for (const value of placement.values) value.quantization = quantization;
+      continue;
+    }
+    // A folded factor would take the deployed scale off the powers of two: it goes into the weights instead.
+    if (powerOfTwo) placement.values.forEach(multiplyIn);
+    // Copies of a shared weight may have become different weights.
+    const found = powerOfTwo ? placement.values : placement.values.slice(0, 1);
+    found.forEach((value) => (value.quantization = foundForWeight(value, placement, powerOfTwo)));
+    for (const value of placement.values) value.quantization ??= found[0]?.quantization as Quantization;
   }
 }
 
-function foundForWeight({ values, spec, layer }: Placement, powerOfTwo: boolean): Quantization {
-  const constant = values[0]?.constant;
-  if (!constant) throw new QdgError("internal", layer, "has no constant weight");
-  const { data, shape } = expectDType(constant, "float32", layer);
+function multiplyIn(value: Value): void {
+  value.constant = materialize(value);
+  delete value.channelFactor;
+}
+
+/**
+ * Batch normalization that is a convolution has its scales from there, times its factor: here they become
+ * powers of two, and the factor an integer.
+ */
+export function powerOfTwoNorms(graph: Graph): void {
+  for (const value of valuesOf(graph)) {
+    const { constant, quantization } = value;
+    if (!constant || !quantization) continue;
+    multiplyIn(value);
+    value.quantization = foundForWeight(value, { spec: quantization.spec, layer: value.name }, true);
+  }
+}
+
+function foundForWeight(
+  value: Value,
+  { spec, layer }: Pick<Placement, "spec" | "layer">,
+  powerOfTwo: boolean,
+): Quantization {
+  if (!value.constant) throw new QdgError("internal", layer, "has no constant weight");
+  const { data, shape } = expectDType(value.constant, "float32", layer);
   return { spec, params: leastSquaresScale(data, shape, spec, { powerOfTwo, where: layer }) };
 }
 

@@ -6,7 +6,7 @@ import { irVersionFor } from "../onnx/opset.js";
 import { cloneGraph, type Graph, removeDeadNodes, valuesOf } from "../graph/graph.js";
 import { expandComposites } from "../graph/passes/expand-composites.js";
 import { keepPads } from "../graph/passes/keep-pads.js";
-import { materialize } from "../lower/materialize.js";
+import { materializeFactors } from "../lower/materialize.js";
 import { VERSION } from "../base/version.js";
 
 /**
@@ -26,11 +26,7 @@ export function floatFile(
     const value = byName.get(name);
     if (value && !copy.outputs.includes(value) && !copy.inputs.includes(value)) copy.outputs.push(value);
   }
-  for (const value of byName.values()) {
-    if (!value.channelFactor) continue;
-    value.constant = materialize(value);
-    delete value.channelFactor;
-  }
+  materializeFactors(copy);
   const expanded = keepPads(expandComposites(copy));
   removeDeadNodes(expanded);
   return encodeModel(

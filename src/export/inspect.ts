@@ -173,10 +173,14 @@ function completeShapes(graph: Graph, constants: ReadonlyMap<Value, Tensor>): vo
   }
 }
 
-/** Layer -> the operator that ONNX Runtime runs for it. A fused node's name is the layer's and `_token_7`. */
+/**
+ * Layer -> the operator that ONNX Runtime runs for it. A fused node's name is the layer's and `_token_7`; a node
+ * without a name is its output's layer.
+ */
 function kernelsOf(optimized: ModelProto | null): Map<string, string> {
   const kernels = new Map<string, string>();
-  for (const { name = "", opType = "" } of optimized?.graph?.node ?? []) {
+  for (const { name: given, opType = "", output } of optimized?.graph?.node ?? []) {
+    const name = given || (output?.[0] ?? "");
     const layer = name.replace(/_token_\d+$/, "");
     if (name === layer || !kernels.has(layer)) kernels.set(layer, opType);
   }

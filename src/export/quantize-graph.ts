@@ -16,6 +16,7 @@ import {
   annotateWeights,
   checkLearned,
   learnedFor,
+  powerOfTwoNorms,
   type ScalesMode,
 } from "./annotate.js";
 import { quantizersAroundActivations } from "./around-activations.js";
@@ -48,7 +49,15 @@ export async function quantizeGraph(
   options: CompleteExportOptions,
   progress: Progress = noProgress,
 ): Promise<QuantizedGraph> {
+  if (learned && options.powerOfTwo) {
+    throw new QdgError(
+      "invalid-quantization",
+      "--scales",
+      "got pow2, but the model's scales were learned and are used as they are; leave --scales out",
+    );
+  }
   const graph = batchNormToConv(prepare(source));
+  if (options.powerOfTwo) powerOfTwoNorms(graph);
   const placements = placeQuantizers(graph, quantizationConfig(options, learned));
   if (learned) checkLearned(placements, learned, askedBits(graph, options));
   annotateWeights(placements, learned, options.powerOfTwo);

@@ -5,7 +5,14 @@ import { QdgError } from "../base/error.js";
 import { activationSpec, checkBits, type QuantSpec, weightSpec } from "../quant/spec.js";
 import type { Graph, Node, Value } from "./graph.js";
 import { consumers, inputOf, outputOf } from "./graph.js";
-import { activationInputs, floatTail, isNonNegative, kindOf, onlyRectifier } from "./node-kinds.js";
+import {
+  activationInputs,
+  floatTail,
+  isDepthwise,
+  isNonNegative,
+  kindOf,
+  onlyRectifier,
+} from "./node-kinds.js";
 import { outputChannelAxis } from "./passes/fold-batch-norm.js";
 
 export interface LayerBits {
@@ -41,10 +48,13 @@ export interface Placement {
 
 /** Bits before an activation that is not a ReLU: the extra rounding must be fine. */
 const PRE_ACTIVATION_BITS = 8;
+/** Bits of batch normalization that runs by itself: its bias is held in steps of the input's over the weight. */
+const SCALING_BITS = 8;
 
 /**
  * The rules, for the nodes before the float tail:
- * 1. Every weight is quantized: per output channel, per tensor for an Embedding's table.
+ * 1. Every weight is quantized: per output channel, per tensor for an Embedding's table. Batch normalization
+ *    that runs by itself takes 8 bits.
  * 2. A computed value is quantized, after the rectifier that alone reads it, if there is one.
  * 3. A value that only moves (reshape, transpose, max pooling) keeps the integers of its source.
  * 4. Operands of Add, Maximum, Minimum, Average and Concatenate share one quantizer; the results of all
@@ -61,8 +71,9 @@ export function placeQuantizers(graph: Graph, config: QuantizationConfig): Place
   checkConfig(graph, config);
   const tail = floatTail(graph);
   const weighted = graph.nodes.filter((node) => kindOf(node) === "weighted" || kindOf(node) === "lookup");
-  const last = lastOf(graph, new Set(weighted));
-  const outer = new Set([...firstOf(graph, new Set(weighted)), ...last]);
+  const sums = new Set(weighted.filter((node) => !isScaling(node)));
+  const last = lastOf(graph, sums);
+  const outer = new Set([...firstOf(graph, sums), ...last]);
   return [...placeWeights(weighted, config, outer), ...placeActivations(graph, config, tail, last)];
 }
 
@@ -75,7 +86,6 @@ function placeWeights(
   for (const node of weighted) {
     const lookup = kindOf(node) === "lookup";
     const weight = inputOf(node, lookup ? 0 : 1);
-    if (weight.quantization) continue;
     const id = idOf(weight);
     const known = byId.get(id);
     if (known) {
@@ -83,11 +93,22 @@ function placeWeights(
       continue;
     }
     const asked = config.layers?.[node.origin]?.weightBits;
-    const bits = asked ?? (outer.has(node) ? config.firstLastBits : config.weightBits);
+    const bits =
+      asked ?? (isScaling(node) ? SCALING_BITS : outer.has(node) ? config.firstLastBits : config.weightBits);
     const spec = weightSpec(bits, lookup ? null : outputChannelAxis(node));
     byId.set(id, { role: "weight", ids: [id], values: [weight], spec, layer: node.origin });
   }
   return [...byId.values()];
+}
+
+/** A depthwise convolution of one element a channel: batch normalization that could not fold. */
+function isScaling(node: Node): boolean {
+  return (
+    isDepthwise(node) &&
+    inputOf(node, 1)
+      .shape.slice(2)
+      .every((dim) => dim === 1)
+  );
 }
 
 function placeActivations(
@@ -163,12 +184,21 @@ function activationBits(
   config: QuantizationConfig,
   last: ReadonlySet<Node>,
 ): number {
-  const asked = config.layers?.[value.producer?.origin ?? value.name]?.activationBits;
+  const asked = askedActivationBits(value, config);
   if (asked !== undefined) return asked;
   const isFunction = (reader: Node): boolean => kindOf(reader) === "unary" || kindOf(reader) === "float";
   if (readers.length > 0 && readers.every(isFunction)) return PRE_ACTIVATION_BITS;
   if (!value.producer || readers.some((reader) => last.has(reader))) return config.firstLastBits;
   return config.activationBits;
+}
+
+/** Of the layer that gives the value or, where a rectifier does, of the layer that it rectifies. */
+function askedActivationBits(value: Value, { layers = {} }: QuantizationConfig): number | undefined {
+  const { producer } = value;
+  const asked = layers[producer?.origin ?? value.name]?.activationBits;
+  if (asked !== undefined || !producer || kindOf(producer) !== "rectifier") return asked;
+  const rectified = inputOf(producer, 0).producer;
+  return rectified && layers[rectified.origin]?.activationBits;
 }
 
 /** A layer whose result holds the integers of its input. Concat and its like compute, then share a scale. */

@@ -14,7 +14,11 @@ import { storeWeights } from "./stored-weights.js";
 /** Sums stay below it; a clamp to it changes nothing, but keeps the runtime from folding what follows. */
 const EXACT_LIMIT = 2 ** 24;
 
-/** The integer sum of a weighted node over integer-valued float32 input. */
+/**
+ * The integer sum of a weighted node over integer-valued float32 input. Where every multiplier to the
+ * quantizer that follows is a power of two, weights and bias are multiplied by it: the sum stays exact, and
+ * needs no multiplication of its own.
+ */
 export function exactWeightedSum(
   emitter: Emitter,
   storage: WeightStorage,
@@ -22,21 +26,39 @@ export function exactWeightedSum(
   x: Value,
   scaleX: number,
   weights: QuantizedWeights,
+  quantizer: Quantization | null,
 ): Sum {
   const layer = node.origin;
-  const { shape } = weights;
+  const { shape, axis, scale } = weights;
+  const multiplier = quantizer && multiplierTo(quantizer, scaleX, scale);
+  const powers = multiplier?.every(isPowerOfTwo) ? multiplier : null;
   const stored = storeWeights(emitter, weights.integers, shape, weights.bits, storage, layer);
   let kernel = emitter.node("Cast", layer, [stored.value], { shape }, { to: 1 });
   if (stored.zeroPoint !== 0) {
     kernel = emitter.node("Sub", layer, [kernel, emitter.float(stored.zeroPoint)], { shape });
   }
+  if (powers) {
+    const along = shape.map((_, index) => (index === axis ? powers.length : 1));
+    kernel = emitter.node("Mul", layer, [kernel, emitter.constant(float32(along, powers))], { shape });
+  }
   const inputs = [x, kernel];
   if (weights.bias) {
-    inputs.push(emitter.constant(float32([weights.bias.length], Float32Array.from(weights.bias))));
+    const bias = Float32Array.from(weights.bias, (q, k) => q * (powers?.[k] ?? 1));
+    inputs.push(emitter.constant(float32([bias.length], bias)));
   }
   const value = emitter.node(node.op, layer, inputs, { shape: outputOf(node).shape }, node.attributes);
   const channelRank = node.op === "Conv" || node.op === "ConvTranspose" ? value.shape.length - 1 : 1;
-  return { kind: "exact", value, scaleX, scale: weights.scale, channelRank };
+  return powers ? { kind: "scaled", value } : { kind: "exact", value, scaleX, scale, channelRank };
+}
+
+function isPowerOfTwo(x: number): boolean {
+  return Number.isInteger(Math.log2(Math.abs(x)));
+}
+
+/** `m[k] = fl(fl(scaleX * scale[k]) / scaleY)`. */
+function multiplierTo(quantization: Quantization, scaleX: number, scale: Float32Array): Float32Array {
+  const scaleY = quantization.params.scale[0] as number;
+  return scale.map((scaleW) => requantizeMultiplier(scaleX, scaleW, scaleY));
 }
 
 /** The sum of integer-valued operands that share a scale, or `share` of it: 1 / n for their mean. */
@@ -94,8 +116,7 @@ export function scaledExactly(
   bounds: Bounds,
   layer: string,
 ): Value {
-  const scaleY = quantization.params.scale[0] as number;
-  const multiplier = sum.scale.map((scale) => requantizeMultiplier(sum.scaleX, scale, scaleY));
+  const multiplier = multiplierTo(quantization, sum.scaleX, sum.scale);
   const rectified = bounds.low === quantization.params.zeroPoint[0] && multiplier.every((m) => m > 0);
   const guarded = rectified ? relu(emitter, sum.value, layer) : guard(emitter, sum.value, layer);
   return multiply(emitter, guarded, perChannel(multiplier, sum.channelRank), layer);
@@ -103,7 +124,7 @@ export function scaledExactly(
 
 /** `fl(acc * fl(scaleX * scale[k]))`. */
 export function exactToReal(emitter: Emitter, sum: Sum, layer: string): Value {
-  if (sum.kind === "real") return sum.value;
+  if (sum.kind !== "exact") return sum.value;
   const scale = sum.scale.map((scaleW) => scaleW * sum.scaleX);
   return multiply(emitter, guard(emitter, sum.value, layer), perChannel(scale, sum.channelRank), layer);
 }

@@ -40,8 +40,8 @@ export class FloatForm implements Form {
     });
   }
 
-  weightedSum(node: Node, x: Integers, weights: QuantizedWeights): Sum {
-    return exactWeightedSum(this.#emitter, this.#storage, node, x.value, scaleOf(x), weights);
+  weightedSum(node: Node, x: Integers, weights: QuantizedWeights, quantizer: Quantization | null): Sum {
+    return exactWeightedSum(this.#emitter, this.#storage, node, x.value, scaleOf(x), weights, quantizer);
   }
 
   add(node: Node, a: Integers, b: Integers): Sum {
@@ -102,6 +102,7 @@ export class FloatForm implements Form {
 
   requantize(sum: Sum, quantization: Quantization, bounds: Bounds, layer: string, name: string): Integers {
     if (sum.kind === "real") return this.quantize(sum.value, quantization, bounds, layer, name);
+    if (sum.kind === "scaled") return this.#round(sum.value, quantization, bounds, layer, name);
     const scaled = scaledExactly(this.#emitter, sum, quantization, bounds, layer);
     return this.#round(scaled, quantization, bounds, layer, name);
   }

@@ -31,9 +31,11 @@ export interface Bounds {
  * `real`: a float value that the runtime fuses with the QuantizeLinear to come.
  * `exact`: a float value that holds an integer sum; it stands for `sum * scale[k]`. `channelRank` is the
  * number of axes from the channel axis to the last.
+ * `scaled`: the sum times its multiplier already, exact because that is a power of two.
  */
 export type Sum =
   | { readonly kind: "real"; readonly value: Value }
+  | { readonly kind: "scaled"; readonly value: Value }
   | {
       readonly kind: "exact";
       readonly value: Value;

@@ -61,7 +61,7 @@ export class IntegerForm implements Form {
     const fuses = node.op === "Gemm" || node.op === "MatMul" || (node.op === "Conv" && quantizer !== null);
     if (!fuses) {
       const centered = this.centered(x, node.origin);
-      return exactWeightedSum(this.#emitter, this.#storage, node, centered, scaleOf(x), weights);
+      return exactWeightedSum(this.#emitter, this.#storage, node, centered, scaleOf(x), weights, quantizer);
     }
     const layer = node.origin;
     const { shape, axis } = weights;
@@ -191,7 +191,8 @@ export class IntegerForm implements Form {
 
   requantize(sum: Sum, quantization: Quantization, bounds: Bounds, layer: string, name: string): Integers {
     if (sum.kind === "real") return this.quantize(sum.value, quantization, bounds, layer, name);
-    const scaled = scaledExactly(this.#emitter, sum, quantization, bounds, layer);
+    const scaled =
+      sum.kind === "scaled" ? sum.value : scaledExactly(this.#emitter, sum, quantization, bounds, layer);
     // Dividing by 1 leaves the product as it is: QuantizeLinear then rounds, adds and saturates.
     return this.#quantizeAt(scaled, 1, quantization, bounds, layer, name);
   }

@@ -2,7 +2,7 @@
 
 import { QdgError } from "../base/error.js";
 import { expectDType, float32, type Tensor } from "../base/tensor.js";
-import type { Value } from "../graph/graph.js";
+import { type Graph, type Value, valuesOf } from "../graph/graph.js";
 
 /** A constant with its folded factor multiplied in. */
 export function materialize(value: Value): Tensor {
@@ -16,4 +16,13 @@ export function materialize(value: Value): Tensor {
     shape,
     data.map((w, i) => w * (channelFactor.factors[Math.floor(i / inner) % channels] as number)),
   );
+}
+
+/** Does so to all constants of a graph. */
+export function materializeFactors(graph: Graph): void {
+  for (const value of valuesOf(graph)) {
+    if (!value.channelFactor) continue;
+    value.constant = materialize(value);
+    delete value.channelFactor;
+  }
 }

@@ -73,10 +73,9 @@ describe("a chain of convolutions is lowered", () => {
         _4: float32[1,1,4,5] = Clip(_1, _3: float32[] = 0, _2: float32[] = 255) @input
         x/quantized: float32[1,1,4,5] = Round(_4) @input
         _6: float32[1,1,1,2] = Cast(_5: int8[1,1,1,2] = [1,-2]) {to=1} @conv
-        _8: float32[1,1,4,4] = Conv(x/quantized, _6, _7: float32[1] = [8]) @conv
-        _9: float32[1,1,4,4] = Relu(_8) @relu6
-        _a: float32[1,1,4,4] = Mul(_9, _0: float32[] = 0.25) @relu6
-        _c: float32[1,1,4,4] = Min(_a, _b: float32[] = 12) @relu6
+        _8: float32[1,1,1,2] = Mul(_6, _7: float32[1,1,1,1] = [0.25]) @conv
+        _a: float32[1,1,4,4] = Conv(x/quantized, _8, _9: float32[1] = [2]) @conv
+        _c: float32[1,1,4,4] = Clip(_a, _3: float32[] = 0, _b: float32[] = 12) @relu6
         relu6: float32[1,1,4,4] = Round(_c)
         _e: float32[1,1,1,2] = Cast(_d: uint8[1,1,1,2] = [129,126]) {to=1} @logits
         _g: float32[1,1,1,2] = Sub(_e, _f: float32[] = 128) @logits

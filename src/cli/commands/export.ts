@@ -126,7 +126,8 @@ export function describe(result: ExportResult): string {
     const bits = [...counts]
       .sort((a, b) => a[0] - b[0])
       .map(([b, layers]) => `${layers} layer(s) at ${b} bits`);
-    lines.push(`weights: ${bits.join(", ")}; scales ${result.scales}; ${result.form} form`);
+    const form = result.scales === "weights-only" ? "" : `; ${result.form} form`;
+    lines.push(`weights: ${bits.join(", ")}; scales ${result.scales}${form}`);
   }
   const { cost } = result;
   if (cost) {

@@ -2,15 +2,13 @@
 // readers) into a depthwise 1x1 convolution, which every target has an integer kernel for.
 
 import { float32, int64 } from "../../base/tensor.js";
-import { weightSpec } from "../../quant/spec.js";
 import type { Dim, Graph, Node, Value } from "../graph.js";
 import { cloneGraph, inputOf, outputOf } from "../graph.js";
 import { batchNormChannels } from "./fold-batch-norm.js";
 
 /**
  * `y[k] = factor[k] * x[k] + offset[k]` as a Conv with group C and the weight [C, 1, 1...] of ones, its
- * factor beside it. The weight is quantized here: 64 = 1 / scale, scale = 2^-6, so that the bias is held
- * 64 times finer than the input's step, whatever bits the other layers have.
+ * factor beside it.
  */
 export function batchNormToConv(graph: Graph): Graph {
   const result = cloneGraph(graph);
@@ -34,10 +32,6 @@ function asConv(node: Node): Node[] {
   const ones = Array.from({ length: spatialRank }, () => 1);
   const weight = constant("factor", [channels, 1, ...ones], new Float32Array(channels).fill(1));
   weight.channelFactor = { axis: 0, factors: Float32Array.from(factor) };
-  weight.quantization = {
-    spec: weightSpec(8, 0),
-    params: { scale: new Float32Array(channels).fill(2 ** -6), zeroPoint: new Int32Array(channels) },
-  };
   const conv: Node = {
     op: "Conv",
     domain: "",
