@@ -2,7 +2,7 @@
 
 import { QdgError } from "../base/error.js";
 import { expectDType } from "../base/tensor.js";
-import { type Graph, type Value, valuesOf } from "../graph/graph.js";
+import type { Value } from "../graph/graph.js";
 import type { Placement } from "../graph/place-quantizers.js";
 import { materialize } from "../lower/materialize.js";
 import { type LearnedQuantizers, learnedQuantization } from "../quant/learned.js";
@@ -41,19 +41,6 @@ export function annotateWeights(
 function multiplyIn(value: Value): void {
   value.constant = materialize(value);
   delete value.channelFactor;
-}
-
-/**
- * Batch normalization that is a convolution has its scales from there, times its factor: here they become
- * powers of two, and the factor an integer.
- */
-export function powerOfTwoNorms(graph: Graph): void {
-  for (const value of valuesOf(graph)) {
-    const { constant, quantization } = value;
-    if (!constant || !quantization) continue;
-    multiplyIn(value);
-    value.quantization = foundForWeight(value, { spec: quantization.spec, layer: value.name }, true);
-  }
 }
 
 function foundForWeight(

@@ -37,7 +37,7 @@ export interface Cost {
 }
 
 /**
- * @param graph the annotated float graph that `file` was lowered from
+ * @param graph the float network, its values named as those of `placements`
  */
 export async function measureCost(
   graph: Graph,

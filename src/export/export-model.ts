@@ -88,14 +88,14 @@ async function exportQuantized(
     options,
     progress,
   );
-  const { graph, placements, scales } = quantized;
+  const { graph, float, placements, scales } = quantized;
   const form = await chooseForm(graph, options, progress);
   const { bytes, lowered } = integerFile(graph, options.opset, { form, weights: options.weights }, (result) =>
     quantizedMetadata(facts, graph, scales, form, result),
   );
   const cost =
     samples && samples.heldOut.count > 0
-      ? await measureCost(graph, placements, bytes, samples.heldOut, progress)
+      ? await measureCost(float, placements, bytes, samples.heldOut, progress)
       : null;
   await writeFileAtomic(options.output, bytes, { force: options.force });
   return {

@@ -2,7 +2,7 @@
 
 import { QdgError } from "../base/error.js";
 import { noProgress, type Progress } from "../base/progress.js";
-import type { Graph } from "../graph/graph.js";
+import { cloneGraph, type Graph } from "../graph/graph.js";
 import { batchNormToConv } from "../graph/passes/batch-norm-to-conv.js";
 import { foldBatchNorm } from "../graph/passes/fold-batch-norm.js";
 import { foldPad } from "../graph/passes/fold-pad.js";
@@ -16,7 +16,6 @@ import {
   annotateWeights,
   checkLearned,
   learnedFor,
-  powerOfTwoNorms,
   type ScalesMode,
 } from "./annotate.js";
 import { quantizersAroundActivations } from "./around-activations.js";
@@ -30,6 +29,8 @@ import type { Samples } from "./samples.js";
 export interface QuantizedGraph {
   /** A copy with batch normalization folded and `quantization` on its values. */
   readonly graph: Graph;
+  /** The same before anything was rounded or corrected: what the quantized network is measured against. */
+  readonly float: Graph;
   readonly placements: readonly Placement[];
   readonly scales: ScalesMode;
 }
@@ -57,13 +58,13 @@ export async function quantizeGraph(
     );
   }
   const graph = batchNormToConv(prepare(source));
-  if (options.powerOfTwo) powerOfTwoNorms(graph);
+  const float = cloneGraph(graph);
   const placements = placeQuantizers(graph, quantizationConfig(options, learned));
   if (learned) checkLearned(placements, learned, askedBits(graph, options));
   annotateWeights(placements, learned, options.powerOfTwo);
   const scales = await annotateActivations(graph, placements, learned, samples, facts, options, progress);
   verifyGraph(graph);
-  return { graph, placements, scales };
+  return { graph, float, placements, scales };
 }
 
 /** The passes that every file needs. */

@@ -9,6 +9,7 @@ import * as ort from "onnxruntime-node";
 import type { Graph } from "../../src/graph/graph.js";
 import { expandComposites } from "../../src/graph/passes/expand-composites.js";
 import { foldFlattenTranspose } from "../../src/graph/passes/fold-flatten-transpose.js";
+import { keepPads } from "../../src/graph/passes/keep-pads.js";
 import { encodeModel } from "../../src/onnx/codec.js";
 import { graphToModel } from "../../src/onnx/from-graph.js";
 import { readLayersModel, type ReadOptions } from "../../src/read/layers-model.js";
@@ -93,7 +94,7 @@ export function parseSaved(saved: SavedModel): { json: ModelJson; weights: Weigh
 
 /** The float export: plain ONNX operators, transposes folded. */
 export function floatBytes(graph: Graph): Uint8Array {
-  const lowered = foldFlattenTranspose(expandComposites(graph));
+  const lowered = keepPads(foldFlattenTranspose(expandComposites(graph)));
   return encodeModel(graphToModel(lowered, { opset: 21, irVersion: 10, producerVersion: "test" }));
 }
 
