@@ -16,7 +16,7 @@ export function integer(option: string, least: number): (text: string) => number
 }
 
 /** A parser of bits for commander. */
-export function bits(option: string): (text: string) => number {
+export function bitCount(option: string): (text: string) => number {
   return (text) => {
     const value = Number(text);
     if (/^\d+$/.test(text) && value >= MIN_BITS && value <= MAX_BITS) return value;

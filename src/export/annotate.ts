@@ -116,9 +116,11 @@ export function annotateActivation(placement: Placement, quantization: Quantizat
 }
 
 function sameQuantization(a: Quantization, b: Quantization): boolean {
-  const same = (x: QuantParams, y: QuantParams): boolean =>
-    x.scale.join() === y.scale.join() && x.zeroPoint.join() === y.zeroPoint.join();
-  return a.spec.bits === b.spec.bits && a.spec.signed === b.spec.signed && same(a.params, b.params);
+  return a.spec.bits === b.spec.bits && a.spec.signed === b.spec.signed && sameParams(a.params, b.params);
+}
+
+function sameParams(a: QuantParams, b: QuantParams): boolean {
+  return a.scale.join() === b.scale.join() && a.zeroPoint.join() === b.zeroPoint.join();
 }
 
 function sharers(placement: Placement): string {

@@ -198,14 +198,23 @@ function largestInput(x: Value, constants: ReadonlyMap<Value, Tensor>): number {
 }
 
 const LARGEST_BYTE = 255;
-const MOVING = ["Transpose", "Reshape", "Flatten", "MaxPool", "Slice", "Squeeze", "Unsqueeze", "Resize"];
+const MOVING = new Set([
+  "Transpose",
+  "Reshape",
+  "Flatten",
+  "MaxPool",
+  "Slice",
+  "Squeeze",
+  "Unsqueeze",
+  "Resize",
+]);
 
 /** The integers that a value can hold, by the Clip they come from. */
 function integerRange(q: Value, constants: ReadonlyMap<Value, Tensor>): readonly [number, number] {
   const whole = q.dtype === "int8" ? ([-128, 127] as const) : ([0, LARGEST_BYTE] as const);
   const node = q.producer;
   if (!node) return whole;
-  if (MOVING.includes(node.op)) return integerRange(inputOf(node, 0), constants);
+  if (MOVING.has(node.op)) return integerRange(inputOf(node, 0), constants);
   if (["Concat", "Max", "Min"].includes(node.op)) {
     const ranges = node.inputs.map((input) => (input ? integerRange(input, constants) : whole));
     return [Math.min(...ranges.map(([low]) => low)), Math.max(...ranges.map(([, high]) => high))];

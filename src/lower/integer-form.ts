@@ -8,7 +8,6 @@ import type { Quantization } from "../quant/spec.js";
 import { qmin } from "../quant/spec.js";
 import { isDepthwise } from "../graph/node-kinds.js";
 import { requantizeMultiplier } from "../quant/affine.js";
-import { addAgrees } from "./add-ties.js";
 import type { Emitter } from "./emitter.js";
 import {
   exactAdd,
@@ -20,6 +19,7 @@ import {
 } from "./exact-sums.js";
 import type { Bounds, Form, Integers, Sum, WeightStorage } from "./form.js";
 import { boundsOf, scaleOf, storedZeroPoint } from "./form.js";
+import { addAgrees, productAgrees } from "./kernel-ties.js";
 import type { QuantizedWeights } from "./quantized-weights.js";
 import { storeWeights } from "./stored-weights.js";
 
@@ -109,8 +109,11 @@ export class IntegerForm implements Form {
 
   product(node: Node, a: Integers, b: Integers, quantizer: Quantization | null): Sum {
     // QLinearMul adds the zero point before it rounds: the same only when there is none.
-    if (quantizer && (node.op === "MatMul" || storedZeroPoint(quantizer) === 0))
-      return this.#onReals(node, [a, b]);
+    if (quantizer && (node.op === "MatMul" || storedZeroPoint(quantizer) === 0)) {
+      const multiplier = requantizeMultiplier(scaleOf(a), scaleOf(b), quantizer.params.scale[0] as number);
+      if (node.op === "MatMul" || productAgrees(multiplier, a.quantization, b.quantization))
+        return this.#onReals(node, [a, b]);
+    }
     return exactProduct(this.#emitter, node, this.#allCentered(node, a, b), scaleOf(a), scaleOf(b));
   }
 

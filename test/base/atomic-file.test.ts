@@ -1,9 +1,10 @@
+import { execFileSync } from "node:child_process";
 import type { FileHandle } from "node:fs/promises";
-import { chmod, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { refuseExisting, removePendingFiles, writeFileAtomic } from "../../src/base/atomic-file.js";
+import { checkWritable, removePendingFiles, writeFileAtomic } from "../../src/base/atomic-file.js";
 import type { QdgError } from "../../src/base/error.js";
 
 /** What the next write to a file does instead, and what the next link does. */
@@ -163,12 +164,40 @@ describe("removePendingFiles", () => {
   });
 });
 
-describe("refuseExisting", () => {
-  test("refuses only what is there, and nothing with force", async () => {
+describe("checkWritable", () => {
+  test("refuses a file that is there unless it may be replaced, and changes nothing", async () => {
     const path = join(folder, "m.onnx");
-    await expect(refuseExisting(path, false)).resolves.toBeUndefined();
+    await expect(checkWritable(path, false)).resolves.toBeUndefined();
     await writeFile(path, "");
-    await expect(refuseExisting(path, true)).resolves.toBeUndefined();
-    expect((await refusal(refuseExisting(path, false))).code).toBe("exists");
+    await expect(checkWritable(path, true)).resolves.toBeUndefined();
+    expect((await refusal(checkWritable(path, false))).code).toBe("exists");
+    expect(await readdir(folder)).toEqual(["m.onnx"]);
+  });
+
+  test("accepts folders that are yet to be made, but not below a file", async () => {
+    await expect(checkWritable(join(folder, "a", "b", "m.onnx"), false)).resolves.toBeUndefined();
+    const file = join(folder, "file");
+    await writeFile(file, "");
+    const error = await refusal(checkWritable(join(file, "a", "m.onnx"), false));
+    expect(error.message).toBe(`${file}: is a file, expected a folder [io]`);
+    expect(await readdir(folder)).toEqual(["file"]);
+  });
+
+  test("refuses a folder and a pipe, with force too", async () => {
+    const pipe = join(folder, "pipe");
+    execFileSync("mkfifo", [pipe]);
+    for (const path of [folder, pipe]) {
+      expect((await refusal(checkWritable(path, true))).code).toBe("io");
+      expect((await refusal(writeFileAtomic(path, "", { force: true }))).code).toBe("io");
+    }
+    expect((await stat(pipe)).isFIFO()).toBe(true);
+  });
+
+  // The administrator writes where nobody may, so there is nothing to see as root.
+  test.skipIf(process.getuid?.() === 0)("refuses a folder that is not writable", async () => {
+    await chmod(folder, 0o555);
+    const error = await refusal(checkWritable(join(folder, "new", "m.onnx"), false));
+    await chmod(folder, 0o755);
+    expect(error.message).toContain("not writable (EACCES");
   });
 });

@@ -42,9 +42,7 @@ function network(): Graph {
 
 describe("a chain of convolutions is lowered", () => {
   test("to integer kernels: ReLU6 is an integer clip, the last sum stays exact in float", () => {
-    expect(
-      printGraph(lower(network(), { form: "integer", weights: "packed" }).graph),
-    ).toMatchInlineSnapshot(`
+    expect(printGraph(lower(network(), { form: "integer", weights: "packed" }).graph)).toMatchInlineSnapshot(`
       "graph net(x: float32[1,1,4,5])
         x/quantized: uint8[1,1,4,5] = QuantizeLinear(x, _0: float32[] = 0.25, _1: uint8[] = 0) @input
         _5: int8[1,1,1,2] = qdg.Unpack3(_3: uint8[3,1] = [1,2,2], _4: int64[4] = [1,1,1,2]) @conv

@@ -3,7 +3,7 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { type Chance, chance } from "./layer-cases.js";
-import { randomizeWeights } from "./layers-models.js";
+import { randomizeWeights, type SavedModel, saveLayersModel } from "./layers-models.js";
 
 const L = tf.layers;
 type Tensor = tf.SymbolicTensor;
@@ -18,8 +18,28 @@ interface Growing {
   readonly layers: { readonly layer: tf.layers.Layer; readonly shape: string }[];
 }
 
-/** A network of about `size` layers, with random weights. */
-export function randomNetwork(seed: number, size = 10): tf.LayersModel {
+/**
+ * A network of about `size` layers, with random weights, as it is once saved and loaded: tfjs mixes up the calls
+ * of a layer that was called before a layer it reads was in the list, and what it loads is what counts.
+ */
+export async function randomNetwork(
+  seed: number,
+  size = 10,
+): Promise<{ readonly model: tf.LayersModel; readonly saved: SavedModel }> {
+  const built = build(seed, size);
+  const saved = await saveLayersModel(built);
+  const { modelTopology, weightsManifest } = saved.json as {
+    modelTopology: object;
+    weightsManifest: { weights: tf.io.WeightsManifestEntry[] }[];
+  };
+  const weightSpecs = weightsManifest.flatMap(({ weights }) => weights);
+  const weightData = new Uint8Array(saved.weights).buffer;
+  const model = await tf.loadLayersModel(tf.io.fromMemory({ modelTopology, weightSpecs, weightData }));
+  built.dispose();
+  return { model, saved };
+}
+
+function build(seed: number, size: number): tf.LayersModel {
   const c = chance(seed * 31 + 7);
   const inputs = Array.from({ length: c.int(1, 2) }, () =>
     tf.input({ shape: [c.int(5, 8), c.int(5, 8), c.int(1, 4)] }),
@@ -33,7 +53,7 @@ export function randomNetwork(seed: number, size = 10): tf.LayersModel {
   const missing = growing.tensors.filter((tensor) => !growing.read.has(tensor)).slice(0, -3);
   const outputs = [...ends, ...missing].map((end) => finish(c, end));
   const model = tf.model({ inputs, outputs });
-  randomizeWeights(model, c.number);
+  randomizeWeights(model, () => c.number());
   for (const layer of model.layers) if (c.int(0, 3) === 0) damage(c, layer);
   return model;
 }
@@ -169,6 +189,8 @@ function damage(c: Chance, layer: tf.layers.Layer): void {
           return weight.originalName.includes("variance") ? x : -Math.abs(x);
         case "equal":
           return 0.5;
+        default:
+          return how satisfies never;
       }
     });
     weight.write(tf.tensor(values, weight.shape as number[]));

@@ -7,7 +7,7 @@ import { FORMS, WEIGHT_STORAGES } from "../../lower/form.js";
 import { DEFAULT_OPSET } from "../../onnx/opset.js";
 import { OBSERVER_NAMES } from "../../quant/observers/observers.js";
 import { formatBytes } from "../format.js";
-import { bits, integer, layerBits, listOf, oneOf, preprocessing, size } from "../option-parsers.js";
+import { bitCount, integer, layerBits, listOf, oneOf, preprocessing, size } from "../option-parsers.js";
 import { terminalProgress } from "../progress.js";
 import type { Terminal } from "../terminal.js";
 
@@ -31,13 +31,13 @@ export function exportCommand(name: string, terminal: Terminal = process): Comma
     .option("-o, --output <file>", "ONNX file to write (default: model.onnx beside model.json)")
     .option("--force", "replace the file if it exists")
     .option("--float", "plain float32 ONNX, nothing quantized")
-    .option("--bits <b>", "bits of inner weights and activations, 2 to 8", bits("--bits"))
-    .option("--weight-bits <b>", "bits of inner weights", bits("--weight-bits"))
-    .option("--activation-bits <b>", "bits of inner activations", bits("--activation-bits"))
+    .option("--bits <b>", "bits of inner weights and activations, 2 to 8", bitCount("--bits"))
+    .option("--weight-bits <b>", "bits of inner weights", bitCount("--weight-bits"))
+    .option("--activation-bits <b>", "bits of inner activations", bitCount("--activation-bits"))
     .option(
       "--first-last-bits <b>",
       "bits of the first and last layers (default: 8)",
-      bits("--first-last-bits"),
+      bitCount("--first-last-bits"),
     )
     .option(
       "--layer-bits <file>",

@@ -5,6 +5,10 @@ import { int64 } from "../../base/tensor.js";
 import type { Graph, Node } from "../graph.js";
 import { cloneGraph, consumers, outputOf } from "../graph.js";
 
+function isPool({ op }: Node): boolean {
+  return op === "MaxPool" || op === "AveragePool";
+}
+
 /** Names all axes in the Pad's last input, which changes nothing but that ONNX Runtime leaves it alone. */
 export function keepPads(graph: Graph): Graph {
   const result = cloneGraph(graph);
@@ -12,7 +16,6 @@ export function keepPads(graph: Graph): Graph {
   for (const node of result.nodes) {
     if (node.op !== "Pad" || node.inputs[3]) continue;
     const y = outputOf(node);
-    const isPool = ({ op }: Node): boolean => op === "MaxPool" || op === "AveragePool";
     if (!uses.get(y)?.some(isPool)) continue;
     const shape = [y.shape.length];
     const axes = int64(

@@ -1,0 +1,176 @@
+// The networks that are measured: where their models are, what they are fed, and their exported files, each
+// made once. A network whose model or images are absent is a reason to skip, never an error.
+
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { exportModel, type ExportOptions, type ExportResult, parsePreprocessing } from "qdg";
+import { kept } from "./cache.js";
+import { CACHE_FOLDER, hashOfFolders, hashOfModel, PACKAGE_FOLDER, SHARED_FOLDER } from "./environment.js";
+import { gaussian } from "./models/random.js";
+import { resnet18, resnet50Shaped } from "./models/resnet.js";
+import { writeNpy } from "./npy.js";
+import type { Reporter } from "./reporter.js";
+import { runNode } from "./child.js";
+
+export const NETWORK_NAMES = [
+  "shapes",
+  "mobilenet-v2-0.35",
+  "darknet-tiny",
+  "resnet-18",
+  "resnet-50",
+] as const;
+export type NetworkName = (typeof NETWORK_NAMES)[number];
+
+export interface Network {
+  readonly name: NetworkName;
+  /** Path of its model.json. */
+  readonly model: string;
+  /** A folder of images or an .npy file. */
+  readonly data: string;
+  readonly preprocessing?: ExportOptions["preprocessing"];
+  /** Samples in `data` are noise: what a network says of them means nothing. */
+  readonly synthetic: boolean;
+}
+
+/** Bits of inner weights and activations: W4A8 is [4, 8]. */
+export type Bits = readonly [weights: number, activations: number];
+
+export function bitsName([weights, activations]: Bits): string {
+  return `W${weights}A${activations}`;
+}
+
+const IMAGES = join(SHARED_FOLDER, "data", "PACS", "photo");
+/** Samples of noise: enough for 8 to calibrate on. */
+const NOISE_SAMPLES = 8;
+const NOISE_SIZE = 224;
+const DRAWN_IMAGES = 105;
+
+/** The network, its model made if need be, or why it cannot be had. */
+export async function openNetwork(name: NetworkName): Promise<Network | { readonly missing: string }> {
+  switch (name) {
+    case "shapes":
+      return {
+        name,
+        model: join(PACKAGE_FOLDER, "models", "shapes", "model.json"),
+        data: await drawnImages(),
+        synthetic: false,
+      };
+    case "mobilenet-v2-0.35":
+      return shared(name, "mobilenet-v2-035-224");
+    case "darknet-tiny":
+      return shared(name, "darknet-tiny-224", parsePreprocessing("0,1"));
+    case "resnet-18":
+      return { name, model: await generated(name, resnet18), data: await noise(), synthetic: true };
+    case "resnet-50":
+      return { name, model: await generated(name, resnet50Shaped), data: await noise(), synthetic: true };
+    default:
+      return name satisfies never;
+  }
+}
+
+function shared(
+  name: NetworkName,
+  folder: string,
+  preprocessing?: ExportOptions["preprocessing"],
+): Network | { missing: string } {
+  const model = join(SHARED_FOLDER, "models", folder, "model.json");
+  if (!existsSync(model)) return { missing: `no model at ../shared/models/${folder}` };
+  if (!existsSync(IMAGES)) return { missing: "no images at ../shared/data/PACS/photo" };
+  return { name, model, data: IMAGES, synthetic: false, ...(preprocessing && { preprocessing }) };
+}
+
+/** A synthetic model, written once for each version of the code that draws it. */
+async function generated(name: string, save: (path: string) => Promise<number>): Promise<string> {
+  const code = await hashOfFolders([join(PACKAGE_FOLDER, "out", "bench-build", "models")]);
+  const folder = join(CACHE_FOLDER, "models", `${name}-${code}`);
+  const path = join(folder, "model.json");
+  await kept(join(CACHE_FOLDER, "models", `${name}-${code}.json`), async () => ({
+    weights: await save(path),
+  }));
+  return path;
+}
+
+async function noise(): Promise<string> {
+  const shape = [NOISE_SAMPLES, NOISE_SIZE, NOISE_SIZE, 3];
+  const path = join(CACHE_FOLDER, "noise.npy");
+  await kept(join(CACHE_FOLDER, "noise.json"), async () => {
+    const data = gaussian(NOISE_SAMPLES * NOISE_SIZE * NOISE_SIZE * 3, 7, 0.6);
+    await writeNpy(
+      path,
+      shape,
+      data.map((x) => Math.max(-1, Math.min(1, x))),
+    );
+    return { shape };
+  });
+  return path;
+}
+
+async function drawnImages(): Promise<string> {
+  const folder = join(CACHE_FOLDER, "shapes");
+  await kept(join(CACHE_FOLDER, "shapes.json"), async () => {
+    const script = join(PACKAGE_FOLDER, "models", "shapes", "write-images.mjs");
+    await runNode([script, folder, String(DRAWN_IMAGES), "3"]);
+    return { images: DRAWN_IMAGES };
+  });
+  return folder;
+}
+
+/** What distinguishes a file of a network from its others. */
+export type FileOptions = Pick<
+  ExportOptions,
+  | "bits"
+  | "weightBits"
+  | "activationBits"
+  | "form"
+  | "targets"
+  | "float"
+  | "calibrationCount"
+  | "heldOutCount"
+>;
+
+export interface ExportedFile {
+  readonly path: string;
+  readonly result: ExportResult;
+}
+
+/** Exports a network, or takes the file of an earlier run of the same code on the same model. */
+export async function exported(
+  network: Network,
+  options: FileOptions,
+  code: string,
+  reporter: Reporter,
+): Promise<ExportedFile> {
+  const { name, model, data, preprocessing, synthetic } = network;
+  const label = labelOf(options);
+  const path = join(CACHE_FOLDER, "files", `${code}-${await hashOfModel(model)}`, `${name}-${label}.onnx`);
+  const result = await kept(path.replace(/\.onnx$/, ".json"), () =>
+    exportModel(
+      {
+        model,
+        output: path,
+        force: true,
+        // Learned scales need no calibration.
+        ...(name !== "shapes" && !options.float && { calibration: [data] }),
+        ...(preprocessing && { preprocessing }),
+        // All samples of noise, none to measure a cost on that means nothing.
+        ...(synthetic && { calibrationCount: NOISE_SAMPLES, heldOutCount: 0 }),
+        ...options,
+      },
+      reporter.progress(`export ${name} ${label}`),
+    ),
+  );
+  return { path, result };
+}
+
+function labelOf({ float, bits, weightBits, activationBits, form, targets, ...counts }: FileOptions): string {
+  if (float) return "float";
+  const { calibrationCount, heldOutCount } = counts;
+  const [weights, activations] = [weightBits ?? bits, activationBits ?? bits];
+  return [
+    weights === undefined ? "learned" : bitsName([weights, activations ?? weights]).toLowerCase(),
+    ...(form ? [`form-${form}`] : []),
+    ...(targets ? [`for-${targets.join("-")}`] : []),
+    ...(calibrationCount === undefined ? [] : [`calibrated-${calibrationCount}`]),
+    ...(heldOutCount === undefined ? [] : [`held-out-${heldOutCount}`]),
+  ].join("-");
+}

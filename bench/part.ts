@@ -1,0 +1,19 @@
+// What a part of the bench is. One file each in bench/parts/, listed in run.ts.
+
+import type { Reporter } from "./reporter.js";
+import type { Row } from "./row.js";
+
+export interface PartContext {
+  /** Hash of the code that is measured: part of the key of all that is kept between runs. */
+  readonly code: string;
+  /** Images that parity compares on. */
+  readonly images: number;
+  readonly reporter: Reporter;
+}
+
+export interface Part {
+  readonly title: string;
+  /** How it is measured, for the reader of the table. */
+  method(context: PartContext): string;
+  run(context: PartContext): Promise<readonly Row[]>;
+}

@@ -1,0 +1,162 @@
+// How much faster quantized files run than the float32 export of the same model, on one thread.
+
+import { type ExportOptions, runtimeOf, type Session, type Target, type Tensor } from "qdg";
+import { gaussian } from "../models/random.js";
+import { type Bits, bitsName, exported, type Network, type NetworkName, openNetwork } from "../networks.js";
+import type { Part, PartContext } from "../part.js";
+import { type Row, skippedRow } from "../row.js";
+import { type Quartiles, quartiles, speedup } from "../statistics.js";
+
+/** WebAssembly is compiled in two steps, the second one while it runs. */
+const WARM_UP_RUNS: Readonly<Record<Target, number>> = { cpu: 10, wasm: 30 };
+const ROUNDS = 41;
+
+interface Case {
+  readonly name: NetworkName;
+  /** Least speed-up of the W8A8 file that an export for the target writes; null: told without a bar. */
+  readonly least: Readonly<Record<Target, number | null>>;
+}
+
+const CASES: readonly Case[] = [
+  { name: "resnet-18", least: { cpu: 2.5, wasm: 2.2 } },
+  { name: "darknet-tiny", least: { cpu: 1.35, wasm: null } },
+  { name: "mobilenet-v2-0.35", least: { cpu: 0.95, wasm: 0.85 } },
+];
+const TARGETS: readonly Target[] = ["cpu", "wasm"];
+const FORMS: readonly NonNullable<ExportOptions["form"]>[] = ["integer", "float"];
+
+export const latencyPart: Part = {
+  title: "Latency against the float32 export",
+  method: () =>
+    `One thread, batch of 1, ${WARM_UP_RUNS.cpu} warm-up runs on CPU and ${WARM_UP_RUNS.wasm} on WebAssembly, then ${ROUNDS} rounds in which the float32 file and every candidate run once, each round in another order. Value: median over rounds of float32 time / candidate time, so more is better; brackets: quartiles; times likewise. "exported for" is the file that the export writes for that target, in the form it chooses; the other form of the same integers is there to justify that choice.`,
+  async run(context) {
+    const rows: Row[] = [];
+    for (const each of CASES) {
+      for (const target of TARGETS) rows.push(...(await latencyRows(each, target, context)));
+    }
+    return rows;
+  },
+};
+
+interface Candidate {
+  readonly title: string;
+  readonly path: string;
+  readonly least: number | null;
+}
+
+async function latencyRows(each: Case, target: Target, context: PartContext): Promise<Row[]> {
+  const { name, least } = each;
+  const network = await openNetwork(name);
+  const title = `${name} on ${target}`;
+  if ("missing" in network) return [skippedRow(title, barOf(least[target]), network.missing)];
+  const runtime = await runtimeOf(target);
+  const available = await runtime.probe();
+  if (!available.available) return [skippedRow(title, barOf(least[target]), available.reason)];
+  const float = await exported(network, { float: true }, context.code, context.reporter);
+  const candidates = await candidatesOf(network, target, least[target], context);
+  context.reporter.say(`latency ${title}`);
+  const paths = [float.path, ...candidates.map(({ path }) => path)];
+  const sessions: Session[] = [];
+  try {
+    for (const path of paths) sessions.push(await runtime.open({ path }, { threads: 1 }));
+    const [peer = [], ...times] = await interleavedTimesMs(sessions, WARM_UP_RUNS[target]);
+    return candidates.map((candidate, i) =>
+      latencyRow(`${title}, ${candidate.title}`, candidate, peer, times[i] ?? []),
+    );
+  } finally {
+    for (const session of sessions) await session.dispose();
+  }
+}
+
+/** W8A8 as exported for the target, its other form, and W3A3 in both. */
+async function candidatesOf(
+  network: Network,
+  target: Target,
+  least: number | null,
+  { code, reporter }: PartContext,
+): Promise<Candidate[]> {
+  const candidates: Candidate[] = [];
+  for (const bits of [
+    [8, 8],
+    [3, 3],
+  ] satisfies Bits[]) {
+    const options = { weightBits: bits[0], activationBits: bits[1], calibrationCount: 8, heldOutCount: 0 };
+    const chosen = await exported(network, { ...options, targets: [target] }, code, reporter);
+    const { form } = chosen.result;
+    candidates.push({
+      title: `${bitsName(bits)} exported for ${target} (${form} form)`,
+      path: chosen.path,
+      least: bits[0] === 8 ? least : null,
+    });
+    for (const other of FORMS.filter((each) => each !== form)) {
+      const file = await exported(network, { ...options, form: other }, code, reporter);
+      candidates.push({ title: `${bitsName(bits)} in ${other} form`, path: file.path, least: null });
+    }
+  }
+  return candidates;
+}
+
+/** Times of each session, by round. */
+async function interleavedTimesMs(sessions: readonly Session[], warmUpRuns: number): Promise<number[][]> {
+  const feeds = sessions.map(feedsOf);
+  for (const [i, session] of sessions.entries()) {
+    for (let run = 0; run < warmUpRuns; run++) await session.run(feeds[i] ?? {});
+  }
+  const times = sessions.map((): number[] => []);
+  for (let round = 0; round < ROUNDS; round++) {
+    for (let turn = 0; turn < sessions.length; turn++) {
+      // What ran before leaves its traces in the caches: no session always follows the same one.
+      const i = (turn * stepOf(round, sessions.length) + round) % sessions.length;
+      const start = performance.now();
+      await (sessions[i] as Session).run(feeds[i] ?? {});
+      times[i]?.push(performance.now() - start);
+    }
+  }
+  return times;
+}
+
+/** A step that visits all of `count` before it repeats, another one by round. */
+function stepOf(round: number, count: number): number {
+  const steps = Array.from({ length: count }, (_, i) => i + 1).filter((step) => coprime(step, count));
+  return steps[round % steps.length] ?? 1;
+}
+
+function coprime(a: number, b: number): boolean {
+  return b === 0 ? a === 1 : coprime(b, a % b);
+}
+
+/** The same noise in 0..1 for every session of a network: how long a kernel takes does not depend on it. */
+function feedsOf(session: Session): Record<string, Tensor> {
+  return Object.fromEntries(
+    session.inputs.map(({ name, shape }) => {
+      const dims = shape.map((dim, axis) => (typeof dim === "number" ? dim : axis === 0 ? 1 : 224));
+      const size = dims.reduce((product, dim) => product * dim, 1);
+      const data = gaussian(size, 11, 0.4).map((x) => Math.min(1, Math.abs(x)));
+      return [name, { dtype: "float32", shape: dims, data } as const];
+    }),
+  );
+}
+
+function latencyRow(
+  title: string,
+  { least }: Candidate,
+  peer: readonly number[],
+  candidate: readonly number[],
+): Row {
+  const ratio = speedup(peer, candidate);
+  return {
+    name: title,
+    value: `${spread(ratio, 2)} x`,
+    bar: barOf(least),
+    reached: least === null ? "-" : ratio.median >= least ? "yes" : "no",
+    detail: `float32 ${spread(quartiles(peer), 1)} ms, this ${spread(quartiles(candidate), 1)} ms`,
+  };
+}
+
+function spread({ q1, median, q3 }: Quartiles, digits: number): string {
+  return `${median.toFixed(digits)} [${q1.toFixed(digits)}, ${q3.toFixed(digits)}]`;
+}
+
+function barOf(least: number | null): string {
+  return least === null ? "" : `>= ${least} x`;
+}
