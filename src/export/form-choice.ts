@@ -85,7 +85,7 @@ function zeroFeeds(graph: Graph, { inputSize, layout }: CompleteExportOptions): 
         typeof dim === "number" ? dim : axis === 0 ? 1 : (inputSize?.[axis - firstSpatial] ?? DYNAMIC_SIZE),
       );
       const { dtype } = input;
-      return [input.name, { dtype, shape, data: allocate(dtype, sizeOf(shape)) } as Tensor];
+      return [input.name, { dtype, shape, data: allocate(dtype, sizeOf(shape)) }];
     }),
   );
 }

@@ -6,6 +6,7 @@ import { cloneGraph, type Graph } from "../graph/graph.js";
 import { batchNormToConv } from "../graph/passes/batch-norm-to-conv.js";
 import { foldBatchNorm } from "../graph/passes/fold-batch-norm.js";
 import { foldPad } from "../graph/passes/fold-pad.js";
+import { mergeRectifiers } from "../graph/passes/merge-rectifiers.js";
 import { foldFlattenTranspose } from "../graph/passes/fold-flatten-transpose.js";
 import { type Placement, placeQuantizers, type QuantizationConfig } from "../graph/place-quantizers.js";
 import { verifyGraph } from "../graph/verify.js";
@@ -69,7 +70,7 @@ export async function quantizeGraph(
 
 /** The passes that every file needs. */
 export function prepare(graph: Graph): Graph {
-  const prepared = foldPad(foldBatchNorm(foldFlattenTranspose(graph)));
+  const prepared = mergeRectifiers(foldPad(foldBatchNorm(foldFlattenTranspose(graph))));
   verifyGraph(prepared);
   return prepared;
 }

@@ -173,7 +173,7 @@ function row(array: Tensor, i: number): Tensor {
   const size = sizeOf(shape);
   const data = allocate(array.dtype, size);
   data.set(array.data.subarray(i * size, (i + 1) * size) as never);
-  return { dtype: array.dtype, shape, data } as Tensor;
+  return { dtype: array.dtype, shape, data };
 }
 
 async function readNpy(path: string, input: Value): Promise<Tensor> {

@@ -186,7 +186,6 @@ function activationBits(
 ): number {
   const asked = askedActivationBits(value, config);
   if (asked !== undefined) return asked;
-  const isFunction = (reader: Node): boolean => kindOf(reader) === "unary" || kindOf(reader) === "float";
   if (readers.length > 0 && readers.every(isFunction)) return PRE_ACTIVATION_BITS;
   if (!value.producer || readers.some((reader) => last.has(reader))) return config.firstLastBits;
   return config.activationBits;
@@ -199,6 +198,10 @@ function askedActivationBits(value: Value, { layers = {} }: QuantizationConfig):
   if (asked !== undefined || !producer || kindOf(producer) !== "rectifier") return asked;
   const rectified = inputOf(producer, 0).producer;
   return rectified && layers[rectified.origin]?.activationBits;
+}
+
+function isFunction(node: Node): boolean {
+  return kindOf(node) === "unary" || kindOf(node) === "float";
 }
 
 /** A layer whose result holds the integers of its input. Concat and its like compute, then share a scale. */

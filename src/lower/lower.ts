@@ -113,7 +113,7 @@ class Lowering {
       case "float":
         return this.#lowerReal(node);
       default:
-        throw new QdgError("internal", node.origin, `unknown kind ${kind satisfies never}`);
+        throw new QdgError("internal", node.origin, `unknown kind ${String(kind satisfies never)}`);
     }
   }
 

@@ -85,6 +85,6 @@ function storeSigned(
       );
     }
     default:
-      throw new QdgError("internal", layer, `unknown storage ${storage satisfies never}`);
+      throw new QdgError("internal", layer, `unknown storage ${String(storage satisfies never)}`);
   }
 }

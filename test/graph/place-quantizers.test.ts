@@ -116,33 +116,34 @@ describe("quantizers stand", () => {
   });
 });
 
-describe("bits", () => {
-  const graph = (): Graph => {
-    const net = new Net("bits");
-    const a = net.op("Relu", "relu1", net.conv("conv1", net.x));
-    const b = net.op("Relu", "relu2", net.conv("conv2", a));
-    return net.ending(net.conv("conv3", b));
-  };
+/** Three convolutions in a row. */
+function chain(): Graph {
+  const net = new Net("bits");
+  const a = net.op("Relu", "relu1", net.conv("conv1", net.x));
+  const b = net.op("Relu", "relu2", net.conv("conv2", a));
+  return net.ending(net.conv("conv3", b));
+}
 
+describe("bits", () => {
   test("are those of the layer where it names its own", () => {
     const layers = { conv2: { weightBits: 5 }, relu1: { activationBits: 6 }, conv3: { weightBits: 2 } };
-    const lines = placed(graph(), { layers });
+    const lines = placed(chain(), { layers });
     expect(lines).toContain("conv2/kernel: 5 signed axis 0");
     expect(lines).toContain("relu1: 6 unsigned");
     expect(lines).toContain("conv3/kernel: 2 signed axis 0");
   });
 
   test("of signed activations can be symmetric", () => {
-    expect(placed(graph(), { signedActivations: "signed" })).toContain("x: 8 signed");
+    expect(placed(chain(), { signedActivations: "signed" })).toContain("x: 8 signed");
   });
 
   test("for a layer that is not there are refused, with the layers that are", () => {
-    expect(() => placed(graph(), { layers: { conv9: { weightBits: 4 } } })).toThrow(/conv9: .*conv1, relu1/);
+    expect(() => placed(chain(), { layers: { conv9: { weightBits: 4 } } })).toThrow(/conv9: .*conv1, relu1/);
   });
 
   test.each([1, 9, 2.5, Number.NaN])("of %d are refused", (bits) => {
-    expect(() => placed(graph(), { weightBits: bits })).toThrow(/expected an integer from 2 to 8/);
-    expect(() => placed(graph(), { layers: { conv1: { activationBits: bits } } })).toThrow(
+    expect(() => placed(chain(), { weightBits: bits })).toThrow(/expected an integer from 2 to 8/);
+    expect(() => placed(chain(), { layers: { conv1: { activationBits: bits } } })).toThrow(
       /conv1 activationBits/,
     );
   });

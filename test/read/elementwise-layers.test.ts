@@ -12,6 +12,7 @@ import {
   saveLayersModel,
   seeded,
 } from "../support/layers-models.js";
+import type { Tensor } from "../../src/base/tensor.js";
 import { readLayersModel } from "../../src/read/layers-model.js";
 import { cpuRuntime } from "../../src/runtime/cpu.js";
 
@@ -202,7 +203,8 @@ test.each([
   const session = await cpuRuntime.open({ bytes: floatBytes(readLayersModel(json, weights)) });
   const data = Float32Array.of(-3, -1, -0.25, 0, 0.25, 0.5, 1, 1.25, 4);
   const input = session.inputs[0]?.name ?? "";
-  const [y] = Object.values(await session.run({ [input]: { dtype: "float32", shape: [1, 9], data } }));
-  expect([...(y?.data as Float32Array)]).toEqual([...data].map(formula));
+  const results = await session.run({ [input]: { dtype: "float32", shape: [1, 9], data } });
+  const y = results[session.outputs[0]?.name ?? ""] as Tensor;
+  expect([...(y.data as Float32Array)]).toEqual([...data].map(formula));
   await session.dispose();
 });
