@@ -229,9 +229,10 @@ export function nonNegativeValues(graph: Graph): Set<Value> {
   return found;
 }
 
-/** The name a quantizer is known by: copies of a shared weight ("kernel@bn_2") are one. */
+/** The name a quantizer is known by: copies of a shared weight ("conv/kernel@bn_2") are one. Layers may hold "@". */
 function idOf(value: Value): string {
-  return value.constant ? (value.name.split("@", 1)[0] as string) : value.name;
+  const [, original] = (value.constant && /^(.+?\/\w+)@/.exec(value.name)) || [];
+  return original ?? value.name;
 }
 
 /** Weighted nodes that no other weighted node comes before. */

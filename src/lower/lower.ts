@@ -247,6 +247,14 @@ class Lowering {
 
   /** The node as it is, on real numbers. */
   #lowerReal(node: Node): void {
+    const sum = node.op === "GlobalAveragePool" ? this.#sums.get(inputOf(node, 0)) : undefined;
+    if (sum?.kind === "exact" && !this.#real.has(inputOf(node, 0))) {
+      // A scale a channel and the mean over positions commute: scaling the means is less work.
+      const { shape } = outputOf(node);
+      const value = this.#emitter.node("GlobalAveragePool", node.origin, [sum.value], { shape });
+      this.#finish(outputOf(node), { ...sum, value }, node);
+      return;
+    }
     const inputs = node.inputs.map((input) => this.#realOf(input));
     const { shape, dtype } = outputOf(node);
     const real = this.#emitter.node(

@@ -22,9 +22,10 @@ function asConv(node: Node): Node[] {
   const y = outputOf(node);
   const channels = factor.length;
   const spatialRank = Math.max(x.shape.length - 2, 1);
-  // By the output's name, not the layer's: a layer that is called twice gives two convolutions.
+  // A layer that is called twice gives two convolutions; the second one's weight is a copy of the first one's.
+  const copy = y.name === node.origin ? "" : `@${y.name}`;
   const constant = (name: string, shape: number[], data: Float32Array): Value => ({
-    name: `${y.name}/${name}`,
+    name: `${node.origin}/${name}${copy}`,
     dtype: "float32",
     shape,
     constant: float32(shape, data),
