@@ -121,6 +121,8 @@ export type FileOptions = Pick<
   | "bits"
   | "weightBits"
   | "activationBits"
+  | "firstLastBits"
+  | "powerOfTwo"
   | "form"
   | "targets"
   | "float"
@@ -164,10 +166,12 @@ export async function exported(
 
 function labelOf({ float, bits, weightBits, activationBits, form, targets, ...counts }: FileOptions): string {
   if (float) return "float";
-  const { calibrationCount, heldOutCount } = counts;
+  const { calibrationCount, heldOutCount, firstLastBits, powerOfTwo } = counts;
   const [weights, activations] = [weightBits ?? bits, activationBits ?? bits];
   return [
     weights === undefined ? "learned" : bitsName([weights, activations ?? weights]).toLowerCase(),
+    ...(firstLastBits === undefined ? [] : [`outer-${firstLastBits}`]),
+    ...(powerOfTwo ? ["pow2"] : []),
     ...(form ? [`form-${form}`] : []),
     ...(targets ? [`for-${targets.join("-")}`] : []),
     ...(calibrationCount === undefined ? [] : [`calibrated-${calibrationCount}`]),

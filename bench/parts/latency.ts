@@ -2,7 +2,7 @@
 
 import { type ExportOptions, runtimeOf, type Session, type Target, type Tensor } from "qdg";
 import { gaussian } from "../models/random.js";
-import { type Bits, bitsName, exported, type Network, type NetworkName, openNetwork } from "../networks.js";
+import { exported, type Network, type NetworkName, openNetwork } from "../networks.js";
 import type { Part, PartContext } from "../part.js";
 import { type Row, skippedRow } from "../row.js";
 import { type Quartiles, quartiles, speedup } from "../statistics.js";
@@ -13,7 +13,7 @@ const ROUNDS = 41;
 
 interface Case {
   readonly name: NetworkName;
-  /** Least speed-up of the W8A8 file that an export for the target writes; null: told without a bar. */
+  /** Least speed-up of a file that an export for the target writes; null: told without a bar. */
   readonly least: Readonly<Record<Target, number | null>>;
 }
 
@@ -28,7 +28,7 @@ const FORMS: readonly NonNullable<ExportOptions["form"]>[] = ["integer", "float"
 export const latencyPart: Part = {
   title: "Latency against the float32 export",
   method: () =>
-    `One thread, batch of 1, ${WARM_UP_RUNS.cpu} warm-up runs on CPU and ${WARM_UP_RUNS.wasm} on WebAssembly, then ${ROUNDS} rounds in which the float32 file and every candidate run once, each round in another order. Value: median over rounds of float32 time / candidate time, so more is better; brackets: quartiles; times likewise. "exported for" is the file that the export writes for that target, in the form it chooses; the other form of the same integers is there to justify that choice.`,
+    `One thread, batch of 1, ${WARM_UP_RUNS.cpu} warm-up runs on CPU and ${WARM_UP_RUNS.wasm} on WebAssembly, then ${ROUNDS} rounds in which the float32 file and every candidate run once, each round in another order. Value: median over rounds of float32 time / candidate time, so more is better; brackets: quartiles; times likewise. Files are exported for the one target, in the form that the export chooses for it; the other form of the same integers is there to justify that choice.`,
   async run(context) {
     const rows: Row[] = [];
     for (const each of CASES) {
@@ -68,7 +68,19 @@ async function latencyRows(each: Case, target: Target, context: PartContext): Pr
   }
 }
 
-/** W8A8 as exported for the target, its other form, and W3A3 in both. */
+type Precision = Pick<ExportOptions, "weightBits" | "activationBits" | "firstLastBits" | "powerOfTwo">;
+
+/** What is timed. Weights of 8 bits are unsigned in a file, which the CPU's kernels pay for; 7 bits are signed. */
+const PRECISIONS: Readonly<Record<string, Precision>> = {
+  W8A8: { weightBits: 8, activationBits: 8 },
+  "W8A8 on powers of two": { weightBits: 8, activationBits: 8, powerOfTwo: true },
+  "W7A8, 7 bits in the first and last layer too": { weightBits: 7, activationBits: 8, firstLastBits: 7 },
+  W4A8: { weightBits: 4, activationBits: 8 },
+  W3A3: { weightBits: 3, activationBits: 3 },
+};
+/** The one that is timed in the other form as well. */
+const BOTH_FORMS = "W8A8";
+
 async function candidatesOf(
   network: Network,
   target: Target,
@@ -76,21 +88,14 @@ async function candidatesOf(
   { code, reporter }: PartContext,
 ): Promise<Candidate[]> {
   const candidates: Candidate[] = [];
-  for (const bits of [
-    [8, 8],
-    [3, 3],
-  ] satisfies Bits[]) {
-    const options = { weightBits: bits[0], activationBits: bits[1], calibrationCount: 8, heldOutCount: 0 };
+  for (const [name, precision] of Object.entries(PRECISIONS)) {
+    const options = { ...precision, calibrationCount: 8, heldOutCount: 0 };
     const chosen = await exported(network, { ...options, targets: [target] }, code, reporter);
     const { form } = chosen.result;
-    candidates.push({
-      title: `${bitsName(bits)} exported for ${target} (${form} form)`,
-      path: chosen.path,
-      least: bits[0] === 8 ? least : null,
-    });
-    for (const other of FORMS.filter((each) => each !== form)) {
+    candidates.push({ title: `${name} (${form} form)`, path: chosen.path, least });
+    for (const other of FORMS.filter((each) => name === BOTH_FORMS && each !== form)) {
       const file = await exported(network, { ...options, form: other }, code, reporter);
-      candidates.push({ title: `${bitsName(bits)} in ${other} form`, path: file.path, least: null });
+      candidates.push({ title: `${name} in ${other} form, for comparison`, path: file.path, least: null });
     }
   }
   return candidates;

@@ -111,6 +111,25 @@ const ARCHITECTURES: readonly Architecture[] = [
     },
   },
   {
+    title: "rectifiers behind rectifiers, after a convolution and after average pooling",
+    model: () => {
+      const x = image();
+      const y = relu(apply(L.conv2d({ filters: 4, kernelSize: 3, activation: "relu" }), x), 6);
+      const pooled = relu(relu(apply(L.averagePooling2d({ poolSize: 2, strides: 1 }), y)));
+      return tf.model({ inputs: x, outputs: classify(conv(pooled, 4)) });
+    },
+  },
+  {
+    title: "sums of a value with itself, whose halves are ties",
+    model: () => {
+      const x = image();
+      const y = conv(x, 4);
+      const twice = apply(L.add(), y, y);
+      const squared = apply(L.multiply(), relu(y), relu(y));
+      return tf.model({ inputs: x, outputs: classify(conv(apply(L.concatenate(), twice, squared), 4)) });
+    },
+  },
+  {
     title: "a model in a model in a model, one of them called twice",
     model: () => {
       const block = tf.sequential({

@@ -106,6 +106,18 @@ describe("quantizers stand", () => {
     ]);
   });
 
+  test("once for the copies of a shared weight, but not for layers whose names begin alike", () => {
+    const net = new Net("names");
+    const [a, b] = [net.conv("block@1", net.x), net.conv("block@2", net.x)];
+    const copy = net.constant("block@2/kernel@bn/scaled", float32([2, 2, 1, 1], [1, 2, 3, 4]));
+    const c = net.node("Conv", "block@2", [net.x, copy], { name: "bn", shape: net.x.shape });
+    [a, b].forEach((value) => net.output(value));
+    expect(placed(net.ending(c)).filter((line) => line.includes("kernel"))).toEqual([
+      "block@1/kernel: 8 signed axis 0",
+      "block@2/kernel: 8 signed axis 0",
+    ]);
+  });
+
   test("nowhere after the last weights", () => {
     const net = new Net("tail");
     const logits = net.op("GlobalAveragePool", "gap", net.op("LeakyRelu", "leaky", net.conv("conv", net.x)));
@@ -131,6 +143,18 @@ describe("bits", () => {
     expect(lines).toContain("conv2/kernel: 5 signed axis 0");
     expect(lines).toContain("relu1: 6 unsigned");
     expect(lines).toContain("conv3/kernel: 2 signed axis 0");
+  });
+
+  test("of what a ReLU gives can be named by the layer before it", () => {
+    const net = new Net("rectified");
+    const a = net.op("Relu", "relu1", net.conv("conv1", net.x));
+    const graph = net.ending(net.conv("conv3", net.op("Relu", "relu2", net.conv("conv2", a))));
+    const bitsOf = (layers: QuantizationConfig["layers"]): string[] =>
+      placed(graph, { layers: layers ?? {} }).filter((line) => line.startsWith("relu1"));
+    expect(bitsOf({ conv1: { activationBits: 6 } })).toEqual(["relu1: 6 unsigned"]);
+    expect(bitsOf({ conv1: { activationBits: 6 }, relu1: { activationBits: 5 } })).toEqual([
+      "relu1: 5 unsigned",
+    ]);
   });
 
   test("of signed activations can be symmetric", () => {
