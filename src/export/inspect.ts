@@ -180,6 +180,8 @@ function completeShapes(graph: Graph, constants: ReadonlyMap<Value, Tensor>): vo
 function kernelsOf(optimized: ModelProto | null): Map<string, string> {
   const kernels = new Map<string, string>();
   for (const { name: given, opType = "", output } of optimized?.graph?.node ?? []) {
+    // A Softmax without a name is known by its output, which a layer may be named as.
+    if (!/Conv|Gemm|MatMul/.test(opType)) continue;
     const name = given || (output?.[0] ?? "");
     const layer = name.replace(/_token_\d+$/, "");
     if (name === layer || !kernels.has(layer)) kernels.set(layer, opType);
