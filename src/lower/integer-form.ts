@@ -5,7 +5,7 @@ import { tensor } from "../base/tensor.js";
 import type { Node, Value } from "../graph/graph.js";
 import { outputOf } from "../graph/graph.js";
 import type { Quantization } from "../quant/spec.js";
-import { qmin } from "../quant/spec.js";
+import { qmax, qmin } from "../quant/spec.js";
 import { isDepthwise } from "../graph/node-kinds.js";
 import { requantizeMultiplier } from "../quant/affine.js";
 import type { Emitter } from "./emitter.js";
@@ -20,6 +20,7 @@ import {
 import type { Bounds, Form, Integers, Sum, WeightStorage } from "./form.js";
 import { boundsOf, scaleOf, storedZeroPoint } from "./form.js";
 import { addAgrees, productAgrees } from "./kernel-ties.js";
+import { pairsFitInt16 } from "./pair-sums.js";
 import type { QuantizedWeights } from "./quantized-weights.js";
 import { storeWeights } from "./stored-weights.js";
 
@@ -68,8 +69,9 @@ export class IntegerForm implements Form {
     const channels = weights.scale.length;
     const scale = this.#emitter.constant(tensor("float32", [channels], weights.scale));
     const { integers, bits } = weights;
-    const pairs = !isDepthwise(node);
-    const stored = storeWeights(this.#emitter, integers, shape, bits, this.#storage, layer, pairs);
+    // A depthwise kernel adds no products in pairs; others do where there is no VNNI.
+    const signed = isDepthwise(node) || pairsFitInt16(integers, shape, axis, largestStored(x.quantization));
+    const stored = storeWeights(this.#emitter, integers, shape, bits, this.#storage, layer, signed);
     const kernelInputs = [stored.value, scale];
     if (stored.zeroPoint !== 0) {
       const zeroPoints = new Uint8Array(channels).fill(stored.zeroPoint);
@@ -241,4 +243,9 @@ export class IntegerForm implements Form {
     const value = this.#emitter.node(node.op, node.origin, inputs, { shape }, node.attributes);
     return { kind: "real", value };
   }
+}
+
+/** The largest integer that a file holds for a value. */
+function largestStored({ spec }: Quantization): number {
+  return qmax(spec) - qmin(spec);
 }

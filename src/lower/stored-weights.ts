@@ -24,8 +24,7 @@ export interface StoredWeights {
 /**
  * @param integers signed, of `bits` bits
  * @param storage for weights below 8 bits
- * @param pairs whether kernels may add products in pairs; a depthwise convolution's do not, and are faster
- * for signed weights
+ * @param signed whether 8-bit weights may be signed, which is faster, without saturating anywhere
  * @throws QdgError `invalid-quantization` for int4 storage of more than 4 bits
  */
 export function storeWeights(
@@ -35,9 +34,9 @@ export function storeWeights(
   bits: number,
   storage: WeightStorage,
   layer: string,
-  pairs = true,
+  signed = false,
 ): StoredWeights {
-  if (bits === 8 && !pairs) {
+  if (bits === 8 && signed) {
     return { value: emitter.constant(tensor("int8", shape, Int8Array.from(integers))), zeroPoint: 0 };
   }
   if (bits === 8) {

@@ -86,7 +86,8 @@ describe("a random network", () => {
       const samples = samplesFor(graph.inputs, seed);
       const calibrated = await quantizeGraph(graph, null, samples, FACTS, options);
       const quantizers = calibrated.placements.flatMap(({ ids, values }): [string, LearnedQuantizer][] => {
-        const { spec, params } = values[0]?.quantization as Quantization;
+        const [value] = values as [Value];
+        const { spec, params } = value.quantization as Quantization;
         const { scale, zeroPoint } = params;
         const learned = {
           bits: spec.bits,

@@ -123,7 +123,7 @@ test("an activation function between integers is a table of its results", () => 
       x/quantized: uint8[1,2] = Clip(_2, _1: uint8[] = 0, _3: uint8[] = 3) @input
       _4: int32[1,2] = Cast(x/quantized) {to=6} @sigmoid
       sigmoid: uint8[1,2] = Gather(_5: uint8[4] = [128,187,225,244], _4)
-      _9: float32[1,2] = DequantizeLinear(_7: uint8[1,2] = [129,129], _6: float32[1] = [1], _8: uint8[1] = [128]) {axis=0} @dense
+      _9: float32[1,2] = DequantizeLinear(_7: int8[1,2] = [1,1], _6: float32[1] = [1], _8: int8[1] = [0]) {axis=0} @dense
       _b: float32[1,2] = DequantizeLinear(sigmoid, _a: float32[] = 0.00390625, _1: uint8[] = 0) @dense
       dense: float32[1,1] = Gemm(_b, _9) {transB=1}
       return dense
