@@ -74,7 +74,7 @@ testLayers([
       row(
         L.conv2d({ inputShape: [4, 6, 2], filters: 2, kernelSize: 1 }),
         L.reshape({
-          targetShape: chance.pick([[48], [-1], [6, 8], [6, -1], [null, 4], [2, 2, 12], [4, 6, 2]]) as never,
+          targetShape: chance.pick([[48], [-1], [6, 8], [6, -1], [null, 4], [2, 2, 12], [4, 6, 2]]),
         }),
       ),
   },
