@@ -64,7 +64,7 @@ export async function saveLayersModel(model: tf.LayersModel): Promise<SavedModel
           modelTopology: artifacts.modelTopology,
           weightsManifest: [{ paths: ["weights.bin"], weights: artifacts.weightSpecs }],
           ...(artifacts.userDefinedMetadata ? { userDefinedMetadata: artifacts.userDefinedMetadata } : {}),
-        }) as Record<string, unknown>,
+        }),
         weights: new Uint8Array(weights),
       };
       return { modelArtifactsInfo: { dateSaved: new Date(0), modelTopologyType: "JSON" } };
