@@ -1,18 +1,14 @@
 // What calibration and the cost report feed a network: images of a folder, or arrays of an .npy file. One
 // sample at a time, each a batch of one.
 
-import { readFile } from "node:fs/promises";
-import { errorText, QdgError } from "../base/error.js";
-import { allocate, sizeOf, type Tensor } from "../base/tensor.js";
+import { QdgError } from "../base/error.js";
 import type { Value } from "../graph/graph.js";
 import { type BrokenImage, type ImageEntry, listImages, loadImages } from "../image/folder.js";
-import { decodeNpy } from "../image/npy.js";
 import { splitImages } from "../image/pick.js";
 import type { ImageInput } from "../image/to-tensor.js";
+import { type Feeds, openArrays } from "./arrays.js";
 import type { FileFacts } from "./metadata.js";
 import type { CompleteExportOptions } from "./options.js";
-
-export type Feeds = Readonly<Record<string, Tensor>>;
 
 /** Samples that can be read several times, in the same order each time. */
 export interface Samples {
@@ -115,103 +111,23 @@ export async function imageSamples(
 }
 
 /**
- * Samples along the first axis of one array a input: `x.npy` for a network with one input, otherwise
- * `name=x.npy` for each, all of one length. The last samples are held out, a third at most.
+ * Samples of arrays, see openArrays; the last ones are held out, a third at most.
  *
- * @throws QdgError `usage` for an input without a file, `invalid-data` for shapes that do not fit
+ * @throws QdgError `usage`, `not-found` or `invalid-data`, see openArrays
  */
 export async function npySamples(
   sources: readonly string[],
   inputs: readonly Value[],
   options: Pick<SplitOptions, "calibrationCount" | "heldOutCount">,
 ): Promise<SampleSplit> {
-  const arrays = new Map<string, Tensor>();
-  for (const source of sources) {
-    const at = source.indexOf("=");
-    const name = at < 0 ? inputs[0]?.name : source.slice(0, at);
-    const input = inputs.find((candidate) => candidate.name === name);
-    if (!input || (at < 0 && inputs.length > 1)) {
-      throw new QdgError(
-        "usage",
-        source,
-        `expected name=file.npy for the inputs ${inputs.map((each) => each.name).join(", ")}`,
-      );
-    }
-    arrays.set(input.name, await readNpy(source.slice(at + 1), input));
-  }
-  const missing = inputs.find((input) => !arrays.has(input.name));
-  if (missing) {
-    throw new QdgError("usage", missing.name, `no array for this input; add ${missing.name}=file.npy`);
-  }
-  const counts = new Set([...arrays.values()].map((array) => array.shape[0] as number));
-  const [count = 0] = counts;
-  if (counts.size !== 1 || count === 0) {
-    throw new QdgError(
-      "invalid-data",
-      sources.join(", "),
-      `got ${[...counts].join(" and ")} samples, expected the same number for all inputs, at least one`,
-    );
-  }
-  const held = Math.min(options.heldOutCount, Math.floor(count / 3));
-  const used = Math.min(options.calibrationCount, count - held);
-  return { calibration: slice(arrays, 0, used), heldOut: slice(arrays, count - held, held) };
-}
-
-function slice(arrays: ReadonlyMap<string, Tensor>, start: number, count: number): Samples {
-  return {
+  const arrays = await openArrays(sources, inputs);
+  const held = Math.min(options.heldOutCount, Math.floor(arrays.count / 3));
+  const used = Math.min(options.calibrationCount, arrays.count - held);
+  const samples = (start: number, count: number): Samples => ({
     count,
     async *read() {
-      for (let i = start; i < start + count; i++) {
-        yield Object.fromEntries([...arrays].map(([name, array]) => [name, row(array, i)]));
-      }
+      for (let i = start; i < start + count; i++) yield arrays.sample(i);
     },
-  };
-}
-
-function row(array: Tensor, i: number): Tensor {
-  const shape = [1, ...array.shape.slice(1)];
-  const size = sizeOf(shape);
-  const data = allocate(array.dtype, size);
-  data.set(array.data.subarray(i * size, (i + 1) * size) as never);
-  return { dtype: array.dtype, shape, data };
-}
-
-async function readNpy(path: string, input: Value): Promise<Tensor> {
-  let bytes: Uint8Array;
-  try {
-    bytes = await readFile(path);
-  } catch (thrown) {
-    throw new QdgError("not-found", path, `cannot be read: ${errorText(thrown)}`, { cause: thrown });
-  }
-  const array = decodeNpy(bytes, path);
-  const fits =
-    array.shape.length === input.shape.length &&
-    array.shape.every(
-      (dim, axis) => axis === 0 || typeof input.shape[axis] === "string" || input.shape[axis] === dim,
-    );
-  if (!fits) {
-    throw new QdgError(
-      "invalid-data",
-      path,
-      `got shape [${array.shape.join(", ")}], expected [${input.shape.join(", ")}] as the input ${input.name}`,
-    );
-  }
-  if (array.dtype === "float32") checkFinite(array.data as Float32Array, path);
-  if (array.dtype === input.dtype) return array;
-  if (input.dtype === "float32" && array.dtype === "float64") {
-    const data = Float32Array.from(array.data as Float64Array);
-    checkFinite(data, path);
-    return { dtype: "float32", shape: array.shape, data };
-  }
-  throw new QdgError(
-    "invalid-data",
-    path,
-    `got ${array.dtype}, expected ${input.dtype} as the input ${input.name}; save it with astype`,
-  );
-}
-
-function checkFinite(data: Float32Array, path: string): void {
-  const bad = data.findIndex((x) => !Number.isFinite(x));
-  if (bad < 0) return;
-  throw new QdgError("invalid-data", path, `element ${bad} is ${data[bad]}, expected finite numbers`);
+  });
+  return { calibration: samples(0, used), heldOut: samples(arrays.count - held, held) };
 }

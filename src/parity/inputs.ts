@@ -1,13 +1,12 @@
 // What a comparison feeds to the models, one sample at a time: images of a folder, arrays, or numbers drawn with
 // a seed. Random numbers only where they are asked for by name, never for want of data.
 
-import { readFile } from "node:fs/promises";
-import { errorText, QdgError } from "../base/error.js";
+import { QdgError } from "../base/error.js";
 import type { Tensor } from "../base/tensor.js";
-import { allocate, sizeOf } from "../base/tensor.js";
+import { sizeOf } from "../base/tensor.js";
+import { openArrays } from "../export/arrays.js";
 import { imageInput } from "../export/samples.js";
 import { type BrokenImage, listImages, loadImages } from "../image/folder.js";
-import { decodeNpy } from "../image/npy.js";
 import { pickImages } from "../image/pick.js";
 import type { Preprocessing } from "../image/preprocessing.js";
 import type { Layout } from "../image/to-tensor.js";
@@ -105,86 +104,17 @@ async function arrays(
   inputs: readonly TensorInfo[],
   options: InputOptions,
 ): Promise<InputSource> {
-  const data = new Map<string, Tensor>();
-  for (const source of sources) {
-    const at = source.indexOf("=");
-    const name = at < 0 ? inputs[0]?.name : source.slice(0, at);
-    const input = inputs.find((candidate) => candidate.name === name);
-    if (!input || (at < 0 && inputs.length > 1) || data.has(input.name)) {
-      const names = inputs.map((each) => each.name).join(", ");
-      throw new QdgError("usage", source, `expected name=file.npy, once for each input: ${names}`);
-    }
-    data.set(input.name, await readArray(source.slice(at + 1), input));
-  }
-  const missing = inputs.find((input) => !data.has(input.name));
-  if (missing) {
-    throw new QdgError("usage", missing.name, `no array for this input; add ${missing.name}=file.npy`);
-  }
-  const counts = new Set([...data.values()].map((array) => array.shape[0] as number));
-  const [length = 0] = counts;
-  if (counts.size !== 1 || length === 0) {
-    throw new QdgError(
-      "invalid-data",
-      sources.join(", "),
-      `got ${[...counts].join(" and ")} samples, expected the same number for all inputs, at least one`,
-    );
-  }
-  const count = Math.min(length, options.count ?? length);
+  const data = await openArrays(sources, inputs);
+  const count = Math.min(data.count, options.count ?? data.count);
   return {
-    description: `${count} of ${length} samples in ${sources.join(", ")}`,
+    description: `${count} of ${data.count} samples in ${sources.join(", ")}`,
     count,
     async *read() {
       for (let i = 0; i < count; i++) {
-        const feeds = Object.fromEntries([...data].map(([name, array]) => [name, row(array, i)]));
-        yield { name: `sample ${i}`, label: null, group: "", feeds };
+        yield { name: `sample ${i}`, label: null, group: "", feeds: data.sample(i) };
       }
     },
   };
-}
-
-function row(array: Tensor, i: number): Tensor {
-  const shape = [1, ...array.shape.slice(1)];
-  const size = sizeOf(shape);
-  const data = allocate(array.dtype, size);
-  data.set(array.data.subarray(i * size, (i + 1) * size) as never);
-  return { dtype: array.dtype, shape, data };
-}
-
-async function readArray(path: string, input: TensorInfo): Promise<Tensor> {
-  let bytes: Uint8Array;
-  try {
-    bytes = await readFile(path);
-  } catch (thrown) {
-    throw new QdgError("not-found", path, `cannot be read: ${errorText(thrown)}`, { cause: thrown });
-  }
-  const array = decodeNpy(bytes, path);
-  const fits =
-    array.shape.length === input.shape.length &&
-    array.shape.every((dim, axis) => {
-      const expected = input.shape[axis];
-      return axis === 0 || typeof expected === "string" || expected === dim;
-    });
-  if (!fits) {
-    throw new QdgError(
-      "invalid-data",
-      path,
-      `got shape [${array.shape.join(", ")}], expected [${input.shape.join(", ")}] as the input ${input.name}, samples along axis 0`,
-    );
-  }
-  return asDType(array, input, path);
-}
-
-function asDType(array: Tensor, input: TensorInfo, where: string): Tensor {
-  if (array.dtype === input.dtype) return array;
-  // NumPy's own default is float64; every other difference is a mistake more often than not.
-  if (input.dtype === "float32" && array.dtype === "float64") {
-    return { dtype: "float32", shape: array.shape, data: Float32Array.from(array.data as Float64Array) };
-  }
-  throw new QdgError(
-    "invalid-data",
-    where,
-    `got ${array.dtype}, expected ${input.dtype} as the input ${input.name}; save it with astype`,
-  );
 }
 
 /** Uniform over the range of the preprocessing, or -1..1 where there is none. */
