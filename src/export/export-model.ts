@@ -11,7 +11,7 @@ import { type ReadModel, readModel } from "../read/read-model.js";
 import type { ScalesMode } from "./annotate.js";
 import { type Cost, costWarning, measureCost } from "./cost.js";
 import { floatFile } from "./float-file.js";
-import { chooseForm, lowerOptions } from "./form-choice.js";
+import { chooseForm } from "./form-choice.js";
 import { integerFile } from "./integer-file.js";
 import { bitsByLayer, commonMetadata, type FileFacts, quantizedMetadata } from "./metadata.js";
 import { type ExportOptions, withDefaults, type CompleteExportOptions } from "./options.js";
@@ -90,7 +90,7 @@ async function exportQuantized(
   );
   const { graph, float, placements, scales } = quantized;
   const form = await chooseForm(graph, options, progress);
-  const { bytes, lowered } = integerFile(graph, options.opset, lowerOptions(form, options), (result) =>
+  const { bytes, lowered } = integerFile(graph, options.opset, { form, weights: options.weights }, (result) =>
     quantizedMetadata(facts, graph, scales, form, result),
   );
   const cost =

@@ -5,7 +5,6 @@ import { allocate, sizeOf, type Tensor } from "../base/tensor.js";
 import type { Graph } from "../graph/graph.js";
 import { isDepthwise } from "../graph/node-kinds.js";
 import { FORMS, type FormName } from "../lower/form.js";
-import type { LowerOptions } from "../lower/lower.js";
 import type { Session } from "../runtime/runtime.js";
 import { runtimeOf } from "../runtime/registry.js";
 import { integerFile } from "./integer-file.js";
@@ -33,16 +32,8 @@ export async function chooseForm(
  * WebAssembly alone: the integer depthwise kernel there costs more than all others save.
  */
 export function defaultForm(graph: Graph, { targets }: Pick<CompleteExportOptions, "targets">): FormName {
-  return isForWasmAlone(targets) && graph.nodes.some(isDepthwise) ? "float" : "integer";
-}
-
-/** How a file for the targets is lowered in `form`. */
-export function lowerOptions(form: FormName, { weights, targets }: CompleteExportOptions): LowerOptions {
-  return { form, weights, floatPools: isForWasmAlone(targets) };
-}
-
-function isForWasmAlone(targets: CompleteExportOptions["targets"]): boolean {
-  return targets.every((target) => target === "wasm");
+  const wasmOnly = targets.every((target) => target === "wasm");
+  return wasmOnly && graph.nodes.some(isDepthwise) ? "float" : "integer";
 }
 
 /** The form with the least product of median latencies over the targets. */
@@ -54,7 +45,7 @@ async function fastestForm(
   const scores = new Map<FormName, number>();
   let done = 0;
   for (const form of FORMS) {
-    const { bytes } = integerFile(graph, options.opset, lowerOptions(form, options), () => ({}));
+    const { bytes } = integerFile(graph, options.opset, { form, weights: options.weights }, () => ({}));
     let score = 0;
     for (const target of options.targets) {
       const session = await (await runtimeOf(target)).open({ bytes });

@@ -27,14 +27,12 @@ import { storeWeights } from "./stored-weights.js";
 export class IntegerForm implements Form {
   readonly #emitter: Emitter;
   readonly #storage: WeightStorage;
-  readonly #floatPools: boolean;
   readonly #real = new Map<Value, Value>();
   readonly #centered = new Map<Value, Value>();
 
-  constructor(emitter: Emitter, storage: WeightStorage, floatPools: boolean) {
+  constructor(emitter: Emitter, storage: WeightStorage) {
     this.#emitter = emitter;
     this.#storage = storage;
-    this.#floatPools = floatPools;
   }
 
   quantize(real: Value, quantization: Quantization, bounds: Bounds, layer: string, name: string): Integers {
@@ -177,12 +175,6 @@ export class IntegerForm implements Form {
       const axes = this.#emitter.ints(x.value.shape.slice(2).map((_, index) => index + 2));
       const value = this.#emitter.node("ReduceMax", node.origin, [x.value, axes], output, { keepdims: 1 });
       return { value, quantization };
-    }
-    if (node.op === "MaxPool" && this.#floatPools) {
-      const float = this.#emitter.node("Cast", node.origin, [x.value], { shape: x.value.shape }, { to: 1 });
-      const { shape } = output;
-      const largest = this.#emitter.node("MaxPool", node.origin, [float], { shape }, node.attributes);
-      return { value: this.#emitter.node("Cast", node.origin, [largest], output, { to: 2 }), quantization };
     }
     const value = this.#emitter.node(node.op, node.origin, [x.value, ...rest], output, node.attributes);
     return { value, quantization };

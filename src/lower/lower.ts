@@ -30,8 +30,6 @@ import { storedRealWeights } from "./real-weights.js";
 export interface LowerOptions {
   readonly form: FormName;
   readonly weights: WeightStorage;
-  /** Pool maxima of integers as float32: on WebAssembly the kernel for bytes takes seven times as long. */
-  readonly floatPools?: boolean;
 }
 
 /** A quantized activation of the lowered graph, for those who compare integers. */
@@ -77,7 +75,7 @@ class Lowering {
     this.#emitter = new Emitter(graph.name);
     this.#form =
       options.form === "integer"
-        ? new IntegerForm(this.#emitter, options.weights, options.floatPools ?? false)
+        ? new IntegerForm(this.#emitter, options.weights)
         : new FloatForm(this.#emitter, options.weights);
     this.#uses = consumers(graph);
     this.#tail = floatTail(graph);

@@ -7,9 +7,6 @@ import { GraphBuilder } from "../../src/graph/builder.js";
 import type { Graph, Value } from "../../src/graph/graph.js";
 import { printGraph } from "../../src/graph/print.js";
 import { lower } from "../../src/lower/lower.js";
-import { encodeModel } from "../../src/onnx/codec.js";
-import { graphToModel } from "../../src/onnx/from-graph.js";
-import { wasmRuntime } from "../../src/runtime/wasm.js";
 import { activationSpec, weightSpec } from "../../src/quant/spec.js";
 
 function unsigned(value: Value, bits: number, scale: number): Value {
@@ -132,31 +129,4 @@ test("an activation function between integers is a table of its results", () => 
       return dense
     "
   `);
-});
-
-test("for WebAssembly, integers are pooled as float32, whose kernel is faster, and stay integers", async () => {
-  const net = new GraphBuilder("pool");
-  const x = unsigned(net.input("x", [1, 1, 4, 4]), 8, 1);
-  const attributes = { kernel_shape: [2, 2], strides: [2, 2] };
-  const y = net.node("MaxPool", "pool", [x], { name: "pool", shape: [1, 1, 2, 2] }, attributes);
-  const kernel = net.constant("conv/kernel", float32([1, 1, 1, 1], [1]));
-  kernel.quantization = {
-    spec: weightSpec(8, 0),
-    params: { scale: Float32Array.of(1), zeroPoint: Int32Array.of(0) },
-  };
-  net.output(net.node("Conv", "conv", [y, kernel], { name: "conv", shape: [1, 1, 2, 2] }));
-  const data = Float32Array.from({ length: 16 }, (_, i) => (i * 7) % 16);
-  const results = [];
-  for (const floatPools of [false, true]) {
-    const { graph } = lower(net.graph, { form: "integer", weights: "packed", floatPools });
-    expect(graph.nodes.find((node) => node.op === "MaxPool")?.outputs[0]?.dtype).toBe(
-      floatPools ? "float32" : "uint8",
-    );
-    const bytes = encodeModel(graphToModel(graph, { opset: 21, irVersion: 10, producerVersion: "test" }));
-    const session = await wasmRuntime.open({ bytes });
-    results.push(await session.run({ x: float32([1, 1, 4, 4], data) }));
-    await session.dispose();
-  }
-  expect(results[1]).toEqual(results[0]);
-  expect([...(results[0]?.["conv"]?.data as Float32Array)]).toEqual([12, 14, 15, 13]);
 });
