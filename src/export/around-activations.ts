@@ -1,6 +1,6 @@
 // Finds the pairs of quantizers that stand before and after an activation function, and their parameters.
 
-import type { Graph } from "../graph/graph.js";
+import type { Graph, Node, Value } from "../graph/graph.js";
 import { consumers, inputOf, outputOf } from "../graph/graph.js";
 import { scalarActivation } from "../graph/activations.js";
 import { kindOf } from "../graph/node-kinds.js";
@@ -12,7 +12,7 @@ import type { QuantParams } from "../quant/spec.js";
 
 /**
  * For every activation function whose input and output have quantizers of their own, shared with no other
- * value, and whose input nothing else reads: the parameters of both. Needs the histograms of `mse`.
+ * value, and whose input nothing else reads, pooled in between or not: the parameters of both. Needs the histograms of `mse`.
  */
 export function quantizersAroundActivations(
   graph: Graph,
@@ -29,17 +29,26 @@ export function quantizersAroundActivations(
   const found = new Map<Placement, QuantParams>();
   for (const node of graph.nodes) {
     if (kindOf(node) !== "unary") continue;
-    const input = inputOf(node, 0);
-    const before = single.get(input);
+    const source = onlyReadBy(node, uses);
+    const before = source && single.get(source);
     const after = single.get(outputOf(node));
     const observer = before && observers.get(before);
     const f = scalarActivation(node);
-    if (!before || !after || !(observer instanceof MseObserver) || !f || uses.get(input)?.length !== 1)
-      continue;
+    if (!before || !after || !(observer instanceof MseObserver) || !f) continue;
     const params = paramsAroundActivation(observer.histogram, f, before.spec, after.spec);
     if (!params) continue;
     found.set(before, params.before);
     found.set(after, params.after);
   }
   return found;
+}
+
+/** The value whose integers a node reads, moved or not, when nothing else reads them; null otherwise. */
+function onlyReadBy(node: Node, uses: ReadonlyMap<Value, readonly Node[]>): Value | null {
+  let value = inputOf(node, 0);
+  for (;;) {
+    if (uses.get(value)?.length !== 1) return null;
+    if (!value.producer || kindOf(value.producer) !== "rearranging") return value;
+    value = inputOf(value.producer, 0);
+  }
 }

@@ -8,6 +8,7 @@ import { foldBatchNorm } from "../graph/passes/fold-batch-norm.js";
 import { foldPad } from "../graph/passes/fold-pad.js";
 import { mergeRectifiers } from "../graph/passes/merge-rectifiers.js";
 import { foldFlattenTranspose } from "../graph/passes/fold-flatten-transpose.js";
+import { poolBeforeActivation } from "../graph/passes/pool-before-activation.js";
 import { type Placement, placeQuantizers, type QuantizationConfig } from "../graph/place-quantizers.js";
 import { verifyGraph } from "../graph/verify.js";
 import type { LearnedQuantizers } from "../quant/learned.js";
@@ -70,7 +71,8 @@ export async function quantizeGraph(
 
 /** The passes that every file needs. */
 export function prepare(graph: Graph): Graph {
-  const prepared = mergeRectifiers(foldPad(foldBatchNorm(foldFlattenTranspose(graph))));
+  const folded = foldPad(foldBatchNorm(foldFlattenTranspose(graph)));
+  const prepared = poolBeforeActivation(mergeRectifiers(folded));
   verifyGraph(prepared);
   return prepared;
 }
