@@ -1,0 +1,44 @@
+// What a training method implements. One file a method; methods.ts lists them.
+
+import type { Objective } from "../objective.js";
+
+/** Numbers of one step, for logs. */
+export interface StepReport {
+  /** The task loss: at the point where the step began. */
+  readonly loss: number;
+  /** Of the perturbed point, for methods with two passes. */
+  readonly smoothLoss?: number;
+  /** At the end of a window: the disorder and freezing of every scale (gaqat). */
+  readonly window?: WindowReport;
+}
+
+/** By the name of the trainable (`relu1/scale`): one entry a scale. */
+export interface WindowReport {
+  /** The step that ended the window, and its length. */
+  readonly step: number;
+  readonly steps: number;
+  readonly disorder: Readonly<Record<string, readonly number[]>>;
+  /** 1: the part that freezing stops is stopped in the next window. */
+  readonly frozen: Readonly<Record<string, readonly number[]>>;
+}
+
+/** Everything that a method must get back to go on bit for bit: arrays by name, and numbers. */
+export interface MethodState {
+  readonly arrays: Readonly<Record<string, Float32Array>>;
+  /** JSON. */
+  readonly values: Readonly<Record<string, unknown>>;
+}
+
+export interface Method<Batch> {
+  /**
+   * One step: evaluates, moves the variables, constrains them.
+   *
+   * @param step from 0; @param learningRate of this step
+   */
+  step(objective: Objective<Batch>, batch: Batch, step: number, learningRate: number): StepReport;
+  state(): MethodState;
+  /** @throws QdgError `invalid-data` when the state is of another method or other variables */
+  restore(state: MethodState): void;
+  /** Frees the tensors it holds. */
+  dispose(): void;
+}
