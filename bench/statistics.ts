@@ -35,3 +35,8 @@ export function speedup(peer: readonly number[], candidate: readonly number[]): 
   }
   return quartiles(peer.map((time, round) => time / (candidate[round] as number)));
 }
+
+/** @throws RangeError without numbers */
+export function median(numbers: readonly number[]): number {
+  return quartiles(numbers).median;
+}

@@ -3,9 +3,12 @@
 import { Command } from "commander";
 import { VERSION } from "../base/version.js";
 import { demoCommand } from "./commands/demo.js";
+import { evaluateCommand } from "./commands/evaluate.js";
 import { exportCommand } from "./commands/export.js";
 import { inspectCommand } from "./commands/inspect.js";
 import { parityCommand } from "./commands/parity.js";
+import { reportCommand } from "./commands/report.js";
+import { trainCommand } from "./commands/train.js";
 import type { Terminal } from "./terminal.js";
 
 export function qdgProgram(terminal: Terminal = process): Command {
@@ -14,9 +17,12 @@ export function qdgProgram(terminal: Terminal = process): Command {
       "from a TensorFlow.js model to low-bit ONNX that computes the same integers on every runtime",
     )
     .version(VERSION)
+    .addCommand(trainCommand(terminal))
     .addCommand(exportCommand("export", terminal))
     .addCommand(parityCommand(terminal))
     .addCommand(inspectCommand(terminal))
+    .addCommand(evaluateCommand(terminal))
+    .addCommand(reportCommand(terminal))
     .addCommand(demoCommand(terminal));
 }
 

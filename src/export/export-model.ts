@@ -49,7 +49,9 @@ export async function exportModel(
   const learned = parseLearned(model.userDefinedMetadata);
   const facts = fileFacts(model, learned, complete);
   if (complete.float) return exportFloat(model.graph, facts, complete);
-  return exportQuantized(model.graph, learned, facts, complete, progress);
+  // A model that was trained in full precision carries labels and preprocessing, and no scales.
+  const scales = learned && learned.quantizers.size > 0 ? learned : null;
+  return exportQuantized(model.graph, scales, facts, complete, progress);
 }
 
 async function exportFloat(

@@ -45,6 +45,19 @@ async function loadSharp(): Promise<Sharp> {
 }
 
 /**
+ * sharp, loaded once: for this file and encode.ts alone.
+ *
+ * @throws QdgError `unavailable`
+ */
+export function sharpLibrary(): Promise<Sharp> {
+  loading ??= loadSharp().catch((thrown: unknown) => {
+    loading = null;
+    throw thrown;
+  });
+  return loading;
+}
+
+/**
  * Decodes to 3 channels of 8 bits, sRGB: EXIF orientation applied, alpha over white, embedded color profile
  * (CMYK among them), 16-bit and gray converted, the first picture of an animation.
  *
@@ -57,11 +70,7 @@ export async function decodeImage(source: string | Uint8Array, where?: string): 
   const name = where ?? (typeof source === "string" ? source : "image");
   const bytes = typeof source === "string" ? await readImageFile(source) : source;
   if (bytes.length === 0) throw broken(name, "the file is empty");
-  loading ??= loadSharp();
-  const sharp = await loading.catch((thrown: unknown) => {
-    loading = null;
-    throw thrown;
-  });
+  const sharp = await sharpLibrary();
   try {
     const input = sharp(bytes, { failOn: "error", limitInputPixels: MAX_PIXELS });
     const { format, width, height } = await input.metadata();

@@ -17,11 +17,11 @@ export interface DrawnSet {
 }
 
 /** A random number in [0, 1), a new one each call. */
-type Random = () => number;
-type Point = readonly [x: number, y: number];
-type Colour = readonly [red: number, green: number, blue: number];
+export type Random = () => number;
+export type Point = readonly [x: number, y: number];
+export type Colour = readonly [red: number, green: number, blue: number];
 /** Whether a point is inside; shapes lie within the unit disc, y upwards. */
-type Inside = (x: number, y: number) => boolean;
+export type Inside = (x: number, y: number) => boolean;
 /** The part of pixel (x, y) that is covered, 0 to 1. */
 type Cover = (x: number, y: number) => number;
 /** A colour at a place in the image; coordinates in pixels. */
@@ -124,7 +124,7 @@ function sampled(inside: Inside, x: number, y: number): number {
 }
 
 /** `detail`, 0 to 1, sets what varies within a class: a hole's size, an arm's width. */
-function shapeOf(label: ShapeLabel, detail: number): Inside {
+export function shapeOf(label: ShapeLabel, detail: number): Inside {
   switch (label) {
     case "circle":
       return (x, y) => x * x + y * y <= 0.95;
@@ -259,7 +259,7 @@ function randomColour(random: Random): Colour {
 }
 
 /** A point of the unit circle: one of the disc, by trial, moved out to the rim. */
-function randomDirection(random: Random): Point {
+export function randomDirection(random: Random): Point {
   for (;;) {
     const x = 2 * random() - 1;
     const y = 2 * random() - 1;
@@ -268,12 +268,12 @@ function randomDirection(random: Random): Point {
   }
 }
 
-function between(random: Random, low: number, high: number): number {
+export function between(random: Random, low: number, high: number): number {
   return low + (high - low) * random();
 }
 
 /** A Weyl sequence on 32 bits, each term scrambled; 24 of its bits become the fraction. */
-function generator(seed: number): Random {
+export function generator(seed: number): Random {
   let state = seed;
   return () => {
     state = (state + 0x9e3779b9) | 0;
@@ -282,7 +282,7 @@ function generator(seed: number): Random {
 }
 
 /** Scrambles 32 bits, one to one: xor-shifts and odd multipliers (the finalizer of MurmurHash3). */
-function mix(bits: number): number {
+export function mix(bits: number): number {
   let x = bits | 0;
   x = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
   x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);

@@ -10,7 +10,7 @@ import { formatShape } from "./dims.js";
 import type { GraphWriter } from "./graph-writer.js";
 import type { Held, Layout } from "./held.js";
 import type { Json } from "./model-json.js";
-import type { WeightStore } from "./weight-store.js";
+import type { TakenWeight, WeightStore } from "./weight-store.js";
 
 /** Adds the nodes of one call of a layer. `inputs` has as many tensors as the model gives. */
 export type Emit = (inputs: readonly Held[], call: LayerCall) => Held;
@@ -35,13 +35,13 @@ export interface InnerLayers {
 
 /** A layer of a model: its name and what its calls share. */
 export class LayerInstance {
-  readonly constants: Map<string, Value> = new Map();
   calls: number = 0;
   readonly name: string;
   readonly className: string;
   readonly writer: GraphWriter;
   readonly store: WeightStore;
-  readonly #weights = new Map<string, Tensor<"float32">>();
+  readonly #constants = new Map<string, Value>();
+  readonly #weights = new Map<string, TakenWeight>();
 
   constructor(name: string, className: string, writer: GraphWriter, store: WeightStore) {
     this.name = name;
@@ -51,12 +51,13 @@ export class LayerInstance {
   }
 
   weight(name: string, shape: readonly number[], constraint: Constraint | null): Tensor<"float32"> {
-    const known = this.#weights.get(name);
+    const known = this.#weights.get(name)?.tensor;
     if (!known) {
-      const stored = this.store.take(this.name, name, this.#weights.size, shape);
-      const weight = constraint ? constraint(stored) : stored;
-      this.#weights.set(name, weight);
-      return weight;
+      const taken = this.store.take(this.name, name, this.#weights.size, shape);
+      const tensor = constraint ? constraint(taken.tensor) : taken.tensor;
+      if (constraint) this.store.constrained.add(taken.name);
+      this.#weights.set(name, { name: taken.name, tensor });
+      return tensor;
     }
     if (known.shape.some((dim, axis) => dim !== shape[axis]) || known.shape.length !== shape.length) {
       throw new QdgError(
@@ -66,6 +67,17 @@ export class LayerInstance {
       );
     }
     return known;
+  }
+
+  /** A constant that all calls share, made once; its name is linked to the weight that it holds, if any. */
+  constant(what: string, make: () => Tensor, weight: string): Value {
+    const known = this.#constants.get(what);
+    if (known) return known;
+    const value = this.writer.builder.constant(`${this.name}/${what}`, make());
+    this.#constants.set(what, value);
+    const held = this.#weights.get(weight);
+    if (held) this.store.weightNames.set(value.name, held.name);
+    return value;
   }
 }
 
@@ -128,14 +140,14 @@ export class LayerCall {
     );
   }
 
-  /** A constant that all calls of the layer share; `make` is called once for each `what`. */
-  constant(what: string, make: () => Tensor): Value {
-    let value = this.#layer.constants.get(what);
-    if (!value) {
-      value = this.writer.builder.constant(`${this.#layer.name}/${what}`, make());
-      this.#layer.constants.set(what, value);
-    }
-    return value;
+  /**
+   * A constant that all calls of the layer share; `make` is called once for each `what`.
+   *
+   * @param weight of the layer that the constant holds, in whichever order of axes; `what` names it too
+   * unless another is given
+   */
+  constant(what: string, make: () => Tensor, weight: string = what): Value {
+    return this.#layer.constant(what, make, weight);
   }
 
   scalar(what: string, x: number): Value {

@@ -52,6 +52,30 @@ export interface ReadOptions {
  * `unsupported-layer` with the layer and the key for everything that cannot be computed exactly
  */
 export function readLayersModel(json: ModelJson, weights: Weights, options: ReadOptions = {}): Graph {
+  return readLayersModelWithNames(json, weights, options).graph;
+}
+
+/** A graph, and where in the manifest its weights come from. */
+export interface NamedLayersModel {
+  readonly graph: Graph;
+  /**
+   * The manifest's name of the weight that a constant of the graph holds, by the constant's name. The order
+   * of axes is the constant's; two constants may hold one weight (a layer that is called on two layouts).
+   */
+  readonly weightNames: ReadonlyMap<string, string>;
+  /**
+   * Weights, by the manifest's names, whose constant is not what the manifest holds: a constraint of the
+   * layer changes them whenever they are loaded.
+   */
+  readonly constrainedWeights: ReadonlySet<string>;
+}
+
+/** {@link readLayersModel} for callers that change weights and write them back. @throws the same */
+export function readLayersModelWithNames(
+  json: ModelJson,
+  weights: Weights,
+  options: ReadOptions = {},
+): NamedLayersModel {
   const className = field(json.topology, "className");
   if (typeof className !== "string" || !isContainer(className)) {
     throw new QdgError("unsupported-model", describe(className), "is no Sequential, Model or Functional");
@@ -75,7 +99,11 @@ export function readLayersModel(json: ModelJson, weights: Weights, options: Read
     const asHeld = moves && rank === 3;
     writer.output(asHeld ? held.value : moves && rank > 3 ? writer.channelsFirst(held) : writer.asIs(held));
   }
-  return writer.finish();
+  return {
+    graph: writer.finish(),
+    weightNames: store.weightNames,
+    constrainedWeights: store.constrained,
+  };
 }
 
 function declareInputs(
@@ -104,7 +132,7 @@ function inputType(name: string, dtype: string): DType {
 }
 
 /** Whether any layer has its channels on axis 1. */
-function hasChannelsFirst(json: Json): boolean {
+export function hasChannelsFirst(json: Json): boolean {
   if (isList(json)) return json.some(hasChannelsFirst);
   if (!isMap(json)) return false;
   const format = field(json, "dataFormat");

@@ -7,6 +7,12 @@ import { errorText, QdgError } from "../base/error.js";
 export type Json = null | boolean | number | string | readonly Json[] | JsonMap;
 export type JsonMap = ReadonlyMap<string, Json>;
 
+/** JSON as JSON.parse gives it, for those who change a model and write it back. */
+export type PlainJson = null | boolean | number | string | readonly PlainJson[] | JsonObject;
+export interface JsonObject {
+  readonly [key: string]: PlainJson;
+}
+
 /** What a model.json says. */
 export interface ModelJson {
   /** `{class_name, config}` of the outermost Sequential or Model. */
@@ -130,10 +136,14 @@ export function isList(value: Json | undefined): value is readonly Json[] {
 /** A value as a message shows it: JSON, cut short. */
 export function describe(value: Json | undefined): string {
   if (value === undefined) return "nothing";
-  const plain = (item: Json): unknown => {
-    if (isMap(item)) return Object.fromEntries([...item].map(([key, inner]) => [key, plain(inner)]));
-    return isList(item) ? item.map(plain) : item;
-  };
-  const text = JSON.stringify(plain(value));
+  const text = JSON.stringify(toPlain(value));
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}
+
+/** The same as objects: every key becomes a property of its own, `__proto__` too. */
+export function toPlain(value: JsonMap): JsonObject;
+export function toPlain(value: Json): PlainJson;
+export function toPlain(value: Json): PlainJson {
+  if (isMap(value)) return Object.fromEntries([...value].map(([key, inner]) => [key, toPlain(inner)]));
+  return isList(value) ? value.map((item) => toPlain(item)) : value;
 }

@@ -7,8 +7,8 @@ import { errorText, QdgError } from "../base/error.js";
 import type { Graph } from "../graph/graph.js";
 import { readLayersModel, type ReadOptions } from "./layers-model.js";
 import { parseTeachableMachineMetadata, type TeachableMachineMetadata } from "./metadata.js";
-import { parseModelJson } from "./model-json.js";
-import { parseManifest, readWeights } from "./weights.js";
+import { type ModelJson, parseModelJson } from "./model-json.js";
+import { parseManifest, readWeights, type Weights } from "./weights.js";
 
 export interface ReadModel {
   readonly graph: Graph;
@@ -20,26 +20,44 @@ export interface ReadModel {
   readonly metadata?: TeachableMachineMetadata;
 }
 
+/** The files of a layers-model, checked and decoded, before any layer is read. */
+export interface ModelFiles {
+  readonly json: ModelJson;
+  /** As numbers, whatever types the shards hold; those of an optimizer are left out. */
+  readonly weights: Weights;
+  /** See {@link ReadModel}. */
+  readonly sourceHash: string;
+  readonly metadata?: TeachableMachineMetadata;
+}
+
 /**
  * Reads the layers-model whose model.json is at `path`.
  *
- * @throws QdgError `not-found`, `io`, `invalid-json`, `unsupported-model`, `invalid-path`, `invalid-weights`
- * and what {@link readLayersModel} throws
+ * @throws QdgError what {@link readModelFiles} and {@link readLayersModel} throw
  */
 export async function readModel(path: string, options: ReadOptions = {}): Promise<ReadModel> {
+  const { json, weights, sourceHash, metadata } = await readModelFiles(path);
+  return {
+    graph: readLayersModel(json, weights, options),
+    userDefinedMetadata: json.userDefinedMetadata,
+    sourceHash,
+    ...(metadata ? { metadata } : {}),
+  };
+}
+
+/**
+ * Reads model.json, its shards, and the metadata.json beside it.
+ *
+ * @throws QdgError `not-found`, `io`, `invalid-json`, `unsupported-model`, `invalid-path`, `invalid-weights`
+ */
+export async function readModelFiles(path: string): Promise<ModelFiles> {
   const bytes = await readBytes(path);
   if (!bytes) throw new QdgError("not-found", path, "there is no such file; give the path of a model.json");
   const json = parseModelJson(bytes.toString("utf8"), path);
   const hash = createHash("sha256").update(bytes);
   const weights = await readWeights(parseManifest(json.weightsManifest, path), path, hash);
-  const graph = readLayersModel(json, weights, options);
   const metadata = await readMetadata(join(dirname(path), "metadata.json"));
-  return {
-    graph,
-    userDefinedMetadata: json.userDefinedMetadata,
-    sourceHash: hash.digest("hex"),
-    ...(metadata ? { metadata } : {}),
-  };
+  return { json, weights, sourceHash: hash.digest("hex"), ...(metadata ? { metadata } : {}) };
 }
 
 async function readMetadata(path: string): Promise<TeachableMachineMetadata | undefined> {

@@ -6,17 +6,30 @@ import { sizeOf, type Tensor } from "../base/tensor.js";
 import { formatShape } from "./dims.js";
 import type { Weights } from "./weights.js";
 
+/** A weight and its name in the manifest, which is not always the one that was asked for. */
+export interface TakenWeight {
+  readonly name: string;
+  readonly tensor: Tensor<"float32">;
+}
+
+/** Whether weights are named by position, `dense/0`, `dense/1`, as Keras 3 does it: tfjs asks the first one. */
+export function namedByPosition(weights: Weights): boolean {
+  const last = weights.keys().next().value?.split("/").at(-1);
+  return last !== undefined && !Number.isNaN(Number.parseInt(last, 10));
+}
+
 export class WeightStore {
+  /** Which weight a constant of the graph was made from: constant -> manifest. */
+  readonly weightNames: Map<string, string> = new Map();
+  /** Weights that a constraint changes when they are loaded, by their names in the manifest. */
+  readonly constrained: Set<string> = new Set();
   readonly #weights: Weights;
   readonly #taken = new Set<string>();
-  /** Keras 3 names weights by position: `dense/0`, `dense/1`. */
   readonly #byPosition: boolean;
 
   constructor(weights: Weights) {
     this.#weights = weights;
-    const first = weights.keys().next().value;
-    const last = first?.split("/").at(-1);
-    this.#byPosition = last !== undefined && !Number.isNaN(Number.parseInt(last, 10));
+    this.#byPosition = namedByPosition(weights);
   }
 
   /**
@@ -25,7 +38,7 @@ export class WeightStore {
    *
    * @throws QdgError `invalid-weights` when there is none, or it has another shape or type
    */
-  take(scope: string, name: string, position: number, shape: readonly number[]): Tensor<"float32"> {
+  take(scope: string, name: string, position: number, shape: readonly number[]): TakenWeight {
     const key = this.#find(`${scope}/${name}`, `${scope}/${position}`);
     const weight = key === undefined ? undefined : this.#weights.get(key);
     if (key === undefined || !weight) {
@@ -46,7 +59,7 @@ export class WeightStore {
       );
     }
     this.#taken.add(key);
-    return weight as Tensor<"float32">;
+    return { name: key, tensor: weight as Tensor<"float32"> };
   }
 
   /** @throws QdgError `invalid-weights` when a weight of the manifest belongs to no layer */

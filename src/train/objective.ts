@@ -34,6 +34,9 @@ export interface Objective<Batch> {
   readonly trainables: readonly Trainable[];
   /** The mean loss over the batch, and its gradient by each trainable, zeros where none reaches it. */
   evaluate(batch: Batch, options: EvaluateOptions): Evaluated;
-  /** The constraints: scales back above their floor. Called after a step has moved the variables. */
+  /**
+   * The constraints: scales back above their floor. Called whenever a method has moved the variables: after a step,
+   * and at the perturbed point of a sharpness-aware one, before it is evaluated.
+   */
   constrain(): void;
 }

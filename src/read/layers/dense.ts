@@ -33,7 +33,7 @@ export const dense: LayerDefinition = {
       if (rank > 2 && leading.filter((dim) => typeof dim === "string").length > 1) {
         // Two open sizes cannot be put back by a Reshape.
         const shape = [...leading, units];
-        const weights = call.constant("kernel_last", () => kernel);
+        const weights = call.constant("kernel_last", () => kernel, "kernel");
         const sum = call.node("MatMul", [x, weights], bias ? "product" : inner, shape);
         const biased = bias ? call.node("Add", [sum, ...biasValues()], inner, shape) : sum;
         return { value: activate(call, biased, activation, rank - 1), layout: "as-is" };

@@ -24,7 +24,7 @@ export const prelu: LayerDefinition = {
       if (!isStatic(shape)) return call.failModel("an axis of unknown size must be in shared_axes");
       const alpha = call.weight("alpha", shape, constraint);
       const channelsFirst = held.layout === "channels-first";
-      const slope = call.constant(channelsFirst ? "alpha_channels_first" : "alpha", () =>
+      const inLayout = (): typeof alpha =>
         channelsFirst
           ? transpose(
               alpha,
@@ -32,8 +32,8 @@ export const prelu: LayerDefinition = {
                 .slice(1)
                 .map((axis) => axis - 1),
             )
-          : alpha,
-      );
+          : alpha;
+      const slope = call.constant(channelsFirst ? "alpha_channels_first" : "alpha", inLayout, "alpha");
       return { value: call.node("PRelu", [held.value, slope], "", held.value.shape), layout: held.layout };
     };
   },

@@ -8,6 +8,8 @@ export interface StepReport {
   readonly loss: number;
   /** Of the perturbed point, for methods with two passes. */
   readonly smoothLoss?: number;
+  /** The fraction of scales with a part frozen in this step (gaqat). */
+  readonly frozen?: number;
   /** At the end of a window: the disorder and freezing of every scale (gaqat). */
   readonly window?: WindowReport;
 }

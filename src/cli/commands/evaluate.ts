@@ -1,0 +1,78 @@
+// `qdg evaluate`: accuracy by domain and class on each target; of several files also averaged. The table, or JSON
+// with --json, goes to stdout.
+
+import { Command } from "commander";
+import type { EvaluateOptions } from "../../train/evaluation/evaluate.js";
+import { parseTargets } from "../../runtime/registry.js";
+import type { RuntimeName } from "../../runtime/runtime.js";
+import { integer, preprocessing, size } from "../option-parsers.js";
+import { terminalProgress } from "../progress.js";
+import type { Terminal } from "../terminal.js";
+
+/** Exit code when targets of a quantized file do not predict the same. */
+const TARGETS_DIFFER = 3;
+
+interface Flags {
+  readonly data: string;
+  readonly targets: readonly RuntimeName[];
+  readonly domains?: readonly string[];
+  readonly limit?: number;
+  readonly preprocess?: string;
+  readonly inputSize?: readonly [number, number];
+  readonly labels?: readonly string[];
+  readonly skipBroken?: boolean;
+  readonly cache: string | boolean;
+  readonly json?: boolean;
+}
+
+export function evaluateCommand(terminal: Terminal = process): Command {
+  return new Command("evaluate")
+    .description("accuracy by domain and class on each target; several files are also averaged")
+    .argument("<model...>", "model.json or .onnx files with the same classes")
+    .requiredOption("--data <folder>", "images as domain/class/image, or shapes-dg")
+    .option("--targets <list>", "cpu, wasm, reference, tfjs (the float network)", parseTargets, [
+      "cpu",
+      "wasm",
+    ])
+    .option("--domains <list>", "only these domains, separated by commas", names)
+    .option("--limit <n>", "images a domain at most, spread over its classes", integer("--limit", 1))
+    .option(
+      "--preprocess <range>",
+      'how pixels become the input, instead of what the file says: "lo,hi" or JSON',
+    )
+    .option("--input-size <size>", "image size for a file that leaves it open: 224", size("--input-size"))
+    .option("--labels <list>", "names of the classes in order, separated by commas", names)
+    .option("--skip-broken", "leave out images that cannot be decoded")
+    .option("--cache <folder>", "where decoded images are kept")
+    .option("--no-cache", "keep no decoded images")
+    .option("--json", "print the result as JSON on stdout")
+    .action(async (models: readonly string[], flags: Flags) => {
+      const [{ evaluate }, { formatEvaluation }] = await Promise.all([
+        import("../../train/evaluation/evaluate.js"),
+        import("../../train/evaluation/format-evaluation.js"),
+      ]);
+      const evaluation = await evaluate(await toOptions(models, flags, terminal), terminalProgress());
+      terminal.stdout.write(flags.json ? `${JSON.stringify(evaluation)}\n` : formatEvaluation(evaluation));
+      if (!evaluation.agrees) terminal.exitCode = TARGETS_DIFFER;
+    });
+}
+
+async function toOptions(
+  models: readonly string[],
+  flags: Flags,
+  terminal: Terminal,
+): Promise<EvaluateOptions> {
+  const { json: _, preprocess, cache, ...rest } = flags;
+  return {
+    ...rest,
+    models,
+    onNote: (note) => terminal.stderr.write(`note: ${note}\n`),
+    ...(preprocess !== undefined && { preprocessing: await preprocessing(preprocess) }),
+    ...(cache === false && { cacheFolder: null }),
+    ...(typeof cache === "string" && { cacheFolder: cache }),
+  };
+}
+
+function names(text: string): string[] {
+  return text.split(",").map((name) => name.trim());
+}

@@ -1,0 +1,162 @@
+// `qdg train`: from a folder of images by domain to a model.json whose scales are learned. Options are the table's
+// in src/train/run; what trains is loaded when it is needed, since tfjs takes a second.
+
+import { Command, Option } from "commander";
+import { OPTION_GROUPS } from "../../train/run/option-groups.js";
+import { parseOption } from "../../train/run/option-kinds.js";
+import { flagOf, type OptionRow, TRAIN_OPTIONS } from "../../train/run/option-table.js";
+import type { AskedTrainOptions, TrainOptionName } from "../../train/run/train-options.js";
+import type { TrainResult } from "../../train/run/train.js";
+import { interruptible } from "../interruption.js";
+import { layerBits, preprocessing } from "../option-parsers.js";
+import { formatTable } from "../table.js";
+import type { Terminal } from "../terminal.js";
+import { type LineSink, TrainProgress } from "../train-progress.js";
+
+interface Flags extends Readonly<Record<string, unknown>> {
+  readonly out: string;
+  readonly resume?: boolean;
+  readonly force?: boolean;
+  readonly json?: boolean;
+}
+
+const EXAMPLES = `
+Examples:
+  qdg train --data shapes-dg --test-domain sketch --bits 3 --out runs/shapes
+  qdg train --data PACS --test-domain sketch --bits 3 --model mobilenet/model.json --image-size 96 --out runs/pacs
+  qdg train --out runs/pacs --resume
+
+Data is a folder of domain/class/image. A stopped run goes on by --resume, as if it had never stopped.`;
+
+export function trainCommand(terminal: Terminal = process): Command {
+  const command = new Command("train").description(
+    "train a low-bit network that holds up in domains it has not seen, with quantizers in place",
+  );
+  for (const [group, names] of Object.entries(OPTION_GROUPS)) {
+    for (const name of names) {
+      command.addOption(toOption(name).helpGroup(group));
+      // What is most needed stands together.
+      if (name === "steps") for (const option of runOptions()) command.addOption(option.helpGroup(group));
+    }
+  }
+  const last = Object.keys(OPTION_GROUPS).at(-1) as string;
+  return command
+    .addOption(new Option("--force", "replace the run that is in --out").helpGroup(last))
+    .addOption(new Option("--json", "print the result as JSON on stdout").helpGroup(last))
+    .addHelpText("after", EXAMPLES)
+    .action((flags: Flags) => runTraining(flags, terminal));
+}
+
+async function runTraining(flags: Flags, terminal: Terminal): Promise<void> {
+  const { out, resume = false, force = false, json = false } = flags;
+  const options = await toOptions(flags);
+  const { train } = await import("../../train/run/train.js");
+  const sink: LineSink = terminal.stderr;
+  const observer = new TrainProgress(sink);
+  try {
+    const { result, exitCode } = await interruptible(
+      (signal) => train({ options, out, resume, force, observer, signal }),
+      () => observer.note("stops after this step, and saves a checkpoint; once more stops at once"),
+    );
+    observer.clear();
+    if (json) terminal.stdout.write(`${JSON.stringify(result)}\n`);
+    sink.write(describe(result));
+    if (!result.finished) terminal.exitCode = exitCode ?? 1;
+  } finally {
+    observer.clear();
+  }
+}
+
+function runOptions(): Option[] {
+  return [
+    new Option("--out <folder>", "folder of the run: model, logs, checkpoint").makeOptionMandatory(),
+    new Option("--resume", "go on with the run in --out; options that are left out are those of the run"),
+  ];
+}
+
+function toOption(name: TrainOptionName): Option {
+  const row = TRAIN_OPTIONS[name] as OptionRow<unknown>;
+  const { kind, argument, help, otherwise, says } = row;
+  const flag = flagOf(name);
+  const given =
+    typeof otherwise === "string" || typeof otherwise === "number" ? String(otherwise) : undefined;
+  const text = says ?? given;
+  const option = new Option(
+    argument === undefined ? flag : `${flag} ${argument}`,
+    text === undefined ? help : `${help} (default: ${text})`,
+  );
+  if (kind.type === "boolean") return option;
+  if (kind.type === "names") {
+    return option.argParser((value: string, before: readonly string[] | undefined) => [
+      ...(before ?? []),
+      value,
+    ]);
+  }
+  // These two may name files, which are read later.
+  if (kind.type === "preprocessing" || kind.type === "layer-bits") return option;
+  return option.argParser((value: string) => parseOption(kind, value, flag));
+}
+
+async function toOptions(flags: Flags): Promise<AskedTrainOptions> {
+  const asked: Record<string, unknown> = {};
+  for (const [name, row] of Object.entries(TRAIN_OPTIONS)) {
+    const value = flags[name];
+    // commander says true of a "--no-" option that was not given.
+    if (value === undefined || (value === true && row.otherwise === true)) continue;
+    if (row.kind.type === "preprocessing") asked[name] = await preprocessing(value as string);
+    else if (row.kind.type === "layer-bits") asked[name] = await layerBits(value as string);
+    else asked[name] = value;
+  }
+  return asked;
+}
+
+/** What a person wants to know after a run, and what to do next. */
+export function describe(result: TrainResult): string {
+  const { finished, step, steps, out, checkpoint, model, kept } = result;
+  const lines: string[] = [];
+  if (kept && model !== null) {
+    const rows = kept.domains.map(({ name, role, training, validation, all }) => [
+      name,
+      role === "test" ? "held out" : "source",
+      percent(training),
+      percent(validation),
+      role === "test" ? percent(all) : "",
+    ]);
+    lines.push(
+      formatTable(["accuracy in %", "", "training images", "validation images", "all"], rows),
+      "",
+      `${model}: the ${kept.quantized ? "integer network" : "network in full precision"} after step ${kept.step}`,
+    );
+  }
+  if (!finished) {
+    lines.push(
+      `stopped after step ${step} of ${steps}; ${checkpoint} is saved`,
+      `go on with: qdg train --out ${shellWord(out)} --resume`,
+    );
+  } else if (model !== null) {
+    lines.push(
+      ...nextCommands(result, model).map((command, i) => `${i === 0 ? "next: " : "      "}${command}`),
+    );
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+function nextCommands({ options, kept }: TrainResult, model: string): string[] {
+  const { weightBits, activationBits, data } = options;
+  const bits = weightBits === (activationBits ?? weightBits) ? ` --bits ${weightBits}` : "";
+  const onnx = model.replace(/\.json$/, ".onnx");
+  const flags = kept?.quantized === true ? bits : " --float";
+  return [
+    `qdg-export ${shellWord(model)}${flags}`,
+    `qdg evaluate ${shellWord(onnx)} --data ${shellWord(data)} --targets cpu,wasm`,
+  ];
+}
+
+function percent(share: number | null): string {
+  return share === null ? "" : (100 * share).toFixed(1);
+}
+
+/** As a POSIX shell takes it for one word. */
+function shellWord(text: string): string {
+  return /^[\w./:=@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}

@@ -1,0 +1,30 @@
+// The public API of training, `qdg/train`: re-exports only. Apart from the rest because it loads tfjs.
+
+export {
+  BACKEND_NAMES,
+  type BackendChoice,
+  type BackendName,
+  type UsedBackend,
+  useBackend,
+} from "./train/backends/backends.js";
+export { AUGMENTATIONS, type Augmentation } from "./train/data/augment.js";
+export { type Batch, disposeBatch, evaluationBatches } from "./train/data/batch.js";
+export { BatchSource, type BatchSourceOptions } from "./train/data/batch-source.js";
+export type { Dataset, Domain } from "./train/data/dataset.js";
+export { openDataset } from "./train/data/open-dataset.js";
+export { splitDomain, type Split } from "./train/data/split.js";
+export { IntegerNetwork, type QuantizedTensor } from "./train/integer-network.js";
+export { type LayersModel, loadLayersModel, saveLayersModel } from "./train/layers-model-file.js";
+export type { Method, MethodState, StepReport, WindowReport } from "./train/methods/method.js";
+export {
+  createMethod,
+  isQuantized,
+  METHOD_NAMES,
+  type MethodName,
+  type MethodOptions,
+} from "./train/methods/methods.js";
+export { builtInModel, type BuiltInOptions, MODEL_NAMES, type ModelName } from "./train/models/built-in.js";
+export { type NetworkOptions, TrainingNetwork } from "./train/network.js";
+export type { Evaluated, EvaluateOptions, Objective, Role, Trainable } from "./train/objective.js";
+export { replaceHead } from "./train/replace-head.js";
+export { resizeInput } from "./train/resize-input.js";

@@ -1,0 +1,63 @@
+// Chooses what tfjs computes with in training. The backend is one variable of tfjs for the whole process, and this
+// is the only place of training that sets it.
+
+import * as tf from "@tensorflow/tfjs";
+import { errorText, QdgError } from "../../base/error.js";
+import { startTensorflow, TENSORFLOW_BACKEND } from "./tensorflow.js";
+import { startWasm, WASM_BACKEND } from "./wasm.js";
+
+/** Fastest first. */
+export const BACKEND_NAMES = ["tensorflow", "wasm"] as const;
+export type BackendName = (typeof BACKEND_NAMES)[number];
+
+/** `auto`: the first that loads. */
+export type BackendChoice = BackendName | "auto";
+
+export interface UsedBackend {
+  readonly name: BackendName;
+  /** Of the packages behind it. */
+  readonly version: string;
+  /** With `auto`: why the faster one was not taken, and how to get it. */
+  readonly note?: string;
+}
+
+interface Backend {
+  /** What tfjs calls it. */
+  readonly registered: string;
+  readonly start: () => Promise<string>;
+  readonly remedy: string;
+}
+
+const BACKENDS: Readonly<Record<BackendName, Backend>> = {
+  tensorflow: { registered: TENSORFLOW_BACKEND, start: startTensorflow, remedy: "npm run setup:tensorflow" },
+  wasm: { registered: WASM_BACKEND, start: startWasm, remedy: "npm install @tensorflow/tfjs-backend-wasm" },
+};
+
+/**
+ * Makes a backend tfjs's current one. A second call may choose another; tensors go along when they are next used.
+ *
+ * @throws QdgError `usage` when there is none of that name, `unavailable` with the reason when it does not load, and
+ * the command that mends it
+ */
+export async function useBackend(choice: BackendChoice): Promise<UsedBackend> {
+  const names: readonly BackendName[] = choice === "auto" ? BACKEND_NAMES : [choice];
+  if (!names.every((name) => BACKEND_NAMES.includes(name))) {
+    throw new QdgError("usage", "--backend", `got "${choice}", expected ${BACKEND_NAMES.join(", ")} or auto`);
+  }
+  // tfjs's production flag mutes its advice on the console and does nothing else.
+  tf.env().set("PROD", true);
+  const reasons: string[] = [];
+  let cause: unknown;
+  for (const name of names) {
+    const { registered, start, remedy } = BACKENDS[name];
+    try {
+      const version = await start();
+      if (!(await tf.setBackend(registered))) throw new Error("it did not start");
+      return reasons.length === 0 ? { name, version } : { name, version, note: reasons.join("; ") };
+    } catch (thrown) {
+      cause = thrown;
+      reasons.push(`${name} did not load: ${errorText(thrown)}; ${remedy}`);
+    }
+  }
+  throw new QdgError("unavailable", "--backend", reasons.join("; "), { cause });
+}

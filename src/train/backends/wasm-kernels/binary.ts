@@ -1,0 +1,36 @@
+// Arithmetic, comparisons, the larger and the smaller of two float tensors. tfjs's own kernels are vectorized for
+// arithmetic of equal shapes alone; the others take ten to twenty times as long, and training makes masks and
+// multiplies by one number a channel in every pass.
+
+import type { PeriodicName } from "../wasm-simd/loops.js";
+import { elementwise } from "./elementwise.js";
+import type { WasmKernel } from "./heap.js";
+
+/** Of float32 tensors, one whole, the other alike, a scalar or a vector along the last axes; else tfjs's kernel. */
+export const binaryKernels: readonly WasmKernel[] = [
+  binary("Add", "add", "add"),
+  binary("Sub", "sub", "subFrom"),
+  binary("Multiply", "mul", "mul"),
+  binary("RealDiv", "div", "divInto"),
+  binary("Maximum", "max", "max"),
+  binary("Minimum", "min", "min"),
+  binary("Equal", "equal", "equal", "bool"),
+  binary("NotEqual", "notEqual", "notEqual", "bool"),
+  binary("Less", "less", "greater", "bool"),
+  binary("LessEqual", "lessEqual", "greaterEqual", "bool"),
+  binary("Greater", "greater", "less", "bool"),
+  binary("GreaterEqual", "greaterEqual", "lessEqual", "bool"),
+];
+
+function binary(
+  name: string,
+  loop: PeriodicName,
+  mirrored: PeriodicName,
+  dtype: "float32" | "bool" = "float32",
+): WasmKernel {
+  return {
+    name,
+    compute: ({ inputs: { a, b }, backend, stock }) =>
+      elementwise(backend, a, b, loop, mirrored, dtype) ?? stock(),
+  };
+}

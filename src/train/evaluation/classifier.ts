@@ -1,0 +1,228 @@
+// A file as a classifier of images: what it is fed, what its outputs are called, whether they are probabilities yet,
+// and what each target opens. All of it is read off the file; options win where a caller gives them.
+
+import { rmSync } from "node:fs";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { errorText, QdgError } from "../../base/error.js";
+import type { Progress } from "../../base/progress.js";
+import { exportModel } from "../../export/export-model.js";
+import { imageInput } from "../../export/samples.js";
+import type { Graph, Value } from "../../graph/graph.js";
+import { type Preprocessing, preprocessingFromJson } from "../../image/preprocessing.js";
+import type { ImageInput } from "../../image/to-tensor.js";
+import { decodeModel } from "../../onnx/codec.js";
+import type { ModelProto } from "../../onnx/model-proto.js";
+import { modelToGraph } from "../../onnx/to-graph.js";
+import { parseLearned } from "../../quant/learned.js";
+import { readModel } from "../../read/read-model.js";
+import type { RuntimeName } from "../../runtime/runtime.js";
+
+/** What wins over what the file says. */
+export interface ClassifierOptions {
+  readonly preprocessing?: Preprocessing;
+  readonly labels?: readonly string[];
+  /** Height and width where the file leaves them open. */
+  readonly inputSize?: readonly [number, number];
+}
+
+export interface Classifier {
+  /** As it was given. */
+  readonly path: string;
+  readonly input: ImageInput;
+  /** Names of the outputs in order; null where nothing says them. */
+  readonly labels: readonly string[] | null;
+  /** Whether the last operator is a softmax, so that the outputs are probabilities. */
+  readonly softmax: boolean;
+  /** Whether its activations are integers, so that every runtime computes the same. */
+  readonly quantized: boolean;
+  /** What a target opens: for tfjs the model.json, for others an ONNX file, exported where that is not what was given. */
+  pathFor(target: RuntimeName): string;
+  /** Removes what was exported. */
+  dispose(): Promise<void>;
+}
+
+/**
+ * Opens a model.json or an .onnx file.
+ *
+ * @param targets a model.json is exported, with its learned scales and to a folder that dispose removes, when there
+ * is another than tfjs
+ * @throws QdgError `usage` for a file of neither kind, a target that cannot run it, a model without learned scales
+ * that would need them, an input that is no square image; what reading and exporting throw
+ */
+export async function openClassifier(
+  path: string,
+  targets: readonly RuntimeName[],
+  options: ClassifierOptions,
+  progress: Progress,
+): Promise<Classifier> {
+  const lower = path.toLowerCase();
+  if (lower.endsWith(".onnx")) return openOnnx(path, targets, options);
+  if (lower.endsWith(".json")) return openLayersModel(path, targets, options, progress);
+  throw new QdgError("usage", path, "expected a model.json or an .onnx file");
+}
+
+async function openOnnx(
+  path: string,
+  targets: readonly RuntimeName[],
+  options: ClassifierOptions,
+): Promise<Classifier> {
+  if (targets.includes("tfjs")) {
+    throw new QdgError(
+      "usage",
+      "--targets",
+      `tfjs runs the float network of a model.json, not ${path}; leave tfjs out, or give the model.json`,
+    );
+  }
+  const model = decodeModel(await readBytes(path), path);
+  const graph = modelToGraph(model, { folder: dirname(path) });
+  const stated = jsonMetadata(model, "qdg.preprocessing", path);
+  const carried =
+    stated === null ? null : preprocessingFromJson(stated, `${path}, metadata qdg.preprocessing`);
+  const facts = {
+    layout: metadata(model, "qdg.layout") === "nchw" ? ("nchw" as const) : ("nhwc" as const),
+    preprocessing: options.preprocessing ?? carried,
+  };
+  return {
+    path,
+    input: squareInput(path, graph, facts, options),
+    labels: options.labels ?? labelsOf(model, path),
+    softmax: endsInSoftmax(path, graph),
+    quantized: isQuantized(model, graph),
+    pathFor: () => path,
+    dispose: () => Promise.resolve(),
+  };
+}
+
+async function openLayersModel(
+  path: string,
+  targets: readonly RuntimeName[],
+  options: ClassifierOptions,
+  progress: Progress,
+): Promise<Classifier> {
+  const { graph, userDefinedMetadata, metadata: beside } = await readModel(path);
+  const learned = parseLearned(userDefinedMetadata);
+  const carried =
+    learned?.preprocessing === undefined
+      ? beside?.preprocessing
+      : preprocessingFromJson(learned.preprocessing, `${path}, userDefinedMetadata.qdg.preprocessing`);
+  const preprocessing = options.preprocessing ?? carried ?? null;
+  const float = {
+    path,
+    input: squareInput(path, graph, { layout: "nhwc", preprocessing }, options),
+    labels: options.labels ?? learned?.labels ?? beside?.labels ?? null,
+    softmax: endsInSoftmax(path, graph),
+  };
+  const others = targets.filter((target) => target !== "tfjs");
+  if (others.length === 0) {
+    return { ...float, quantized: false, pathFor: () => path, dispose: () => Promise.resolve() };
+  }
+  if (!learned || learned.quantizers.size === 0) {
+    throw new QdgError(
+      "usage",
+      path,
+      `has no learned scales, which ${others.join(", ")} would run; export it with qdg-export --bits and evaluate the .onnx, or take --targets tfjs for the float network`,
+    );
+  }
+  const folder = await mkdtemp(join(tmpdir(), "qdg-evaluate-"));
+  // Ctrl-C ends the process without coming back here.
+  const removeAtExit = (): void => rmSync(folder, { recursive: true, force: true });
+  process.once("exit", removeAtExit);
+  const remove = async (): Promise<void> => {
+    process.off("exit", removeAtExit);
+    await rm(folder, { recursive: true, force: true });
+  };
+  try {
+    const output = join(folder, "model.onnx");
+    await exportModel({ model: path, output, ...(preprocessing && { preprocessing }) }, progress);
+    const exported = await openOnnx(output, others, options);
+    return {
+      ...float,
+      quantized: exported.quantized,
+      pathFor: (target) => (target === "tfjs" ? path : output),
+      dispose: remove,
+    };
+  } catch (thrown) {
+    await remove();
+    throw thrown;
+  }
+}
+
+/** The one input as a square image. */
+function squareInput(
+  path: string,
+  graph: Graph,
+  facts: { readonly layout: "nhwc" | "nchw"; readonly preprocessing: Preprocessing | null },
+  { inputSize }: ClassifierOptions,
+): ImageInput {
+  const [value, ...rest] = graph.inputs;
+  if (!value || rest.length > 0) {
+    throw new QdgError("usage", path, `has ${graph.inputs.length} inputs, expected one that takes images`);
+  }
+  const input = imageInput(value, facts, inputSize);
+  if (input.height === input.width) return input;
+  throw new QdgError("usage", path, `takes images of ${input.height} x ${input.width}, expected square ones`);
+}
+
+/** Whether the last operator that computes is a softmax, or the logarithm of one. */
+function endsInSoftmax(path: string, graph: Graph): boolean {
+  const [output, ...rest] = graph.outputs;
+  if (!output || rest.length > 0) {
+    throw new QdgError("usage", path, `has ${graph.outputs.length} outputs, expected one of a classifier`);
+  }
+  const classes = output.shape[1];
+  if (output.shape.length === 2 && typeof classes === "number" && classes < 2) {
+    throw new QdgError("usage", path, `gives out ${classes} number an image, expected one a class`);
+  }
+  let value: Value = output;
+  while (value.producer && MOVES.has(value.producer.op)) {
+    const [from] = value.producer.inputs;
+    if (!from) break;
+    value = from;
+  }
+  return value.producer?.op === "Softmax";
+}
+
+const MOVES: ReadonlySet<string> = new Set(["Identity", "Reshape", "Flatten", "Squeeze", "Cast"]);
+
+/** By the file alone: it quantizes activations, or lists those that it carries as whole floats. */
+function isQuantized(model: ModelProto, graph: Graph): boolean {
+  const listed = metadata(model, "qdg.quantized");
+  if (listed !== null && listed !== "[]") return true;
+  return graph.nodes.some(({ op }) => op === "QuantizeLinear");
+}
+
+function labelsOf(model: ModelProto, path: string): readonly string[] | null {
+  const labels = jsonMetadata(model, "qdg.labels", path);
+  if (labels === null) return null;
+  if (Array.isArray(labels) && labels.every((label) => typeof label === "string")) return labels;
+  throw new QdgError("invalid-onnx", `${path}, metadata qdg.labels`, "expected a list of names");
+}
+
+function metadata(model: ModelProto, key: string): string | null {
+  return model.metadataProps?.find((property) => property.key === key)?.value ?? null;
+}
+
+function jsonMetadata(model: ModelProto, key: string, path: string): unknown {
+  const text = metadata(model, key);
+  if (text === null) return null;
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (thrown) {
+    throw new QdgError("invalid-onnx", `${path}, metadata ${key}`, `is not JSON: ${errorText(thrown)}`, {
+      cause: thrown,
+    });
+  }
+}
+
+async function readBytes(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (thrown) {
+    const missing = (thrown as NodeJS.ErrnoException).code === "ENOENT";
+    throw new QdgError(missing ? "not-found" : "io", path, `cannot be read: ${errorText(thrown)}`, {
+      cause: thrown,
+    });
+  }
+}

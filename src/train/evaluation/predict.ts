@@ -1,0 +1,141 @@
+// Runs a classifier on one target over images in memory, in batches where its batch axis is open, and gives back
+// the probabilities of all classes.
+
+import { QdgError } from "../../base/error.js";
+import type { Tensor } from "../../base/tensor.js";
+import { batchShape, type ImageInput, writeImage } from "../../image/to-tensor.js";
+import { runtimeOf } from "../../runtime/registry.js";
+import type { RuntimeName, Session } from "../../runtime/runtime.js";
+import type { Domain } from "../data/dataset.js";
+import type { Classifier } from "./classifier.js";
+
+/** Images a batch where the file lets them be any number. */
+const BATCH = 32;
+
+/** Some images of a domain. */
+export interface ChosenImages {
+  readonly domain: Domain;
+  readonly indices: Uint32Array;
+}
+
+export interface Predictions {
+  /** The runtime's words on itself. */
+  readonly version: string;
+  /** [N, classes], rows sum to 1, columns by the classes of the data. */
+  readonly probabilities: Float64Array;
+  /** [N]: the most probable class, by the outputs as they come; the first of equal ones. */
+  readonly classes: Uint16Array;
+}
+
+/**
+ * @param columns output k -> class of the data
+ * @throws QdgError `unavailable`, `runtime`; `runtime` for outputs of another shape, or that are not finite, naming
+ * the image
+ */
+export async function predict(
+  classifier: Classifier,
+  target: RuntimeName,
+  images: readonly ChosenImages[],
+  columns: readonly number[],
+  report: (done: number) => void,
+): Promise<Predictions> {
+  const runtime = await runtimeOf(target);
+  const availability = await runtime.probe();
+  if (!availability.available) {
+    const { reason, remedy } = availability;
+    throw new QdgError("unavailable", `runtime ${target}`, `${reason}; ${remedy}`);
+  }
+  const total = images.reduce((sum, { indices }) => sum + indices.length, 0);
+  const K = columns.length;
+  const probabilities = new Float64Array(total * K);
+  const classes = new Uint16Array(total);
+  const session = await runtime.open({ path: classifier.pathFor(target) });
+  try {
+    const batchSize = batchSizeOf(session);
+    let done = 0;
+    for (const { domain, indices } of images) {
+      for (let start = 0; start < indices.length; start += batchSize) {
+        const chosen = indices.subarray(start, start + batchSize);
+        const output = await runBatch(session, classifier.input, domain, chosen, batchSize);
+        const where = `${classifier.path} on ${target}`;
+        const values = outputValues(output, batchSizeOf(session, chosen.length), K, where);
+        chosen.forEach((index, n) => {
+          const row = values.subarray(n * K, (n + 1) * K);
+          if (!row.every(Number.isFinite)) {
+            throw new QdgError(
+              "runtime",
+              where,
+              `gives numbers that are not finite for ${domain.files[index] ?? ""}`,
+            );
+          }
+          classes[done + n] = columns[largest(row)] as number;
+          const shares = classifier.softmax ? row : softmax(row);
+          shares.forEach((share, k) => (probabilities[(done + n) * K + (columns[k] as number)] = share));
+        });
+        done += chosen.length;
+        report(done);
+      }
+    }
+  } finally {
+    await session.dispose();
+  }
+  return { version: availability.version, probabilities, classes };
+}
+
+/** Of the file where it is fixed, otherwise as many as wanted. */
+function batchSizeOf(session: Session, wanted: number = BATCH): number {
+  const size = session.inputs[0]?.shape[0];
+  return typeof size === "number" ? size : wanted;
+}
+
+/** A batch of a fixed size is filled up with zeros; what comes of them is not looked at. */
+async function runBatch(
+  session: Session,
+  input: ImageInput,
+  domain: Domain,
+  indices: Uint32Array,
+  batchSize: number,
+): Promise<Tensor | undefined> {
+  const N = batchSizeOf(session, Math.min(batchSize, indices.length));
+  const data = new Float32Array(N * input.height * input.width * input.channels);
+  indices.forEach((index, slot) => {
+    const image = { width: input.width, height: input.height, channels: 3, data: domain.image(index) };
+    writeImage(image, input, data, slot);
+  });
+  const name = session.inputs[0]?.name ?? "";
+  const results = await session.run({ [name]: { dtype: "float32", shape: batchShape(input, N), data } });
+  return results[session.outputs[0]?.name ?? ""];
+}
+
+function outputValues(output: Tensor | undefined, N: number, K: number, where: string): Float32Array {
+  if (
+    output?.dtype === "float32" &&
+    output.shape.length === 2 &&
+    output.shape[0] === N &&
+    output.shape[1] === K
+  ) {
+    return output.data as Float32Array;
+  }
+  const got = output ? `${output.dtype} [${output.shape.join(", ")}]` : "nothing";
+  throw new QdgError(
+    "runtime",
+    where,
+    `got an output of ${got}, expected float32 [${N}, ${K}], a number a class`,
+  );
+}
+
+/** `exp(x - max) / sum`, in float64. */
+export function softmax(row: ArrayLike<number>): number[] {
+  const values = Array.from(row);
+  const top = Math.max(...values);
+  const powers = values.map((value) => Math.exp(value - top));
+  const sum = powers.reduce((total, power) => total + power, 0);
+  return powers.map((power) => power / sum);
+}
+
+/** Index of the largest, the first of equal ones. */
+export function largest(row: ArrayLike<number>): number {
+  let best = 0;
+  for (let k = 1; k < row.length; k++) if ((row[k] as number) > (row[best] as number)) best = k;
+  return best;
+}

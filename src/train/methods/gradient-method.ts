@@ -1,0 +1,69 @@
+// The methods that step every trainable with one gradient: all but gaqat. Each says only what that gradient is, in
+// its own file. Owns the optimizer and its state.
+
+import type { Objective, Trainable } from "../objective.js";
+import { RoleAdam } from "../optimizer/role-adam.js";
+import { clipFactor, sumOfSquares } from "../optimizer/trainable-vector.js";
+import type { Method, MethodState, StepReport } from "./method.js";
+import type { MethodSettings } from "./method-options.js";
+import { StateReader, StateWriter } from "./method-state.js";
+import { GradientPasses } from "./perturb.js";
+
+export interface GradientRule {
+  /** Of the method; a state is only taken back by the same one. */
+  readonly name: string;
+  readonly passes: 1 | 2;
+  /** The losses, and the array of `passes` with the gradient to step with. */
+  gradient<Batch>(
+    passes: GradientPasses,
+    objective: Objective<Batch>,
+    batch: Batch,
+    step: number,
+    settings: MethodSettings,
+  ): { readonly report: StepReport; readonly gradient: Float32Array };
+}
+
+export class GradientMethod<Batch> implements Method<Batch> {
+  readonly #rule: GradientRule;
+  readonly #settings: MethodSettings;
+  readonly #passes: GradientPasses;
+  readonly #adam: RoleAdam;
+
+  constructor(rule: GradientRule, trainables: readonly Trainable[], settings: MethodSettings) {
+    this.#rule = rule;
+    this.#settings = settings;
+    this.#passes = new GradientPasses(trainables, rule.passes);
+    this.#adam = new RoleAdam(this.#passes.vector, settings);
+  }
+
+  step(objective: Objective<Batch>, batch: Batch, step: number, learningRate: number): StepReport {
+    const { report, gradient } = this.#rule.gradient(this.#passes, objective, batch, step, this.#settings);
+    const { values, vector } = this.#passes;
+    const factor = clipFactor(this.#settings.clipNorm, () => Math.sqrt(sumOfSquares(gradient)));
+    this.#adam.stepWeights(values, gradient, factor, learningRate);
+    this.#adam.stepScales(values, gradient, factor, learningRate);
+    this.#adam.stepZeroPoints(values, gradient, factor, learningRate);
+    vector.write(values);
+    objective.constrain();
+    return report;
+  }
+
+  state(): MethodState {
+    const state = new StateWriter();
+    state.text("method", this.#rule.name);
+    state.text("trainables", this.#passes.vector.describe());
+    this.#adam.save(state);
+    return state.state();
+  }
+
+  restore(state: MethodState): void {
+    const reader = new StateReader(state);
+    reader.expectText("method", this.#rule.name);
+    reader.expectText("trainables", this.#passes.vector.describe());
+    this.#adam.load(reader);
+  }
+
+  dispose(): void {
+    // It holds no tensors: a step frees its own.
+  }
+}

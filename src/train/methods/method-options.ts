@@ -1,0 +1,136 @@
+// Every option of every method: its default, its range, its source. Reads nothing else, so that a run can write
+// down the value of each one before it begins.
+
+import { QdgError } from "../../base/error.js";
+
+/** By what a scale's disorder is judged: see {@link MethodSettings.threshold}. */
+export const THRESHOLD_MODES = ["value", "margin", "quantile"] as const;
+export type ThresholdMode = (typeof THRESHOLD_MODES)[number];
+
+/** The two gradients of a scale: of the task loss at theta, and of the same loss at the perturbed point. */
+export const GRADIENT_PARTS = ["task", "smoothness"] as const;
+export type GradientPart = (typeof GRADIENT_PARTS)[number];
+
+export const FROZEN_PARTS = ["task", "smoothness", "both"] as const;
+export type FrozenPart = (typeof FROZEN_PARTS)[number];
+
+export const GRANULARITIES = ["scale", "layer"] as const;
+/** Whether each scale is frozen by its own disorder, or a layer's scales together by their mean. */
+export type Granularity = (typeof GRANULARITIES)[number];
+
+/** What {@link methodSettings} makes of options: every one with its value. */
+export interface MethodSettings {
+  /** Length of the run: what several defaults are a part of. No default. */
+  readonly steps: number;
+  /** Radius of the perturbation of sam, sagm, lsq-sagm, gaqat; > 0. Default 0.05 (SAM, SAGM). */
+  readonly rho: number;
+  /** Of sagm, lsq-sagm, gaqat: how far the perturbed point is drawn back down the gradient; >= 0. Default 0.001 (SAGM). */
+  readonly alpha: number;
+  /** Whether scales and zero points are perturbed with the weights. Default true. */
+  readonly perturbScales: boolean;
+  /** K of gaqat: steps over which disorder is measured, 2 to the run's. Default min(350, a tenth of the run), at least 2. */
+  readonly window: number;
+  /**
+   * r of gaqat: a scale is frozen when its disorder is strictly below
+   * - `value`: r, 0 to 1. Default 0.3.
+   * - `margin`: `0.5 - r * 0.5 / sqrt(K - 1)`, r standard deviations of a coin tossed K times below its mean;
+   *   0 to 100. Default 2.
+   * - `quantile`: the r-quantile of this window's disorders, so that at most that part is frozen; 0 to 1. Default 0.3.
+   */
+  readonly threshold: number;
+  /** Default `value`. */
+  readonly thresholdMode: ThresholdMode;
+  /** Which gradient freezing stops. Default `task`. */
+  readonly frozenPart: FrozenPart;
+  /** Whose disorder is measured. Default `task`. */
+  readonly measuredPart: GradientPart;
+  /** Default `scale`. */
+  readonly granularity: Granularity;
+  /** qt-dog: the first step with quantized weights, 0 to the run's. Default two fifths of the run (2000 of 5000). */
+  readonly quantizeFrom: number;
+  /** Of Adam; 0 <= beta < 1. Default 0.9. */
+  readonly beta1: number;
+  /** Default 0.999. */
+  readonly beta2: number;
+  /** > 0. Default 1e-8 (DomainBed; tfjs's own Adam has 1e-7). */
+  readonly epsilon: number;
+  /** L2, in the gradient of weights alone, as DomainBed's Adam; not decoupled. Default 0. */
+  readonly weightDecay: number;
+  /** Multiplies the learning rate of scales and zero points; > 0. Default 1. */
+  readonly scaleRate: number;
+  /** The step's gradient is shortened to this global norm where it is longer; null: never. Default null. */
+  readonly clipNorm: number | null;
+}
+
+/** Absent or undefined: the default. */
+export type MethodOptions = Pick<MethodSettings, "steps"> & {
+  readonly [K in Exclude<keyof MethodSettings, "steps">]?: MethodSettings[K] | undefined;
+};
+
+const DEFAULT_THRESHOLD: Readonly<Record<ThresholdMode, number>> = { value: 0.3, margin: 2, quantile: 0.3 };
+const HIGHEST_THRESHOLD: Readonly<Record<ThresholdMode, number>> = { value: 1, margin: 100, quantile: 1 };
+
+/**
+ * Options with their defaults, checked.
+ *
+ * @throws QdgError `usage` naming the option that is out of its range
+ */
+export function methodSettings(options: MethodOptions): MethodSettings {
+  const steps = integer("steps", options.steps, 1, Number.MAX_SAFE_INTEGER);
+  const thresholdMode = oneOf("thresholdMode", options.thresholdMode ?? "value", THRESHOLD_MODES);
+  const window = Math.max(2, Math.min(350, Math.floor(steps / 10)));
+  return {
+    steps,
+    rho: positive("rho", options.rho ?? 0.05),
+    alpha: number("alpha", options.alpha ?? 0.001, (x) => x >= 0, "from 0"),
+    perturbScales: bool("perturbScales", options.perturbScales ?? true),
+    window: options.window === undefined ? window : integer("window", options.window, 2, Math.max(2, steps)),
+    threshold: number(
+      "threshold",
+      options.threshold ?? DEFAULT_THRESHOLD[thresholdMode],
+      (x) => x >= 0 && x <= HIGHEST_THRESHOLD[thresholdMode],
+      `from 0 to ${HIGHEST_THRESHOLD[thresholdMode]} for thresholdMode "${thresholdMode}"`,
+    ),
+    thresholdMode,
+    frozenPart: oneOf("frozenPart", options.frozenPart ?? "task", FROZEN_PARTS),
+    measuredPart: oneOf("measuredPart", options.measuredPart ?? "task", GRADIENT_PARTS),
+    granularity: oneOf("granularity", options.granularity ?? "scale", GRANULARITIES),
+    quantizeFrom: integer("quantizeFrom", options.quantizeFrom ?? Math.floor(steps * 0.4), 0, steps),
+    beta1: number("beta1", options.beta1 ?? 0.9, (x) => x >= 0 && x < 1, "from 0, below 1"),
+    beta2: number("beta2", options.beta2 ?? 0.999, (x) => x >= 0 && x < 1, "from 0, below 1"),
+    epsilon: positive("epsilon", options.epsilon ?? 1e-8),
+    weightDecay: number("weightDecay", options.weightDecay ?? 0, (x) => x >= 0, "from 0"),
+    scaleRate: positive("scaleRate", options.scaleRate ?? 1),
+    clipNorm:
+      options.clipNorm === undefined || options.clipNorm === null
+        ? null
+        : positive("clipNorm", options.clipNorm),
+  };
+}
+
+function number(name: string, value: unknown, holds: (x: number) => boolean, range: string): number {
+  if (typeof value === "number" && Number.isFinite(value) && holds(value)) return value;
+  throw new QdgError("usage", name, `got ${String(value)}, expected a finite number ${range}`);
+}
+
+function positive(name: string, value: unknown): number {
+  return number(name, value, (x) => x > 0, "> 0");
+}
+
+function integer(name: string, value: unknown, lowest: number, highest: number): number {
+  if (typeof value === "number" && Number.isSafeInteger(value) && value >= lowest && value <= highest)
+    return value;
+  const upTo = highest === Number.MAX_SAFE_INTEGER ? "" : ` to ${highest}`;
+  throw new QdgError("usage", name, `got ${String(value)}, expected an integer from ${lowest}${upTo}`);
+}
+
+function bool(name: string, value: unknown): boolean {
+  if (typeof value === "boolean") return value;
+  throw new QdgError("usage", name, `got ${String(value)}, expected true or false`);
+}
+
+function oneOf<T extends string>(name: string, value: unknown, allowed: readonly T[]): T {
+  const found = allowed.find((item) => item === value);
+  if (found !== undefined) return found;
+  throw new QdgError("usage", name, `got ${JSON.stringify(value)}, expected one of ${allowed.join(", ")}`);
+}

@@ -1,0 +1,371 @@
+// A layers-model in training: its weights as variables, quantizers where the export will place them, a loss and
+// its gradients. What it computes between is the float network with fake-quantized values; the integers of the
+// deployed network are integer-network.ts's.
+
+import * as tf from "@tensorflow/tfjs";
+import { QdgError } from "../base/error.js";
+import { inputQuantization } from "../export/input-scale.js";
+import { inputOf, type Node, outputOf, type Value } from "../graph/graph.js";
+import type { Placement, QuantizationConfig } from "../graph/place-quantizers.js";
+import { type Preprocessing, preprocessingToJson } from "../image/preprocessing.js";
+import { type LearnedQuantizer, learnedToJson } from "../quant/learned.js";
+import { crossEntropy } from "./cross-entropy.js";
+import type { Batch } from "./data/batch.js";
+import { constantTensor, execute, type Hooks } from "./execute.js";
+import { type LayersModel, namedGraphOf } from "./layers-model-file.js";
+import type { MethodState } from "./methods/method.js";
+import type { Evaluated, EvaluateOptions, Objective, Trainable } from "./objective.js";
+import { relu } from "./kernels/relu.js";
+import { normalize, type Statistics } from "./ops/batch-normalization.js";
+import { channelsLast, type HeldTensor } from "./ops/op.js";
+import { channelShape, createParameters, type Parameter } from "./parameters.js";
+import { Quantizer, type ScaleParameterization } from "./quantizers/quantizer.js";
+import { roundBeta, roundBias } from "./round-bias.js";
+import { type TrainingGraph, trainingGraph } from "./training-graph.js";
+
+export interface NetworkOptions {
+  /** Bits and where; null for a network in full precision. */
+  readonly quantization: QuantizationConfig | null;
+  /** One scale an output channel of a weight, or one for all of it. */
+  readonly granularity: "channel" | "tensor";
+  /** Only weights are quantized. */
+  readonly weightsOnly?: boolean;
+  /** Batch normalization by its batch, moving the statistics along, or by the statistics as they stand. */
+  readonly statistics: "batch" | "frozen";
+  readonly scaleParameterization: ScaleParameterization;
+  /** How images become the input: fixes the input's scale, and is written into the model. */
+  readonly preprocessing: Preprocessing | null;
+  readonly labels?: readonly string[];
+}
+
+/** The share of the old statistics that one batch leaves. */
+const STATISTICS_MOMENTUM = 0.95;
+
+type Mode = "training" | "initializing" | "predicting";
+
+export class TrainingNetwork implements Objective<Batch> {
+  readonly trainables: readonly Trainable[];
+  readonly quantizers: readonly Quantizer[];
+  readonly #model: LayersModel;
+  readonly #plan: TrainingGraph;
+  readonly #options: NetworkOptions;
+  readonly #parameters: ReadonlyMap<Value, Parameter>;
+  readonly #byValue = new Map<string, Quantizer>();
+  /** Quantized once and for all: the input, whose pixels are integers already. */
+  readonly #fixed = new Map<string, Quantizer>();
+  readonly #constants = new Map<Value, HeldTensor | null>();
+  #quantized: boolean;
+  #statistics: "batch" | "frozen";
+
+  /**
+   * @throws QdgError `unsupported-layer`, `unsupported-model` for what cannot be trained, and what reading and
+   * placing quantizers throw
+   */
+  static create(model: LayersModel, options: NetworkOptions): TrainingNetwork {
+    return new TrainingNetwork(model, options);
+  }
+
+  private constructor(model: LayersModel, options: NetworkOptions) {
+    const { graph, weightNames } = namedGraphOf(model);
+    this.#model = model;
+    this.#options = options;
+    this.#plan = trainingGraph(graph, options.quantization);
+    this.#parameters = createParameters(this.#plan.graph, model, weightNames);
+    this.#quantized = options.quantization !== null;
+    this.#statistics = options.statistics;
+    this.quantizers = this.#createQuantizers();
+    this.trainables = [
+      ...[...this.#parameters.values()]
+        .filter(({ isStatistic }) => !isStatistic)
+        .map(({ name, layer, variable }) => ({ name, role: "weight" as const, layer, variable })),
+      ...this.quantizers.flatMap(({ trainables }) => trainables),
+    ];
+  }
+
+  #createQuantizers(): Quantizer[] {
+    const { activations, weights } = this.#plan;
+    const made = new Map<Placement, Quantizer>();
+    for (const [value, parameter] of this.#parameters) {
+      const placement = weights.get(value.name);
+      if (!placement) continue;
+      const channels = placement.spec.axis !== null && this.#options.granularity === "channel";
+      const shape = channels ? channelShape(parameter.reader, parameter.variable.shape) : [];
+      const quantizer = this.#createQuantizer(placement, shape);
+      made.set(placement, quantizer);
+      this.#byValue.set(value.name, quantizer);
+    }
+    for (const [name, placement] of this.#options.weightsOnly ? [] : activations) {
+      const params = inputQuantization(placement, this.#plan.deployed, this.#options.preprocessing, false);
+      if (params) {
+        // The scale of the input follows from the preprocessing.
+        const fixed = this.#createQuantizer(placement, [], "linear");
+        fixed.set(params);
+        this.#fixed.set(name, fixed);
+        continue;
+      }
+      const quantizer = made.get(placement) ?? this.#createQuantizer(placement, []);
+      made.set(placement, quantizer);
+      this.#byValue.set(name, quantizer);
+    }
+    return [...made.values()];
+  }
+
+  #createQuantizer(
+    { ids, role, layer, spec }: Placement,
+    shape: readonly number[],
+    parameterization = this.#options.scaleParameterization,
+  ): Quantizer {
+    return new Quantizer({ id: ids[0] as string, role, layer, spec, shape, parameterization });
+  }
+
+  /** Whether values and weights go through their quantizers. */
+  setQuantized(on: boolean): void {
+    this.#quantized = on && this.#options.quantization !== null;
+  }
+
+  setStatistics(statistics: "batch" | "frozen"): void {
+    this.#statistics = statistics;
+  }
+
+  /** Finds the first scales of all quantizers, each on what those before it let through. */
+  initialize(batch: Batch): void {
+    tf.tidy(() => this.#run(batch.x, "initializing", false));
+  }
+
+  evaluate({ x, labels }: Batch, { updateStatistics }: EvaluateOptions): Evaluated {
+    const variables = this.trainables.map(({ variable }) => variable);
+    const { value, grads } = tf.variableGrads(
+      () => crossEntropy(this.#run(x, "training", updateStatistics), labels),
+      variables,
+    );
+    const loss = value.dataSync<"float32">()[0] as number;
+    value.dispose();
+    const gradients = variables.map((variable) => grads[variable.name] ?? tf.zerosLike(variable));
+    return { loss, gradients };
+  }
+
+  /** The values before the softmax, [N, classes], by the moving statistics. */
+  logits(x: tf.Tensor4D): tf.Tensor2D {
+    return tf.tidy(() => this.#run(x, "predicting", false));
+  }
+
+  /**
+   * The first layer whose output is not finite on this batch; null when all are.
+   */
+  firstNotFinite(x: tf.Tensor4D): string | null {
+    let found: string | null = null;
+    tf.tidy(() => {
+      for (const [value, { tensor }] of this.#execute(x, "predicting", false)) {
+        const isFinite = tf.all(tf.isFinite(tensor)).dataSync()[0];
+        if (!isFinite) found ??= value.producer?.origin ?? value.name;
+      }
+    });
+    return found;
+  }
+
+  constrain(): void {
+    if (this.#quantized) for (const quantizer of this.quantizers) quantizer.constrain();
+  }
+
+  /** The integers of every quantized weight, by the quantizer's id; the caller disposes of them. */
+  weightIntegers(): Map<string, tf.Tensor> {
+    const integers = new Map<string, tf.Tensor>();
+    for (const [value, { variable }] of this.#parameters) {
+      const quantizer = this.#byValue.get(value.name);
+      if (quantizer) integers.set(quantizer.id, quantizer.integers(variable));
+    }
+    return integers;
+  }
+
+  /** The model as it stands, with its learned scales where it is quantized. */
+  toLayersModel(): LayersModel {
+    const weights = new Map(this.#model.weights);
+    for (const { weight, variable } of this.#parameters.values()) {
+      const { shape } = weights.get(weight) as { shape: readonly number[] };
+      const data = Float32Array.from(variable.dataSync<"float32">());
+      weights.set(weight, { dtype: "float32", shape, data });
+    }
+    const { preprocessing, labels } = this.#options;
+    const quantizers = new Map<string, LearnedQuantizer>();
+    if (this.#quantized) {
+      for (const quantizer of [...this.#fixed.values(), ...this.quantizers]) {
+        quantizers.set(quantizer.id, quantizer.learned());
+      }
+    }
+    const qdg = learnedToJson({
+      quantizers,
+      ...(preprocessing ? { preprocessing: preprocessingToJson(preprocessing) } : {}),
+      ...(labels ? { labels } : {}),
+    });
+    return { ...this.#model, weights, userDefinedMetadata: { ...this.#model.userDefinedMetadata, qdg } };
+  }
+
+  /** Weights, statistics, scales and zero points. */
+  state(): MethodState {
+    const arrays: Record<string, Float32Array> = {};
+    for (const [name, variable] of this.#variables()) {
+      arrays[name] = Float32Array.from(variable.dataSync<"float32">());
+    }
+    return { arrays, values: { quantized: this.#quantized, statistics: this.#statistics } };
+  }
+
+  /** @throws QdgError `invalid-data` for the state of another network */
+  restore({ arrays, values }: MethodState): void {
+    const variables = this.#variables();
+    const unknown = Object.keys(arrays).find((name) => !variables.has(name));
+    if (unknown !== undefined) throw new QdgError("invalid-data", unknown, "the model has no such weight");
+    for (const [name, variable] of variables) {
+      const array = arrays[name];
+      if (array?.length !== variable.size) {
+        const got = array ? `${array.length} numbers` : "nothing";
+        throw new QdgError(
+          "invalid-data",
+          name,
+          `got ${got}, expected ${variable.size}; the state is of another model`,
+        );
+      }
+      tf.tidy(() => variable.assign(tf.tensor(array.slice(), variable.shape)));
+    }
+    this.#quantized = values["quantized"] === true;
+    this.#statistics = values["statistics"] === "batch" ? "batch" : "frozen";
+  }
+
+  dispose(): void {
+    for (const { variable } of this.#parameters.values()) variable.dispose();
+    for (const quantizer of [...this.quantizers, ...this.#fixed.values()]) quantizer.dispose();
+    for (const held of this.#constants.values()) held?.tensor.dispose();
+    this.#constants.clear();
+  }
+
+  #variables(): Map<string, tf.Variable> {
+    return new Map([
+      ...[...this.#parameters.values()].map(({ name, variable }) => [name, variable] as const),
+      ...this.trainables.map(({ name, variable }) => [name, variable] as const),
+    ]);
+  }
+
+  #run(x: tf.Tensor4D, mode: Mode, updateStatistics: boolean): tf.Tensor2D {
+    const { logits } = this.#plan;
+    const values = this.#execute(x, mode, updateStatistics);
+    return channelsLast(values.get(logits) as HeldTensor) as tf.Tensor2D;
+  }
+
+  #execute(x: tf.Tensor4D, mode: Mode, updateStatistics: boolean): Map<Value, HeldTensor> {
+    const { graph } = this.#plan;
+    const weights = new Map<Value, HeldTensor>();
+    const hooks: Hooks = {
+      constant: (value, reader) => {
+        const parameter = this.#parameters.get(value);
+        if (!parameter) return this.#constant(value);
+        let held = weights.get(value);
+        if (!held) {
+          held = { tensor: this.#weight(value, parameter, reader, mode), layout: parameter.layout };
+          weights.set(value, held);
+        }
+        return held;
+      },
+      node: (node, inputs) => {
+        if (node.op === "BatchNormalization") return [this.#normalize(node, inputs, mode, updateStatistics)];
+        return node.op === "Relu" ? [this.#rectify(node, inputs[0] as HeldTensor, mode)] : null;
+      },
+      after: (value, { tensor, layout }) => ({ tensor: this.#quantize(value.name, tensor, mode), layout }),
+    };
+    const input = graph.inputs[0] as Value;
+    // As tfjs feeds images; the graph itself turns them channels first.
+    return execute(graph, new Map([[input, { tensor: x, layout: "as-is" }]]), hooks);
+  }
+
+  #constant(value: Value): HeldTensor | null {
+    let held = this.#constants.get(value);
+    if (held === undefined) {
+      held = value.constant ? constantTensor(value.constant) : null;
+      if (held) tf.keep(held.tensor);
+      this.#constants.set(value, held);
+    }
+    return held;
+  }
+
+  /** A weight through its quantizer; a bias as the integers that it is deployed as. */
+  #weight(value: Value, { variable }: Parameter, reader: Node, mode: Mode): tf.Tensor {
+    const isBias = reader.inputs[2] === value && this.#plan.weights.has(reader.inputs[1]?.name ?? "");
+    const unit = isBias && !this.#plan.foldsInto.has(reader) ? this.#unit(reader) : null;
+    return unit ? roundBias(variable, unit) : this.#quantize(value.name, variable, mode);
+  }
+
+  #quantize(name: string, value: tf.Tensor, mode: Mode): tf.Tensor {
+    if (!this.#quantized) return value;
+    const fixed = this.#fixed.get(name);
+    if (fixed) return fixed.apply(value);
+    const quantizer = this.#byValue.get(name);
+    if (!quantizer) return value;
+    if (mode === "initializing" && !quantizer.initialized) quantizer.initialize(value);
+    return quantizer.apply(value);
+  }
+
+  /** Where a quantizer follows, it clips at 0 itself. */
+  #rectify(node: Node, { tensor, layout }: HeldTensor, mode: Mode): HeldTensor {
+    const quantizer = this.#quantized ? this.#byValue.get(outputOf(node).name) : undefined;
+    const clipped = quantizer?.spec.symmetric === true && !quantizer.spec.signed && mode !== "initializing";
+    return { tensor: clipped ? tensor : relu(tensor), layout };
+  }
+
+  /** `s_x s_w[k]` of a weighted node, [K] or one number: what one integer of its sum is worth; null where it is real. */
+  #unit(node: Node): tf.Tensor | null {
+    if (!this.#quantized) return null;
+    const { sources } = this.#plan;
+    const x = inputOf(node, 0);
+    const source = (sources.get(x) ?? x).name;
+    const input = this.#fixed.get(source) ?? this.#byValue.get(source);
+    const weight = this.#byValue.get(inputOf(node, 1).name);
+    if (!input || !weight) return null;
+    return tf.mul(tf.reshape(weight.scale(), [-1]), tf.reshape(input.scale(), []));
+  }
+
+  #normalize(
+    node: Node,
+    inputs: readonly (HeldTensor | null)[],
+    mode: Mode,
+    updateStatistics: boolean,
+  ): HeldTensor {
+    const [x, gamma, beta, mean, variance] = inputs as [
+      HeldTensor,
+      HeldTensor,
+      HeldTensor,
+      HeldTensor,
+      HeldTensor,
+    ];
+    const epsilonOf = node.attributes["epsilon"] as { float: number } | undefined;
+    const epsilon = epsilonOf?.float ?? 1e-5;
+    const moving = { mean: mean.tensor, variance: variance.tensor };
+    const byBatch = mode !== "predicting" && this.#statistics === "batch";
+    const seen = (statistics: Statistics): void => {
+      if (updateStatistics) this.#moveStatistics(node, statistics);
+    };
+    // The bias is rounded as it is deployed: with the statistics that the file will have.
+    const factor = tf.tidy(() => tf.mul(gamma.tensor, tf.rsqrt(tf.add(moving.variance, epsilon))));
+    const offset = this.#roundedBeta(node, beta.tensor, factor, moving.mean);
+    const values = channelsLast(x);
+    const tensor = normalize(values, gamma.tensor, offset, epsilon, byBatch ? null : moving, seen);
+    return { tensor, layout: values.rank < 3 ? "as-is" : "channels-last" };
+  }
+
+  #roundedBeta(node: Node, beta: tf.Tensor, factor: tf.Tensor, mean: tf.Tensor): tf.Tensor {
+    const before = inputOf(node, 0).producer;
+    const unit = before && this.#plan.foldsInto.get(before) === node ? this.#unit(before) : null;
+    if (!before || !unit) return beta;
+    const own = before.inputs[2] ? (this.#parameters.get(before.inputs[2])?.variable ?? null) : null;
+    return roundBeta(beta, factor, mean, own, unit);
+  }
+
+  #moveStatistics(node: Node, now: Statistics): void {
+    const move = (index: number, to: tf.Tensor): void => {
+      const variable = this.#parameters.get(inputOf(node, index))?.variable;
+      if (!variable) return;
+      tf.tidy(() =>
+        variable.assign(tf.add(tf.mul(variable, STATISTICS_MOMENTUM), tf.mul(to, 1 - STATISTICS_MOMENTUM))),
+      );
+    };
+    move(3, now.mean);
+    move(4, now.variance);
+  }
+}

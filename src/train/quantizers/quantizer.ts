@@ -1,0 +1,169 @@
+// One quantizer of a network in training: its learned scale, its zero point where it has one, and what of them
+// goes into the file. Where it stands is decided by placeQuantizers, never here.
+
+import * as tf from "@tensorflow/tfjs";
+import { QdgError } from "../../base/error.js";
+import type { LearnedQuantizer } from "../../quant/learned.js";
+import { MseObserver } from "../../quant/observers/mse.js";
+import { type QuantParams, qmax, qmin, type QuantSpec } from "../../quant/spec.js";
+import type { Trainable } from "../objective.js";
+import { deployedZeroPoint, fakeQuantize, fakeQuantizeAsymmetric, type Range } from "./fake-quantize.js";
+
+/**
+ * What is learned: the logarithm of the scale, so that steps are relative and it stays above 0, or the scale
+ * itself as LSQ has it.
+ */
+export const SCALE_PARAMETERIZATIONS = ["log", "linear"] as const;
+export type ScaleParameterization = (typeof SCALE_PARAMETERIZATIONS)[number];
+
+/** No scale falls below it: float32 stays normal when scales multiply. */
+export const SMALLEST_SCALE: number = 2 ** -40;
+
+export interface QuantizerOptions {
+  /** The name that its scale is stored under: a weight's, or that of the layer that gives the value. */
+  readonly id: string;
+  readonly role: "weight" | "activation";
+  readonly layer: string;
+  readonly spec: QuantSpec;
+  /** Of the scales; broadcasts against the value. [] for one scale. */
+  readonly shape: readonly number[];
+  readonly parameterization: ScaleParameterization;
+}
+
+export class Quantizer {
+  readonly id: string;
+  readonly role: "weight" | "activation";
+  readonly layer: string;
+  readonly spec: QuantSpec;
+  readonly trainables: readonly Trainable[];
+  /** False until {@link initialize} has seen a value. */
+  initialized = false;
+  readonly #parameter: tf.Variable;
+  readonly #zeroPoint: tf.Variable | null;
+  readonly #range: Range;
+  readonly #log: boolean;
+
+  constructor({ id, role, layer, spec, shape, parameterization }: QuantizerOptions) {
+    this.id = id;
+    this.role = role;
+    this.layer = layer;
+    this.spec = spec;
+    this.#range = { low: qmin(spec), high: qmax(spec) };
+    this.#log = parameterization === "log";
+    this.#parameter = tf.variable(tf.zeros([...shape]));
+    this.#zeroPoint = spec.symmetric ? null : tf.variable(tf.scalar(0));
+    this.trainables = [
+      { name: `${id}/scale`, role: "scale", layer, variable: this.#parameter },
+      ...(this.#zeroPoint
+        ? [{ name: `${id}/zero-point`, role: "zero-point" as const, layer, variable: this.#zeroPoint }]
+        : []),
+    ];
+  }
+
+  /** Number of scales. */
+  get count(): number {
+    return this.#parameter.size;
+  }
+
+  /**
+   * The first scales: LSQ's `2 mean|v| / sqrt(qmax)` where the zero point is 0, the range of least squared
+   * error otherwise.
+   *
+   * @throws QdgError `invalid-data` when a value is not finite
+   */
+  initialize(v: tf.Tensor): void {
+    const scales = this.#zeroPoint ? this.#fitRange(v, this.#zeroPoint) : this.#fitMean(v);
+    if (!scales.every(Number.isFinite)) {
+      throw new QdgError(
+        "invalid-data",
+        this.layer,
+        `${this.id}: its first values are not finite; look at the model's weights and the images`,
+      );
+    }
+    this.#assign(scales);
+    this.initialized = true;
+  }
+
+  /** Scales and a zero point that are known. */
+  set({ scale, zeroPoint }: QuantParams): void {
+    this.#assign(scale);
+    tf.tidy(() => this.#zeroPoint?.assign(tf.scalar(zeroPoint[0] as number)));
+    this.initialized = true;
+  }
+
+  #fitMean(v: tf.Tensor): Float32Array {
+    return tf.tidy(() => {
+      const { shape } = this.#parameter;
+      const axes = v.shape.flatMap((_, axis) => ((shape[axis] ?? 1) === 1 ? [axis] : []));
+      const mean = shape.length === 0 ? tf.mean(tf.abs(v)) : tf.mean(tf.abs(v), axes);
+      return tf
+        .mul(mean, 2 / Math.sqrt(this.#range.high))
+        .dataSync<"float32">()
+        .slice();
+    });
+  }
+
+  #fitRange(v: tf.Tensor, zeroPoint: tf.Variable): Float32Array {
+    const observer = new MseObserver();
+    observer.observe(v.dataSync<"float32">(), this.id);
+    const params = observer.params(this.spec, { powerOfTwo: false });
+    tf.tidy(() => zeroPoint.assign(tf.scalar(params.zeroPoint[0] as number)));
+    return params.scale;
+  }
+
+  #assign(scales: Float32Array): void {
+    const values = scales.map((scale) => {
+      // Dead weights have mean 0.
+      const held = Math.max(scale, SMALLEST_SCALE);
+      return this.#log ? Math.log(held) : held;
+    });
+    tf.tidy(() => this.#parameter.assign(tf.tensor(values, this.#parameter.shape)));
+  }
+
+  /** The scales as they are used, float32; shape of the parameter. */
+  scale(): tf.Tensor {
+    return this.#log ? tf.exp(this.#parameter) : this.#parameter;
+  }
+
+  /** The fake-quantized value. LSQ's factor on the gradient of the scale: `1 / sqrt(N qmax)`. */
+  apply(v: tf.Tensor): tf.Tensor {
+    const elements = v.size / this.#parameter.size;
+    const gradientScale = 1 / Math.sqrt(elements * this.#range.high);
+    return this.#zeroPoint
+      ? fakeQuantizeAsymmetric(v, this.scale(), this.#zeroPoint, this.#range, gradientScale)
+      : fakeQuantize(v, this.scale(), this.#range, gradientScale);
+  }
+
+  /** The integers of a value, from the zero point. */
+  integers(v: tf.Tensor): tf.Tensor {
+    return tf.tidy(() => {
+      const { low, high } = this.#range;
+      const q = tf.round(tf.div(v, this.scale()));
+      if (!this.#zeroPoint) return tf.clipByValue(q, low, high);
+      const z = deployedZeroPoint(this.#zeroPoint, this.#range);
+      return tf.sub(tf.clipByValue(tf.add(q, z), low, high), z);
+    });
+  }
+
+  /** Brings scales back above the floor. */
+  constrain(): void {
+    const floor = this.#log ? Math.log(SMALLEST_SCALE) : SMALLEST_SCALE;
+    tf.tidy(() => this.#parameter.assign(tf.maximum(this.#parameter, floor)));
+  }
+
+  /** What the file gets: exactly the numbers that {@link apply} uses. */
+  learned(): LearnedQuantizer {
+    return tf.tidy(() => {
+      const { bits, signed } = this.spec;
+      const scale = Float32Array.from(this.scale().dataSync<"float32">());
+      if (!this.#zeroPoint) return { bits, signed, scale };
+      const zeroPoint = deployedZeroPoint(this.#zeroPoint, this.#range).dataSync<"float32">();
+      return { bits, signed, scale, zeroPoint: Int32Array.from(zeroPoint) };
+    });
+  }
+
+  dispose(): void {
+    this.#parameter.dispose();
+    this.#zeroPoint?.dispose();
+  }
+}

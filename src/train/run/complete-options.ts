@@ -1,0 +1,183 @@
+// From what was asked to all options of a run with their values: defaults, checks of each and of what does not go
+// together; and for a run that goes on, what may change and what may not.
+
+import { isDeepStrictEqual } from "node:util";
+import { QdgError } from "../../base/error.js";
+import {
+  type FrozenPart,
+  type GradientPart,
+  type Granularity,
+  type MethodOptions,
+  methodSettings,
+  type ThresholdMode,
+} from "../methods/method-options.js";
+import { checkedOption } from "./option-kinds.js";
+import { flagOf, type OptionRow, TRAIN_OPTIONS } from "./option-table.js";
+import type { AskedTrainOptions, TrainOptionName, TrainOptions } from "./train-options.js";
+import { isFloatMethod, isPretrained, isWeightsOnly } from "./train-options.js";
+
+const NAMES = Object.keys(TRAIN_OPTIONS) as readonly TrainOptionName[];
+/** What --data calls the drawn set: SHAPES_DG of shapes-dg.ts, which loads more. */
+const SHAPES_DG = "shapes-dg";
+
+/**
+ * @throws QdgError `usage` naming the option: absent and without a default, unknown, not of its kind, or one that
+ * does not go with another
+ */
+export function completeOptions(asked: AskedTrainOptions): TrainOptions {
+  const unknown = Object.keys(asked).find((name) => !NAMES.includes(name as TrainOptionName));
+  if (unknown !== undefined) throw new QdgError("usage", unknown, "is no option of a training run");
+  checkTogether(asked);
+  const known: Partial<Record<TrainOptionName, unknown>> = {};
+  for (const name of NAMES) known[name] = valueOf(name, asked[name], known as unknown as TrainOptions);
+  const options = known as unknown as TrainOptions;
+  checkSteps(options);
+  methodSettings(methodOptions(options));
+  return options;
+}
+
+/**
+ * The options that a run goes on with: those it was started with, and of the asked ones those that change nothing
+ * in what is computed.
+ *
+ * @param stored as a checkpoint has them
+ * @throws QdgError `usage` naming every asked option that differs; `invalid-data` when `stored` are no options
+ */
+export function resumedOptions(stored: unknown, asked: AskedTrainOptions, where: string): TrainOptions {
+  const before = storedOptions(stored, where);
+  const changed = NAMES.filter((name) => asked[name] !== undefined && !TRAIN_OPTIONS[name].free).filter(
+    (name) => !isDeepStrictEqual(toJson(asked[name]), toJson(before[name])),
+  );
+  if (changed.length > 0) {
+    const each = changed.map(
+      (name) => `${flagOf(name)} ${JSON.stringify(asked[name])} (was ${JSON.stringify(before[name])})`,
+    );
+    throw new QdgError(
+      "usage",
+      "--resume",
+      `the run was started with other options: got ${each.join(", ")}; leave them out, or start a new run with another --out`,
+    );
+  }
+  const given = Object.entries(asked).filter(([, value]) => value !== undefined);
+  return completeOptions({ ...before, ...Object.fromEntries(given) });
+}
+
+/** What METHODS' createMethod takes. */
+export function methodOptions(options: TrainOptions): MethodOptions {
+  return {
+    steps: options.steps,
+    rho: options.rho,
+    alpha: options.alpha,
+    perturbScales: options.perturbScales,
+    window: options.window,
+    threshold: options.threshold,
+    // Their kinds have been checked against the same lists.
+    thresholdMode: options.thresholdMode as ThresholdMode,
+    frozenPart: options.freeze as FrozenPart,
+    measuredPart: options.measure as GradientPart,
+    granularity: options.disorder as Granularity,
+    quantizeFrom: options.qtDogStart,
+    beta1: options.beta1,
+    beta2: options.beta2,
+    epsilon: options.epsilon,
+    weightDecay: options.weightDecay,
+    scaleRate: options.scaleRate,
+    clipNorm: options.clipNorm,
+  };
+}
+
+/** The first step with quantizers; `steps` for a method without any. */
+export function quantizedFrom(options: TrainOptions): number {
+  if (isFloatMethod(options)) return options.steps;
+  return isWeightsOnly(options) ? options.qtDogStart : options.floatSteps;
+}
+
+function valueOf(name: TrainOptionName, asked: unknown, known: TrainOptions): unknown {
+  const row = TRAIN_OPTIONS[name] as OptionRow<unknown>;
+  const flag = flagOf(name);
+  const value =
+    asked !== undefined
+      ? asked
+      : typeof row.otherwise === "function"
+        ? (row.otherwise as (options: TrainOptions) => unknown)(known)
+        : row.otherwise;
+  if (value === undefined) throw new QdgError("usage", flag, `got nothing; it has no default: ${row.help}`);
+  return value === null && row.nullable === true ? null : checkedOption(row.kind, value, flag);
+}
+
+/** Options that say nothing where they were given are refused: whoever gave them expects something of them. */
+function checkTogether(asked: AskedTrainOptions): void {
+  const method = asked.method ?? "gaqat";
+  const given = (name: TrainOptionName): boolean => asked[name] !== undefined && asked[name] !== null;
+  const refuse = (names: readonly TrainOptionName[], why: string): void => {
+    const found = names.find(given);
+    if (found === undefined) return;
+    throw new QdgError(
+      "usage",
+      flagOf(found),
+      `got ${JSON.stringify(asked[found])}, but ${why}; leave it out`,
+    );
+  };
+  if (isFloatMethod({ method })) {
+    refuse(["bits", "weightBits", "activationBits", "firstLastBits"], `${method} quantizes nothing`);
+    if ((asked.floatSteps ?? 0) > 0) refuse(["floatSteps"], `${method} quantizes nothing`);
+  }
+  if (isWeightsOnly({ method })) {
+    refuse(["activationBits"], `${method} quantizes weights alone`);
+    if ((asked.floatSteps ?? 0) > 0) refuse(["floatSteps"], "qt-dog has --qt-dog-start");
+  }
+  if (asked.model !== undefined && isPretrained({ model: asked.model })) {
+    refuse(["width", "stem"], `${asked.model} is a network with its own`);
+  }
+  if (asked.keepHead && !isPretrained({ model: asked.model ?? "resnet8" })) {
+    refuse(["keepHead"], "a built-in network has no trained head");
+  }
+  if (asked.data !== undefined && asked.data !== SHAPES_DG) {
+    refuse(["shapesCount"], "that is for --data shapes-dg");
+  }
+}
+
+function checkSteps(options: TrainOptions): void {
+  const { steps, warmup, holdoutFraction, select } = options;
+  const shorter = (name: "warmup" | "floatSteps" | "qtDogStart", what: string): void => {
+    if (options[name] < steps) return;
+    throw new QdgError(
+      "usage",
+      flagOf(name),
+      `got ${options[name]}, expected less than --steps ${steps}: ${what}`,
+    );
+  };
+  if (warmup > 0) shorter("warmup", "the rate would never be reached");
+  if (isWeightsOnly(options)) shorter("qtDogStart", "nothing would ever be quantized");
+  else if (!isFloatMethod(options)) shorter("floatSteps", "nothing would ever be quantized");
+  if (select === "validation" && holdoutFraction === 0) {
+    throw new QdgError(
+      "usage",
+      flagOf("holdoutFraction"),
+      "got 0, but the model is selected on images held out; give a share above 0, or --select last",
+    );
+  }
+}
+
+function storedOptions(stored: unknown, where: string): TrainOptions {
+  try {
+    if (typeof stored !== "object" || stored === null) throw new Error("they are not there");
+    const missing = NAMES.find((name) => !Object.hasOwn(stored, name));
+    if (missing !== undefined) throw new Error(`${missing} is missing`);
+    return completeOptions(stored);
+  } catch (thrown) {
+    const reason = thrown instanceof Error ? thrown.message : String(thrown);
+    throw new QdgError(
+      "invalid-data",
+      where,
+      `its options are not those of a run (${reason}); it is damaged`,
+      {
+        cause: thrown,
+      },
+    );
+  }
+}
+
+function toJson(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value)) as unknown;
+}

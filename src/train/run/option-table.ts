@@ -1,0 +1,399 @@
+// Every option of a training run: its values, its default, what it is for and where --help lists it. The command
+// line, the checks and the docs read this one table. Loads in a moment: nothing of tfjs is imported here.
+
+import { FROZEN_PARTS, GRADIENT_PARTS, GRANULARITIES, THRESHOLD_MODES } from "../methods/method-options.js";
+import { SCHEDULE_NAMES } from "../optimizer/schedule.js";
+import { BITS, BOOLEAN, type OptionKind, TEXT } from "./option-kinds.js";
+import {
+  isFloatMethod,
+  isPretrained,
+  isWeightsOnly,
+  METHODS,
+  type TrainOptionName,
+  type TrainOptions,
+} from "./train-options.js";
+
+export interface OptionRow<T> {
+  readonly kind: OptionKind;
+  /** What follows the flag in --help: `<n>`. */
+  readonly argument?: string;
+  readonly help: string;
+  /** A function of the options above it in the table; undefined where there is none. */
+  readonly otherwise: T | undefined | ((known: TrainOptions) => T);
+  /** The default in words, where it depends on others. */
+  readonly says?: string;
+  /** Whether null ("not asked, and decided later") is a value of it. */
+  readonly nullable?: boolean;
+  /** Whether a resumed run may have another value: it changes nothing in what is computed. */
+  readonly free?: boolean;
+}
+
+const MODEL_TEXT = "resnet8, resnet18, mobilenet-v2 (from random weights), or the path of a model.json";
+
+const whole = (least: number, most?: number): OptionKind => ({
+  type: "whole",
+  least,
+  ...(most === undefined ? {} : { most }),
+});
+const choice = (...of: readonly string[]): OptionKind => ({ type: "choice", of });
+const rate: OptionKind = { type: "real", above: 0 };
+const share: OptionKind = { type: "real", least: 0, below: 1 };
+
+/** `--test-domain` of `testDomain`; `--no-perturb-scales` of what is on unless switched off. */
+export function flagOf(name: TrainOptionName): string {
+  const words = name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  return TRAIN_OPTIONS[name].otherwise === true ? `--no-${words}` : `--${words}`;
+}
+
+/** In an order in which defaults depend on options above only. */
+export const TRAIN_OPTIONS: { readonly [K in TrainOptionName]: OptionRow<TrainOptions[K]> } = {
+  data: {
+    kind: TEXT,
+    argument: "<folder>",
+    help: "images as domain/class/image, or shapes-dg: a set that is drawn",
+    otherwise: undefined,
+    // Its content is compared, not its path.
+    free: true,
+  },
+  testDomain: {
+    kind: { type: "names" },
+    argument: "<name...>",
+    help: "domains that are never trained on",
+    otherwise: undefined,
+  },
+  method: {
+    kind: choice(...METHODS),
+    argument: "<name>",
+    help: METHODS.join(", "),
+    otherwise: "gaqat",
+  },
+  bits: {
+    kind: BITS,
+    argument: "<b>",
+    help: "bits of inner weights and activations, 2 to 8",
+    otherwise: (known) => (isFloatMethod(known) ? null : isWeightsOnly(known) ? 7 : 4),
+    says: "4; 7 for qt-dog",
+    nullable: true,
+  },
+  model: {
+    kind: TEXT,
+    argument: "<name|file>",
+    help: MODEL_TEXT,
+    otherwise: "resnet8",
+  },
+  imageSize: {
+    kind: whole(4, 2048),
+    argument: "<n>",
+    help: "images are brought to n x n pixels",
+    otherwise: (known) => (isPretrained(known) ? null : 32),
+    says: "32; that of the model.json",
+    nullable: true,
+  },
+  steps: { kind: whole(1), argument: "<n>", help: "length of the run", otherwise: 1000 },
+  backend: {
+    kind: choice("auto", "tensorflow", "wasm"),
+    argument: "<name>",
+    help: "auto, tensorflow (native) or wasm; auto takes the first that loads",
+    otherwise: "auto",
+    // What a checkpoint compares is the backend that was used.
+    free: true,
+  },
+  shapesCount: {
+    kind: whole(1, 100_000),
+    argument: "<n>",
+    help: "shapes-dg: images of a class in each domain",
+    otherwise: null,
+    says: "100",
+    nullable: true,
+  },
+  batchSize: {
+    kind: whole(1, 65_536),
+    argument: "<n>",
+    help: "images of each source domain in a step",
+    otherwise: 32,
+  },
+  augmentation: {
+    kind: choice("domainbed", "no-flip", "none"),
+    argument: "<kind>",
+    help: "domainbed (crop, flip, color, gray), no-flip (for digits and letters) or none",
+    otherwise: "domainbed",
+  },
+  holdoutFraction: {
+    kind: share,
+    argument: "<x>",
+    help: "share of each class that validates",
+    otherwise: 0.2,
+  },
+  resize: {
+    kind: choice("stretch", "center-crop"),
+    argument: "<how>",
+    help: "stretch both sides, or center-crop to a square",
+    otherwise: null,
+    says: "as the model says, else stretch",
+    nullable: true,
+  },
+  preprocess: {
+    kind: { type: "preprocessing" },
+    argument: "<range>",
+    help: 'how pixels become the input: "lo,hi", JSON, or a JSON file',
+    otherwise: null,
+    says: "-1,1; as the model.json says",
+    nullable: true,
+  },
+  cache: {
+    kind: TEXT,
+    argument: "<folder>",
+    help: "where decoded images are kept, or none",
+    otherwise: null,
+    says: "$XDG_CACHE_HOME/qdg, or ~/.cache/qdg",
+    nullable: true,
+    free: true,
+  },
+  threads: {
+    kind: whole(0, 64),
+    argument: "<n>",
+    help: "threads that prepare images; changes nothing but speed",
+    otherwise: null,
+    says: "by the machine",
+    nullable: true,
+    free: true,
+  },
+  skipBroken: {
+    kind: BOOLEAN,
+    help: "leave out images that cannot be decoded, and name them",
+    otherwise: false,
+    free: true,
+  },
+  keepHead: {
+    kind: BOOLEAN,
+    help: "keep the trained head of a model.json, which must be of as many classes",
+    otherwise: false,
+  },
+  width: {
+    kind: { type: "real", least: 0.25, most: 1.4 },
+    argument: "<x>",
+    help: "mobilenet-v2: factor on the channels, 0.25 to 1.4",
+    otherwise: null,
+    says: "1",
+    nullable: true,
+  },
+  stem: {
+    kind: choice("cifar", "imagenet"),
+    argument: "<kind>",
+    help: "resnet18: cifar for small images, or imagenet",
+    otherwise: null,
+    says: "cifar up to 64 px",
+    nullable: true,
+  },
+  statistics: {
+    kind: choice("frozen", "batch"),
+    argument: "<kind>",
+    help: "batch normalization by the statistics as they stand, or by the batch, moving them along",
+    otherwise: (known) => (isPretrained(known) ? "frozen" : "batch"),
+    says: "batch; frozen for a model.json",
+  },
+  weightBits: {
+    kind: BITS,
+    argument: "<b>",
+    help: "bits of inner weights",
+    otherwise: (known) => known.bits,
+    says: "--bits",
+    nullable: true,
+  },
+  activationBits: {
+    kind: BITS,
+    argument: "<b>",
+    help: "bits of inner activations",
+    otherwise: (known) => (isWeightsOnly(known) ? null : known.bits),
+    says: "--bits",
+    nullable: true,
+  },
+  firstLastBits: {
+    kind: BITS,
+    argument: "<b>",
+    help: "bits of the first and last layers",
+    otherwise: (known) => (known.bits === null ? null : 8),
+    says: "8",
+    nullable: true,
+  },
+  layerBits: {
+    kind: { type: "layer-bits" },
+    argument: "<file>",
+    help: 'JSON file: {"layer": bits} or {"layer": {"weightBits": b, "activationBits": b}}',
+    otherwise: {},
+    says: "none",
+  },
+  granularity: {
+    kind: choice("channel", "tensor"),
+    argument: "<kind>",
+    help: "one scale an output channel of a weight, or one for all of it",
+    otherwise: "channel",
+  },
+  signedActivations: {
+    kind: choice("asymmetric", "signed"),
+    argument: "<kind>",
+    help: "activations below 0 with a zero point that is learned, or symmetric around 0",
+    otherwise: "asymmetric",
+  },
+  scaleParameterization: {
+    kind: choice("log", "linear"),
+    argument: "<kind>",
+    help: "what is learned: the logarithm of a scale, or the scale (as LSQ has it)",
+    otherwise: "log",
+  },
+  learningRate: {
+    kind: rate,
+    argument: "<x>",
+    help: "highest learning rate of Adam",
+    otherwise: (known) => (isPretrained(known) ? 1e-4 : 3e-3),
+    says: "0.003; 0.0001 for a model.json",
+  },
+  schedule: {
+    kind: choice(...SCHEDULE_NAMES),
+    argument: "<kind>",
+    help: "of the learning rate",
+    otherwise: "cosine",
+  },
+  warmup: {
+    kind: whole(0),
+    argument: "<n>",
+    help: "steps in which the learning rate rises from 0",
+    otherwise: (known) => (isPretrained(known) ? 0 : Math.floor(known.steps / 20)),
+    says: "a twentieth of the steps; 0 for a model.json",
+  },
+  weightDecay: {
+    kind: { type: "real", least: 0 },
+    argument: "<x>",
+    help: "added to the gradient of weights, times the weight",
+    otherwise: 0,
+  },
+  beta1: { kind: share, argument: "<x>", help: "Adam: decay of the first moment", otherwise: 0.9 },
+  beta2: { kind: share, argument: "<x>", help: "Adam: decay of the second moment", otherwise: 0.999 },
+  epsilon: {
+    kind: rate,
+    argument: "<x>",
+    help: "Adam: added to the root of the second moment",
+    otherwise: 1e-8,
+  },
+  scaleRate: {
+    kind: rate,
+    argument: "<x>",
+    help: "factor on the learning rate of scales and zero points",
+    otherwise: 1,
+  },
+  clipNorm: {
+    kind: rate,
+    argument: "<x>",
+    help: "a step's gradient is shortened to this norm where it is longer",
+    otherwise: null,
+    says: "never",
+    nullable: true,
+  },
+  floatSteps: {
+    kind: whole(0),
+    argument: "<n>",
+    help: "steps in full precision first; quantizers start after them",
+    otherwise: 0,
+  },
+  rho: {
+    kind: rate,
+    argument: "<x>",
+    help: "sam, sagm, lsq-sagm, gaqat: radius of the perturbation",
+    otherwise: 0.05,
+  },
+  alpha: {
+    kind: { type: "real", least: 0 },
+    argument: "<x>",
+    help: "sagm, lsq-sagm, gaqat: how far the perturbation follows the gradient down",
+    otherwise: 0.001,
+  },
+  window: {
+    kind: whole(2),
+    argument: "<n>",
+    help: "gaqat: steps over which disorder is measured",
+    otherwise: (known) => Math.max(2, Math.min(350, Math.floor(known.steps / 10))),
+    says: "350, or a tenth of the steps",
+  },
+  thresholdMode: {
+    kind: choice(...THRESHOLD_MODES),
+    argument: "<kind>",
+    help: "gaqat: the threshold as a disorder, a quantile of all, or standard deviations below a coin's 0.5",
+    otherwise: "value",
+  },
+  threshold: {
+    kind: { type: "real", least: 0 },
+    argument: "<r>",
+    help: "gaqat: a scale of less disorder is frozen",
+    otherwise: (known) => (known.thresholdMode === "margin" ? 2 : 0.3),
+    says: "0.3; 2 for margin",
+  },
+  freeze: {
+    kind: choice(...FROZEN_PARTS),
+    argument: "<part>",
+    help: "gaqat: which part of a frozen scale's gradient stops",
+    otherwise: "task",
+  },
+  measure: {
+    kind: choice(...GRADIENT_PARTS),
+    argument: "<part>",
+    help: "gaqat: whose disorder is measured",
+    otherwise: "task",
+  },
+  disorder: {
+    kind: choice(...GRANULARITIES),
+    argument: "<of>",
+    help: "gaqat: disorder of each scale, or of all scales of a layer together",
+    otherwise: "scale",
+  },
+  perturbScales: {
+    kind: BOOLEAN,
+    help: "sharpness-aware methods leave scales where they are in the perturbed pass",
+    otherwise: true,
+  },
+  qtDogStart: {
+    kind: whole(0),
+    argument: "<n>",
+    help: "qt-dog: the step at which weights begin to be quantized",
+    otherwise: (known) => Math.floor((known.steps * 2) / 5),
+    says: "two fifths of the steps",
+  },
+  seed: {
+    kind: whole(0, 2 ** 32 - 1),
+    argument: "<n>",
+    help: "of splits, order, augmentation and weights",
+    otherwise: 0,
+  },
+  evalEvery: {
+    kind: whole(1),
+    argument: "<n>",
+    help: "steps between evaluations",
+    otherwise: (known) => Math.max(1, Math.floor(known.steps / 10)),
+    says: "a tenth of the steps",
+  },
+  evalImages: {
+    kind: whole(1),
+    argument: "<n>",
+    help: "of the training images of a source domain, at most n are evaluated, always the same",
+    otherwise: 500,
+  },
+  evalBatch: {
+    kind: whole(1, 65_536),
+    argument: "<n>",
+    help: "images evaluated at once",
+    otherwise: 128,
+  },
+  select: {
+    kind: choice("validation", "last"),
+    argument: "<which>",
+    help: "the model that is kept: best on the validation images of the sources, or the last",
+    otherwise: "validation",
+  },
+  checkpointEvery: {
+    kind: whole(1),
+    argument: "<n>",
+    help: "steps between checkpoints",
+    otherwise: 100,
+    free: true,
+  },
+  logEvery: { kind: whole(1), argument: "<n>", help: "steps between lines of log.jsonl", otherwise: 10 },
+};

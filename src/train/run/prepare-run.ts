@@ -1,0 +1,193 @@
+// The parts of a run, each from the options: images, domains and their splits, the model, its quantizers, and what
+// run.json says of them. Starts nothing.
+
+import { QdgError } from "../../base/error.js";
+import { VERSION } from "../../base/version.js";
+import type { QuantizationConfig } from "../../graph/place-quantizers.js";
+import {
+  type Preprocessing,
+  preprocessingFromJson,
+  preprocessingToJson,
+  rangePreprocessing,
+} from "../../image/preprocessing.js";
+import { parseLearned } from "../../quant/learned.js";
+import { checkSourceDomains, type Dataset, type Domain, findDomains } from "../data/dataset.js";
+import { openDataset } from "../data/open-dataset.js";
+import { type Split, splitDomain } from "../data/split.js";
+import { countWeights, graphOf, type LayersModel } from "../layers-model-file.js";
+import { builtInModel } from "../models/built-in.js";
+import type { ResnetStem } from "../models/resnet18.js";
+import type { TrainingNetwork } from "../network.js";
+import { replaceHead } from "../replace-head.js";
+import { resizeInput } from "../resize-input.js";
+import type { RunFacts, TrainObserver } from "./observer.js";
+import { isFloatMethod, isPretrained, type TrainOptions } from "./train-options.js";
+
+export interface RunDomain {
+  readonly domain: Domain;
+  readonly role: "source" | "test";
+  readonly split: Split;
+}
+
+/** Methods that are about the difference between domains. */
+const GENERALIZING: ReadonlySet<string> = new Set(["sagm", "lsq-sagm", "gaqat", "qt-dog"]);
+
+/** How pixels become the input: as asked, else as the model says, else -1..1 for a network that starts from nothing. */
+export function preprocessingOf(options: TrainOptions, source: LayersModel | null): Preprocessing {
+  const chosen = options.preprocess ?? carriedPreprocessing(source) ?? builtInPreprocessing(options);
+  const { resize } = options;
+  return resize === null ? chosen : { ...chosen, resize: resize as Preprocessing["resize"] };
+}
+
+function carriedPreprocessing(source: LayersModel | null): Preprocessing | undefined {
+  const learned = source && parseLearned(source.userDefinedMetadata);
+  if (learned?.preprocessing === undefined) return source?.metadata?.preprocessing;
+  return preprocessingFromJson(learned.preprocessing, "userDefinedMetadata.qdg.preprocessing");
+}
+
+function builtInPreprocessing(options: TrainOptions): Preprocessing {
+  if (!isPretrained(options)) return rangePreprocessing(-1, 1);
+  throw new QdgError(
+    "usage",
+    "--preprocess",
+    `got none, and ${options.model} does not say how pixels become its input; give the range it was trained on, for example 0,1 or -1,1 or 0,255`,
+  );
+}
+
+/** @throws QdgError `usage` when the model leaves its size open, or is not square */
+export function inputSize(source: LayersModel | null, path: string): number {
+  const shape = source ? graphOf(source).inputs[0]?.shape : undefined;
+  const [, height, width] = shape ?? [];
+  if (typeof height === "number" && height === width) return height;
+  throw new QdgError(
+    "usage",
+    "--image-size",
+    `got none, and ${path} has an input of [${shape?.join(", ")}], expected a square one; give a size such as 96`,
+  );
+}
+
+export async function openImages(
+  options: TrainOptions,
+  imageSize: number,
+  preprocessing: Preprocessing,
+  observer: TrainObserver,
+): Promise<Dataset> {
+  const { data, cache, threads, skipBroken, shapesCount } = options;
+  return openDataset(
+    data,
+    {
+      imageSize,
+      resize: preprocessing.resize,
+      skipBroken,
+      ...(cache === null ? {} : { cacheFolder: cache === "none" ? null : cache }),
+      ...(threads === null || threads === 0 ? {} : { threads }),
+      ...(shapesCount === null ? {} : { shapes: { perClass: shapesCount } }),
+      onNote: (note) => observer.note(note),
+    },
+    observer.progress,
+  );
+}
+
+/**
+ * All domains in the order of the set, split by seed.
+ *
+ * @throws QdgError `not-found` for a test domain that is none; `usage` for too few source domains
+ */
+export function splitDomains(dataset: Dataset, options: TrainOptions): RunDomain[] {
+  const { testDomain, method, holdoutFraction, seed } = options;
+  const held = new Set(findDomains(dataset, testDomain));
+  const sources = dataset.domains.filter((domain) => !held.has(domain));
+  checkSourceDomains(sources, method, GENERALIZING.has(method));
+  return dataset.domains.map((domain) => ({
+    domain,
+    role: held.has(domain) ? "test" : "source",
+    split: splitDomain(domain, holdoutFraction, seed),
+  }));
+}
+
+/**
+ * The network as it is before the first step.
+ *
+ * @throws QdgError `unsupported-model` without a head, or for a size that it cannot take; `usage` for an input
+ * that takes no color images
+ */
+export function prepareModel(
+  source: LayersModel | null,
+  options: TrainOptions,
+  imageSize: number,
+  classes: number,
+): LayersModel {
+  const { model: name, width, stem, seed, keepHead } = options;
+  if (!source) {
+    return builtInModel(name, {
+      imageSize,
+      classes,
+      seed,
+      ...(width === null ? {} : { width }),
+      ...(stem === null ? {} : { stem: stem as ResnetStem }),
+    });
+  }
+  const model = replaceHead(resizeInput(source, imageSize), classes, seed, { keepHead });
+  const shape = graphOf(model).inputs[0]?.shape ?? [];
+  if (shape.length === 4 && shape[3] === 3) return model;
+  throw new QdgError(
+    "usage",
+    "--model",
+    `${name} has an input of [${shape.join(", ")}], expected [N, H, W, 3]: color images`,
+  );
+}
+
+/** null for a method in full precision. */
+export function quantizationOf(options: TrainOptions): QuantizationConfig | null {
+  const { weightBits, activationBits, firstLastBits, layerBits, signedActivations } = options;
+  if (isFloatMethod(options) || weightBits === null || firstLastBits === null) return null;
+  return {
+    weightBits,
+    // Of weights alone: where activations would stand does not matter.
+    activationBits: activationBits ?? weightBits,
+    firstLastBits,
+    layers: layerBits,
+    signedActivations: signedActivations as QuantizationConfig["signedActivations"],
+  };
+}
+
+export function describeDomain({ domain, role, split }: RunDomain): RunFacts["domains"][number] {
+  const { training, validation } = split;
+  return { name: domain.name, role, training: training.length, validation: validation.length };
+}
+
+/** `run.json`. */
+export function runDescription(
+  facts: {
+    readonly options: TrainOptions;
+    readonly out: string;
+    readonly created: string;
+    readonly backend: { readonly name: string; readonly version: string };
+    readonly preprocessing: Preprocessing;
+  },
+  model: LayersModel,
+  dataset: Dataset,
+  domains: readonly RunDomain[],
+  network: Pick<TrainingNetwork, "quantizers">,
+): object {
+  const { options, out, created, backend, preprocessing } = facts;
+  return {
+    version: 1,
+    qdg: VERSION,
+    created,
+    options: { ...options, out },
+    backend: { name: backend.name, version: backend.version },
+    model: { name: options.model, parameters: countWeights(model) },
+    preprocessing: preprocessingToJson(preprocessing),
+    classes: dataset.classes,
+    domains: domains.map(describeDomain),
+    quantizers: network.quantizers.map(({ id, layer, role, spec, count }) => ({
+      id,
+      layer,
+      role,
+      bits: spec.bits,
+      signed: spec.signed,
+      scales: count,
+    })),
+  };
+}

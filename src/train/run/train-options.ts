@@ -1,0 +1,88 @@
+// The options of a training run as a type, and what some of them imply. Their values, defaults and words are in
+// option-table.ts. Loads in a moment, for --help: nothing of tfjs is imported here.
+
+import type { LayerBits } from "../../graph/place-quantizers.js";
+import type { Preprocessing } from "../../image/preprocessing.js";
+
+/** All options of a run with their values. Plain JSON: run.json and every checkpoint hold it. */
+export interface TrainOptions {
+  readonly data: string;
+  readonly testDomain: readonly string[];
+  readonly method: string;
+  /** null: nothing is quantized. */
+  readonly bits: number | null;
+  readonly model: string;
+  readonly imageSize: number | null;
+  readonly steps: number;
+  readonly backend: string;
+  readonly shapesCount: number | null;
+  readonly batchSize: number;
+  readonly augmentation: string;
+  readonly holdoutFraction: number;
+  readonly resize: string | null;
+  readonly preprocess: Preprocessing | null;
+  readonly cache: string | null;
+  readonly threads: number | null;
+  readonly skipBroken: boolean;
+  readonly keepHead: boolean;
+  readonly width: number | null;
+  readonly stem: string | null;
+  readonly statistics: string;
+  readonly weightBits: number | null;
+  readonly activationBits: number | null;
+  readonly firstLastBits: number | null;
+  readonly layerBits: Readonly<Record<string, LayerBits>>;
+  readonly granularity: string;
+  readonly signedActivations: string;
+  readonly scaleParameterization: string;
+  readonly learningRate: number;
+  readonly schedule: string;
+  readonly warmup: number;
+  readonly weightDecay: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+  readonly scaleRate: number;
+  readonly clipNorm: number | null;
+  readonly floatSteps: number;
+  readonly rho: number;
+  readonly alpha: number;
+  readonly window: number;
+  readonly thresholdMode: string;
+  readonly threshold: number;
+  readonly freeze: string;
+  readonly measure: string;
+  readonly disorder: string;
+  readonly perturbScales: boolean;
+  readonly qtDogStart: number;
+  readonly seed: number;
+  readonly evalEvery: number;
+  readonly evalImages: number;
+  readonly evalBatch: number;
+  readonly select: string;
+  readonly checkpointEvery: number;
+  readonly logEvery: number;
+}
+
+export type TrainOptionName = keyof TrainOptions;
+
+/** As given: what is left out takes its default. */
+export type AskedTrainOptions = { readonly [K in TrainOptionName]?: TrainOptions[K] };
+
+export const METHODS = ["erm", "sam", "sagm", "lsq", "lsq-sagm", "gaqat", "qt-dog"] as const;
+/** Networks of their own; any other `--model` is the path of a model.json. */
+export const BUILT_IN_MODELS: readonly string[] = ["resnet8", "resnet18", "mobilenet-v2"];
+
+/** Whether the model brings trained weights along. */
+export function isPretrained({ model }: Pick<TrainOptions, "model">): boolean {
+  return !BUILT_IN_MODELS.includes(model);
+}
+
+export function isFloatMethod({ method }: Pick<TrainOptions, "method">): boolean {
+  return method === "erm" || method === "sam" || method === "sagm";
+}
+
+/** qt-dog quantizes weights and nothing else. */
+export function isWeightsOnly({ method }: Pick<TrainOptions, "method">): boolean {
+  return method === "qt-dog";
+}

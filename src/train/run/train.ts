@@ -1,0 +1,216 @@
+// A training run from its options to its result: opens what is asked for, checks it against a checkpoint where the
+// run goes on, and hands it to the trainer. The parts know nothing of each other; here they meet.
+
+import { dirname, join, resolve } from "node:path";
+import { QdgError } from "../../base/error.js";
+import { type BackendChoice, type UsedBackend, useBackend } from "../backends/backends.js";
+import type { Augmentation } from "../data/augment.js";
+import type { Batch } from "../data/batch.js";
+import { BatchSource } from "../data/batch-source.js";
+import { countWeights, loadLayersModel } from "../layers-model-file.js";
+import { createMethod, type MethodName } from "../methods/methods.js";
+import { TrainingNetwork } from "../network.js";
+import type { ScaleParameterization } from "../quantizers/quantizer.js";
+import { loadRunCheckpoint, type RunCheckpoint } from "./checkpoint.js";
+import type { WriteFile } from "./checkpoint-file.js";
+import { completeOptions, methodOptions, resumedOptions } from "./complete-options.js";
+import { evaluatedDomain, type Evaluation } from "./evaluate-domains.js";
+import { silentObserver, type TrainObserver } from "./observer.js";
+import {
+  describeDomain,
+  inputSize,
+  openImages,
+  prepareModel,
+  preprocessingOf,
+  quantizationOf,
+  runDescription,
+  splitDomains,
+} from "./prepare-run.js";
+import { checkDataset, checkModel, datasetFacts, modelFacts } from "./run-facts.js";
+import { RunFolder } from "./run-folder.js";
+import { type AskedTrainOptions, isPretrained, isWeightsOnly, type TrainOptions } from "./train-options.js";
+import { Trainer } from "./trainer.js";
+
+export interface TrainRequest {
+  readonly options: AskedTrainOptions;
+  /** The folder of the run. */
+  readonly out: string;
+  /** Go on from the checkpoint in `out`; options that are not given are those of the run. */
+  readonly resume?: boolean;
+  /** Replace the run in `out`. */
+  readonly force?: boolean;
+  readonly observer?: TrainObserver;
+  /** Aborted: the step is finished, a checkpoint saved. */
+  readonly signal?: AbortSignal;
+  /** For tests: how checkpoints are written. */
+  readonly write?: WriteFile;
+}
+
+export interface TrainResult {
+  /** False: stopped by the signal, and goes on with `resume`. */
+  readonly finished: boolean;
+  /** Steps finished. */
+  readonly step: number;
+  readonly steps: number;
+  readonly out: string;
+  readonly checkpoint: string;
+  readonly backend: string;
+  /** The path of the kept model; null where none has been evaluated yet. */
+  readonly model: string | null;
+  /** Of the kept model. */
+  readonly kept: Evaluation | null;
+  readonly options: TrainOptions;
+}
+
+/**
+ * Trains, or goes on training.
+ *
+ * @throws QdgError `usage` for options; `exists`, `not-found`, `io` for the folder; `unavailable` for the backend;
+ * `invalid-data` for images, or a checkpoint of other data, another model or a damaged one; `runtime` when training
+ * diverges; and what reading and quantizing a model throws
+ */
+export async function train(request: TrainRequest): Promise<TrainResult> {
+  const { out, resume = false, force = false, observer = silentObserver, signal, write } = request;
+  if (resume && force)
+    throw new QdgError("usage", "--force", "replaces the run that --resume would go on with; give one");
+  const where = join(out, "checkpoint.bin");
+  let checkpoint: RunCheckpoint | null = null;
+  if (resume) checkpoint = await loadRunCheckpoint((await RunFolder.open(out)).checkpoint);
+  else await RunFolder.check(out, force);
+  const asked = checkpoint
+    ? resumedOptions(checkpoint.options, request.options, where)
+    : completeOptions(request.options);
+  if (isPretrained(asked) && resolve(dirname(asked.model)) === resolve(out)) {
+    throw new QdgError(
+      "usage",
+      "--out",
+      `got the folder of --model ${asked.model}, which the run would replace; give another`,
+    );
+  }
+  const backend = await chooseBackend(asked, request.options, checkpoint, observer);
+  const backendName = nameOf(backend);
+
+  const source = isPretrained(asked) ? await loadLayersModel(asked.model) : null;
+  const imageSize = asked.imageSize ?? inputSize(source, asked.model);
+  const preprocessing = preprocessingOf(asked, source);
+  const options: TrainOptions = { ...asked, imageSize };
+  const dataset = await openImages(options, imageSize, preprocessing, observer);
+  const domains = splitDomains(dataset, options);
+  const model = prepareModel(source, options, imageSize, dataset.classes.length);
+  const facts = { dataset: datasetFacts(dataset), model: modelFacts(model) };
+  if (checkpoint) {
+    checkDataset(checkpoint.dataset, facts.dataset, where);
+    checkModel(checkpoint.model, facts.model, where);
+  }
+
+  const network = TrainingNetwork.create(model, {
+    quantization: quantizationOf(options),
+    granularity: options.granularity as "channel" | "tensor",
+    weightsOnly: isWeightsOnly(options),
+    statistics: options.statistics as "frozen" | "batch",
+    scaleParameterization: options.scaleParameterization as ScaleParameterization,
+    preprocessing,
+    labels: dataset.classes,
+  });
+  const method = createMethod<Batch>(
+    options.method as MethodName,
+    network.trainables,
+    methodOptions(options),
+  );
+  const sources = domains.filter(({ role }) => role === "source");
+  const batches = new BatchSource(
+    dataset,
+    sources.map(({ domain, split }) => ({ domain, indices: split.training })),
+    {
+      batchSize: options.batchSize,
+      preprocessing,
+      augmentation: options.augmentation as Augmentation,
+      seed: options.seed,
+      ...(options.threads === null ? {} : { threads: options.threads }),
+    },
+  );
+  try {
+    const folder = checkpoint ? await RunFolder.open(out) : await RunFolder.create(out, force);
+    const created = checkpoint?.created ?? new Date().toISOString();
+    const trainer = new Trainer({
+      options,
+      folder,
+      created,
+      backend: backendName,
+      datasetFacts: facts.dataset,
+      modelFacts: facts.model,
+      imageSize,
+      preprocessing,
+      domains: domains.map(({ domain, role, split }) =>
+        evaluatedDomain(domain, role, split, options.evalImages),
+      ),
+      network,
+      method,
+      batches,
+      observer,
+      ...(signal && { signal }),
+      ...(write && { write }),
+    });
+    if (checkpoint) await trainer.restore(checkpoint);
+    await folder.writeRun(
+      runDescription({ options, out, created, backend, preprocessing }, model, dataset, domains, network),
+    );
+    observer.started({
+      backend: backendName,
+      ...(backend.note === undefined ? {} : { backendNote: backend.note }),
+      model: options.model,
+      parameters: countWeights(model),
+      quantizers: network.quantizers.length,
+      classes: dataset.classes.length,
+      domains: domains.map(describeDomain),
+      step: trainer.progress.step,
+      steps: options.steps,
+    });
+    const finished = await trainer.run();
+    const { step, best } = trainer.progress;
+    return {
+      finished,
+      step,
+      steps: options.steps,
+      out,
+      checkpoint: folder.checkpoint,
+      backend: backendName,
+      model: best ? folder.model : null,
+      kept: best?.evaluation ?? null,
+      options,
+    };
+  } finally {
+    batches.dispose();
+    method.dispose();
+    network.dispose();
+  }
+}
+
+function nameOf({ name, version }: UsedBackend): string {
+  return `${name} ${version}`;
+}
+
+/** A run goes on with the backend that it was started with: another computes other last bits. */
+async function chooseBackend(
+  { backend }: TrainOptions,
+  asked: AskedTrainOptions,
+  checkpoint: RunCheckpoint | null,
+  observer: TrainObserver,
+): Promise<UsedBackend> {
+  if (!checkpoint) return useBackend(backend as BackendChoice);
+  const [before = ""] = checkpoint.backend.split(" ");
+  if (asked.backend !== undefined && asked.backend !== "auto" && asked.backend !== before) {
+    throw new QdgError(
+      "usage",
+      "--backend",
+      `got ${asked.backend}, but the run was started with ${before}, and numbers would differ; leave it out, or start a new run`,
+    );
+  }
+  const used = await useBackend(before as BackendChoice);
+  if (nameOf(used) !== checkpoint.backend) {
+    observer.note(
+      `the run was started with ${checkpoint.backend}, and goes on with ${nameOf(used)}: last bits may differ`,
+    );
+  }
+  return used;
+}

@@ -1,0 +1,381 @@
+// The loop of a run: steps, lines in the logs, evaluation, the model that is kept, checkpoints. What it does after
+// step n is a function of what the checkpoint of step n holds, so that a run that goes on ends as if never stopped.
+
+import type * as tf from "@tensorflow/tfjs";
+import { QdgError } from "../../base/error.js";
+import type { Preprocessing } from "../../image/preprocessing.js";
+import { type Batch, disposeBatch } from "../data/batch.js";
+import { IntegerNetwork } from "../integer-network.js";
+import { type LayersModel, saveLayersModel } from "../layers-model-file.js";
+import type { Method, StepReport, WindowReport } from "../methods/method.js";
+import type { TrainingNetwork } from "../network.js";
+import { learningRateAt, type ScheduleName } from "../optimizer/schedule.js";
+import { Oscillation, STEPS_BETWEEN_LOOKS } from "../oscillation.js";
+import { type LossSum, type RunCheckpoint, type RunProgress, saveRunCheckpoint } from "./checkpoint.js";
+import type { WriteFile } from "./checkpoint-file.js";
+import { quantizedFrom } from "./complete-options.js";
+import {
+  type EvaluatedDomain,
+  evaluateDomains,
+  type Evaluation,
+  selectionAccuracy,
+} from "./evaluate-domains.js";
+import type { TrainObserver } from "./observer.js";
+import { resultLine } from "./result-line.js";
+import type { DatasetFacts, ModelFacts } from "./run-facts.js";
+import type { RunFolder } from "./run-folder.js";
+import { isFloatMethod, type TrainOptions } from "./train-options.js";
+
+/** What the loop uses of a TrainingNetwork. */
+export type TrainedNetwork = Pick<
+  TrainingNetwork,
+  | "trainables"
+  | "quantizers"
+  | "evaluate"
+  | "constrain"
+  | "setQuantized"
+  | "initialize"
+  | "logits"
+  | "firstNotFinite"
+  | "weightIntegers"
+  | "toLayersModel"
+  | "state"
+  | "restore"
+>;
+
+export interface TrainerParts {
+  readonly options: TrainOptions;
+  readonly folder: RunFolder;
+  readonly created: string;
+  readonly backend: string;
+  readonly datasetFacts: DatasetFacts;
+  readonly modelFacts: ModelFacts;
+  readonly imageSize: number;
+  readonly preprocessing: Preprocessing;
+  readonly domains: readonly EvaluatedDomain[];
+  readonly network: TrainedNetwork;
+  readonly method: Method<Batch>;
+  readonly batches: { next(step: number): Promise<Batch>; readonly stepsPerEpoch: number };
+  readonly observer: TrainObserver;
+  readonly signal?: AbortSignal;
+  /** For tests. */
+  readonly write?: WriteFile;
+}
+
+const NOTHING: RunProgress = {
+  step: 0,
+  quantized: false,
+  sinceLog: { sum: 0, smooth: 0, count: 0 },
+  sinceEvaluation: { sum: 0, smooth: 0, count: 0 },
+  frozen: null,
+  best: null,
+  last: null,
+};
+
+export class Trainer {
+  readonly #parts: TrainerParts;
+  readonly #oscillation = new Oscillation();
+  #progress: RunProgress = NOTHING;
+  /** As the last whole checkpoint has it. */
+  #saved: RunProgress | null = null;
+  // Times are of this process and of no checkpoint.
+  #stepMs = 0;
+  #timedSteps = 0;
+  #evaluationStepMs = 0;
+  #evaluationTimedSteps = 0;
+
+  constructor(parts: TrainerParts) {
+    this.#parts = parts;
+    parts.network.setQuantized(false);
+  }
+
+  /** Goes back to a checkpoint: variables, moments, the logs and the model that is kept. */
+  async restore(checkpoint: RunCheckpoint): Promise<void> {
+    const { network, method, folder } = this.#parts;
+    network.restore(checkpoint.network);
+    method.restore(checkpoint.method);
+    this.#oscillation.restore(checkpoint.oscillation);
+    this.#progress = checkpoint.progress;
+    this.#saved = checkpoint.progress;
+    network.setQuantized(checkpoint.progress.quantized);
+    await folder.cutBack(checkpoint.lines);
+    const { best } = checkpoint.progress;
+    if (best) await saveLayersModel(folder.model, best.model, { force: true });
+  }
+
+  get progress(): RunProgress {
+    return this.#progress;
+  }
+
+  /**
+   * Trains to the last step, or until the signal; a checkpoint is saved in both cases.
+   *
+   * @returns whether the run is finished
+   * @throws QdgError `runtime` when a number is not finite, `io` when a file cannot be written: the last checkpoint
+   * stays as it is
+   */
+  async run(): Promise<boolean> {
+    const { options, signal } = this.#parts;
+    const isStopped = (): boolean => signal?.aborted === true;
+    const begun = performance.now();
+    const first = this.#progress.step;
+    // Even a run that is killed in its first steps can go on.
+    if (this.#saved === null) await this.#save();
+    for (;;) {
+      if (!isStopped() && this.#isEvaluationDue()) await this.#evaluate();
+      const { step } = this.#progress;
+      const isOver = isStopped() || step === options.steps;
+      if ((isOver || step % options.checkpointEvery === 0) && this.#saved !== this.#progress)
+        await this.#save();
+      if (isOver) break;
+      const loss = await this.#step(step);
+      this.#tell(loss, (performance.now() - begun) / (step + 1 - first));
+      // Lets signals through: a step may wait for nothing.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const isFinished = this.#progress.step === options.steps && !this.#isEvaluationDue();
+    if (isFinished) await this.#settleModel();
+    return isFinished;
+  }
+
+  /** @returns the loss */
+  async #step(step: number): Promise<number> {
+    const { options, folder, network, batches } = this.#parts;
+    const begun = performance.now();
+    const batch = await batches.next(step);
+    let report: StepReport;
+    try {
+      if (!this.#progress.quantized && !isFloatMethod(options) && step >= quantizedFrom(options)) {
+        network.setQuantized(true);
+        network.initialize(batch);
+        this.#progress = { ...this.#progress, quantized: true };
+      }
+      report = this.#takeStep(batch, step);
+    } finally {
+      disposeBatch(batch);
+    }
+    if (this.#progress.quantized && step % STEPS_BETWEEN_LOOKS === 0) this.#lookAtIntegers();
+    const ms = performance.now() - begun;
+    this.#stepMs += ms;
+    this.#timedSteps++;
+    this.#evaluationStepMs += ms;
+    this.#evaluationTimedSteps++;
+
+    const { sinceLog, sinceEvaluation, frozen } = this.#progress;
+    this.#progress = {
+      ...this.#progress,
+      step: step + 1,
+      sinceLog: added(sinceLog, report),
+      sinceEvaluation: added(sinceEvaluation, report),
+      frozen: report.window ? frozenShare(report.window) : frozen,
+    };
+    if (report.window) await folder.append("freezing", report.window);
+    if ((step + 1) % options.logEvery === 0 || step + 1 === options.steps) await this.#log(report);
+    return report.loss;
+  }
+
+  #takeStep(batch: Batch, step: number): StepReport {
+    const { method, network } = this.#parts;
+    let report: StepReport;
+    try {
+      report = method.step(network, batch, step, this.#learningRate(step));
+    } catch (thrown) {
+      if (!(thrown instanceof QdgError) || thrown.code !== "runtime") throw thrown;
+      throw this.#notFinite(step, thrown.where, network.firstNotFinite(batch.x), thrown);
+    }
+    const { loss, smoothLoss = 0 } = report;
+    if (Number.isFinite(loss + smoothLoss)) return report;
+    throw this.#notFinite(step, "loss", network.firstNotFinite(batch.x));
+  }
+
+  /**
+   * @param where it was first seen; @param layer the first one whose output is not finite
+   */
+  #notFinite(step: number, where: string, layer: string | null, cause?: unknown): QdgError {
+    const { folder, options } = this.#parts;
+    const saved =
+      this.#saved === null
+        ? "there is no checkpoint yet"
+        : `the last good checkpoint is ${folder.checkpoint}, of step ${this.#saved.step}`;
+    return new QdgError(
+      "runtime",
+      layer ?? where,
+      `step ${step} of ${options.steps}: numbers are not finite (first seen in ${where}); ${saved}; start anew with a lower --learning-rate than ${options.learningRate}, or with --clip-norm`,
+      { cause },
+    );
+  }
+
+  /** Statistics of batch normalization can overflow while the loss is finite still. */
+  #requireFinite(arrays: readonly (readonly [name: string, data: Float32Array])[]): void {
+    const broken = arrays.find(([, data]) => !data.every(Number.isFinite));
+    if (broken) throw this.#notFinite(this.#progress.step, broken[0], null);
+  }
+
+  #learningRate(step: number): number {
+    const { learningRate, schedule, warmup, steps } = this.#parts.options;
+    return learningRateAt({ name: schedule as ScheduleName, learningRate, warmup, steps }, step);
+  }
+
+  #lookAtIntegers(): void {
+    const integers = this.#parts.network.weightIntegers();
+    this.#oscillation.look(
+      [...integers].map(([id, tensor]) => ({ id, integers: tensor.dataSync<"float32">() })),
+    );
+    for (const tensor of integers.values()) tensor.dispose();
+  }
+
+  async #log(report: StepReport): Promise<void> {
+    const { folder, network } = this.#parts;
+    const { step, sinceLog, frozen, quantized } = this.#progress;
+    const scales = quantized
+      ? network.quantizers.map((quantizer) => [quantizer.id, meanOf(quantizer.learned().scale)])
+      : [];
+    await folder.append("log", {
+      step,
+      loss: sinceLog.sum / sinceLog.count,
+      ...(report.smoothLoss === undefined ? {} : { smoothLoss: sinceLog.smooth / sinceLog.count }),
+      learningRate: this.#learningRate(step - 1),
+      imagesPerSecond: this.#imagesPerSecond(),
+      ...(frozen === null ? {} : { frozen }),
+      scales: Object.fromEntries(scales) as Record<string, number>,
+    });
+    this.#progress = { ...this.#progress, sinceLog: NOTHING.sinceLog };
+    this.#stepMs = 0;
+    this.#timedSteps = 0;
+  }
+
+  #imagesPerSecond(): number {
+    const { options, domains } = this.#parts;
+    const images = options.batchSize * domains.filter(({ role }) => role === "source").length;
+    return this.#timedSteps === 0 ? 0 : (1000 * images * this.#timedSteps) / this.#stepMs;
+  }
+
+  #tell(loss: number, msPerStep: number): void {
+    const { options, observer } = this.#parts;
+    const { step, frozen } = this.#progress;
+    const { steps } = options;
+    const secondsLeft = ((steps - step) * msPerStep) / 1000;
+    observer.stepped({
+      step,
+      steps,
+      loss,
+      learningRate: this.#learningRate(step - 1),
+      imagesPerSecond: this.#imagesPerSecond(),
+      frozen,
+      secondsLeft,
+    });
+  }
+
+  #isEvaluationDue(): boolean {
+    const { step, last } = this.#progress;
+    const { evalEvery, steps } = this.#parts.options;
+    return step > 0 && (step % evalEvery === 0 || step === steps) && last?.step !== step;
+  }
+
+  /** Changes nothing when the signal comes meanwhile: it is due still, also for a run that goes on. */
+  async #evaluate(): Promise<void> {
+    const { folder, network, observer, options, batches } = this.#parts;
+    const { step, quantized, sinceEvaluation } = this.#progress;
+    const model = network.toLayersModel();
+    this.#requireFinite([...model.weights].map(([name, { data }]) => [name, data]));
+    const accuracies = await this.#accuracies(model, quantized);
+    if (!accuracies) return;
+    const evaluation: Evaluation = { step, quantized, domains: accuracies };
+    await folder.append(
+      "results",
+      resultLine({
+        options,
+        out: folder.path,
+        evaluation,
+        epoch: step / batches.stepsPerEpoch,
+        loss: sinceEvaluation.sum / sinceEvaluation.count,
+        stepSeconds:
+          this.#evaluationTimedSteps === 0 ? 0 : this.#evaluationStepMs / 1000 / this.#evaluationTimedSteps,
+        oscillating: this.#oscillation.fractions(),
+      }),
+    );
+    const isKept = this.#isBest(evaluation);
+    if (isKept) await saveLayersModel(folder.model, model, { force: true });
+    this.#progress = {
+      ...this.#progress,
+      last: evaluation,
+      best: isKept ? { evaluation, model } : this.#progress.best,
+      sinceEvaluation: NOTHING.sinceEvaluation,
+    };
+    this.#evaluationStepMs = 0;
+    this.#evaluationTimedSteps = 0;
+    observer.evaluated(evaluation, isKept);
+  }
+
+  async #accuracies(model: LayersModel, quantized: boolean): ReturnType<typeof evaluateDomains> {
+    const { network, observer, domains, options, imageSize, preprocessing, signal } = this.#parts;
+    const integers = quantized ? await IntegerNetwork.create(model) : null;
+    const predict = (x: tf.Tensor4D): tf.Tensor2D => (integers ? integers.predict(x) : network.logits(x));
+    try {
+      return await evaluateDomains(predict, domains, {
+        imageSize,
+        batchSize: options.evalBatch,
+        preprocessing,
+        onImages: (done, total) => observer.progress.report("evaluate", done, total),
+        isStopped: () => signal?.aborted === true,
+      });
+    } finally {
+      integers?.dispose();
+    }
+  }
+
+  /** The later of two equals. A network that is not yet quantized is no candidate of a quantized method. */
+  #isBest(evaluation: Evaluation): boolean {
+    const { options } = this.#parts;
+    const { best } = this.#progress;
+    if (!evaluation.quantized && !isFloatMethod(options)) return false;
+    if (!best || options.select === "last") return true;
+    return selectionAccuracy(evaluation) >= selectionAccuracy(best.evaluation);
+  }
+
+  async #save(): Promise<void> {
+    const { options, folder, created, backend, datasetFacts, modelFacts, network, method, observer, write } =
+      this.#parts;
+    const state = network.state();
+    this.#requireFinite(Object.entries(state.arrays));
+    const checkpoint: RunCheckpoint = {
+      created,
+      options,
+      backend,
+      dataset: datasetFacts,
+      model: modelFacts,
+      progress: this.#progress,
+      lines: await folder.lineSizes(),
+      network: state,
+      method: method.state(),
+      oscillation: this.#oscillation.state(),
+    };
+    await saveRunCheckpoint(folder.checkpoint, checkpoint, write);
+    this.#saved = this.#progress;
+    observer.saved(this.#progress.step);
+  }
+
+  /** Saves take turns between two names of the weights; the finished model has the first. */
+  async #settleModel(): Promise<void> {
+    const { folder } = this.#parts;
+    const { best } = this.#progress;
+    if (best && (await folder.hasSecondWeights()))
+      await saveLayersModel(folder.model, best.model, { force: true });
+  }
+}
+
+function frozenShare({ frozen }: WindowReport): number {
+  const all = Object.values(frozen).flat();
+  return meanOf(all);
+}
+
+function meanOf(values: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i] as number;
+  return values.length === 0 ? 0 : sum / values.length;
+}
+
+/** @param smoothLoss absent: the method has no second pass */
+function added({ sum, smooth, count }: LossSum, { loss, smoothLoss = 0 }: StepReport): LossSum {
+  return { sum: sum + loss, smooth: smooth + smoothLoss, count: count + 1 };
+}

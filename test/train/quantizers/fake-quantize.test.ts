@@ -1,0 +1,197 @@
+// fakeQuantize in tfjs against the arithmetic of src/quant (bit for bit), LSQ's gradients against their closed
+// form and against finite differences of the surrogate that they belong to.
+
+import * as tf from "@tensorflow/tfjs";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { fakeQuantize as judge } from "../../../src/quant/affine.js";
+import { activationSpec, qmax, qmin, type QuantSpec, weightSpec } from "../../../src/quant/spec.js";
+import { useBackend } from "../../../src/train/backends/backends.js";
+import { fakeQuantize, fakeQuantizeAsymmetric } from "../../../src/train/quantizers/fake-quantize.js";
+import { BACKENDS_HERE } from "../support/backends.js";
+
+const rangeOf = (spec: QuantSpec): { low: number; high: number } => ({ low: qmin(spec), high: qmax(spec) });
+
+/** Numbers around ties and ends of the range too, in steps of the scale. */
+const valuesIn = (scale: number): fc.Arbitrary<Float32Array> =>
+  fc
+    .array(
+      fc.oneof(
+        fc.integer({ min: -300, max: 300 }).map((n) => n / 2),
+        fc.double({ min: -300, max: 300, noNaN: true }),
+      ),
+      {
+        minLength: 24,
+        maxLength: 24,
+      },
+    )
+    .map((steps) => Float32Array.from(steps, (step) => step * scale));
+
+describe.each(BACKENDS_HERE)("on backend %s", (backend) => {
+  beforeAll(() => useBackend(backend));
+  afterAll(() => tf.disposeVariables());
+
+  it("gives the numbers of src/quant bit for bit, one scale or one a channel", () => {
+    const scales = fc.array(fc.float({ min: Math.fround(1e-4), max: 10, noNaN: true }), {
+      minLength: 4,
+      maxLength: 4,
+    });
+    fc.assert(
+      fc.property(
+        scales,
+        fc.integer({ min: 2, max: 8 }),
+        fc.boolean(),
+        fc.gen(),
+        (list, bits, perChannel, gen) => {
+          const spec = weightSpec(bits, perChannel ? 1 : null);
+          const scale = Float32Array.from(perChannel ? list : list.slice(0, 1));
+          const x = gen(() => valuesIn(scale[0] as number));
+          const params = { scale, zeroPoint: new Int32Array(scale.length) };
+          const expected = judge(x, [6, 4], { spec, params });
+          const got = tf.tidy(() =>
+            fakeQuantize(
+              tf.tensor(x, [6, 4]),
+              tf.tensor(scale, perChannel ? [1, 4] : []),
+              rangeOf(spec),
+              1,
+            ).dataSync(),
+          );
+          expect(withoutSignOfZero(got)).toEqual(withoutSignOfZero(expected));
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it("gives the numbers of src/quant bit for bit with a zero point", () => {
+    const spec = activationSpec(4, "asymmetric");
+    fc.assert(
+      fc.property(
+        fc.float({ min: Math.fround(1e-4), max: 10, noNaN: true }),
+        fc.double({ min: -3, max: 20, noNaN: true }),
+        fc.gen(),
+        (scale, offset, gen) => {
+          const x = gen(() => valuesIn(scale));
+          const zeroPoint = Math.min(Math.max(roundHalfEven(Math.fround(offset)), 0), 15);
+          const params = { scale: Float32Array.of(scale), zeroPoint: Int32Array.of(zeroPoint) };
+          const expected = judge(x, [24], { spec, params });
+          const got = tf.tidy(() =>
+            fakeQuantizeAsymmetric(
+              tf.tensor(x),
+              tf.scalar(scale),
+              tf.scalar(offset),
+              rangeOf(spec),
+              1,
+            ).dataSync(),
+          );
+          expect(withoutSignOfZero(got)).toEqual(withoutSignOfZero(expected));
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it.each([
+    ["signed 3 bits", weightSpec(3, null), -4, 3],
+    ["unsigned 3 bits", activationSpec(3, "non-negative"), 0, 7],
+  ] as const)("has LSQ's gradients, element by element: %s", (_, spec, low, high) => {
+    const s = Math.fround(0.3);
+    const steps = [-6.2, -4.4, -1.3, -0.2, 0.1, 1.49, 2.6, 3.4, 6.9, 9.7].filter(
+      (step) => spec.signed || step >= 0,
+    );
+    for (const step of steps) {
+      const v = Math.fround(step * s);
+      const ratio = v / s;
+      const inside = ratio > low && ratio < high;
+      const slope = ratio <= low ? low : ratio >= high ? high : Math.round(ratio) - ratio;
+      const [dv, ds] = gradients(v, s, rangeOf(spec), 0.25);
+      expect(dv).toBe(inside ? 2 : 0);
+      expect(ds).toBeCloseTo(2 * 0.25 * slope, 5);
+    }
+  });
+
+  it("sums the gradient of each scale over its own channel", () => {
+    const x = Float32Array.of(0.1, 0.52, -0.33, 2, -0.7, 0.24);
+    const scale = Float32Array.of(0.25, 0.4);
+    const dy = [1, -2, 3, 4, -5, 6];
+    const expected = [0, 0];
+    x.forEach((v, i) => {
+      const k = i % 2;
+      const ratio = v / (scale[k] as number);
+      const slope = ratio < -4 ? -4 : ratio > 3 ? 3 : Math.round(ratio) - ratio;
+      expected[k] = (expected[k] as number) + (dy[i] as number) * slope;
+    });
+    const got = tf.tidy(() => {
+      const f = (v: tf.Tensor, s: tf.Tensor): tf.Tensor => fakeQuantize(v, s, { low: -4, high: 3 }, 1);
+      const [, ds] = tf.grads(f)([tf.tensor(x, [3, 2]), tf.tensor(scale, [1, 2])], tf.tensor(dy, [3, 2]));
+      return (ds as tf.Tensor).dataSync();
+    });
+    expect(got[0]).toBeCloseTo(expected[0] as number, 5);
+    expect(got[1]).toBeCloseTo(expected[1] as number, 5);
+  });
+
+  it("has the gradients of the surrogate that holds the rounding error still, by finite differences", () => {
+    // y = s * (v/s + e) inside, with e = round(v/s) - v/s taken at the point: dy/dv = 1; and s * bound outside.
+    const s = 0.2;
+    const h = 1e-3;
+    for (const v of [-1.5, -0.37, 0.11, 0.43, 1.2]) {
+      const ratio = v / s;
+      const error = Math.round(ratio) - ratio;
+      const surrogate = (vv: number, ss: number): number => {
+        if (ratio < -4) return ss * -4;
+        if (ratio > 3) return ss * 3;
+        // Straight through: the integer moves with v but not with s.
+        return vv + ss * error + (ss - s) * 0;
+      };
+      const [dv, ds] = gradients(Math.fround(v), Math.fround(s), { low: -4, high: 3 }, 1);
+      expect(dv / 2).toBeCloseTo((surrogate(v + h, s) - surrogate(v - h, s)) / (2 * h), 4);
+      expect(ds / 2).toBeCloseTo((surrogate(v, s + h) - surrogate(v, s - h)) / (2 * h), 4);
+    }
+  });
+
+  it("moves a zero point by what lies outside the range, and by nothing else", () => {
+    const s = 0.5;
+    const dy = [1, 2, 4];
+    // z = 3 of 0..7: the range is -1.5..2.
+    const [dv, ds, dz] = tf.tidy(() => {
+      const f = (v: tf.Tensor, scale: tf.Tensor, z: tf.Tensor): tf.Tensor =>
+        fakeQuantizeAsymmetric(v, scale, z, { low: 0, high: 7 }, 1);
+      const inputs = [tf.tensor([0.6, -2, 3]), tf.scalar(s), tf.scalar(3.2)];
+      return tf
+        .grads(f)(inputs, tf.tensor(dy))
+        .map((gradient) => [...gradient.dataSync()]);
+    }) as [number[], number[], number[]];
+    expect(dv).toEqual([1, 0, 0]);
+    expect(dz[0]).toBeCloseTo(-s * (2 + 4), 5);
+    expect(ds[0]).toBeCloseTo(1 * (1 - 1.2) + 2 * -3 + 4 * 4, 5);
+  });
+});
+
+/** [dy/dv, dy/ds] for dy = 2. */
+function gradients(
+  v: number,
+  s: number,
+  range: { low: number; high: number },
+  gradientScale: number,
+): [number, number] {
+  const [dv, ds] = tf.tidy(() => {
+    const f = (value: tf.Tensor, scale: tf.Tensor): tf.Tensor =>
+      fakeQuantize(value, scale, range, gradientScale);
+    return tf
+      .grads(f)([tf.tensor([v]), tf.scalar(s)], tf.tensor([2]))
+      .map((gradient) => gradient.dataSync()[0] as number);
+  });
+  return [dv as number, ds as number];
+}
+
+function roundHalfEven(x: number): number {
+  const floor = Math.floor(x);
+  const rest = x - floor;
+  if (rest !== 0.5) return Math.round(x);
+  return floor % 2 === 0 ? floor : floor + 1;
+}
+
+/** Nothing tells 0 from -0 once it is an integer. */
+function withoutSignOfZero(values: ArrayLike<number>): number[] {
+  return Array.from(values, (x) => x + 0);
+}

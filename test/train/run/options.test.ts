@@ -1,0 +1,244 @@
+import { describe, expect, test } from "vitest";
+import { METHOD_NAMES } from "../../../src/train/methods/methods.js";
+import { MODEL_NAMES } from "../../../src/train/models/built-in.js";
+import { methodSettings } from "../../../src/train/methods/method-options.js";
+import { AUGMENTATIONS } from "../../../src/train/data/augment.js";
+import { BACKEND_NAMES } from "../../../src/train/backends/backends.js";
+import { SCALE_PARAMETERIZATIONS } from "../../../src/train/quantizers/quantizer.js";
+import {
+  completeOptions,
+  methodOptions,
+  quantizedFrom,
+  resumedOptions,
+} from "../../../src/train/run/complete-options.js";
+import { OPTION_GROUPS } from "../../../src/train/run/option-groups.js";
+import { flagOf, TRAIN_OPTIONS } from "../../../src/train/run/option-table.js";
+import {
+  type AskedTrainOptions,
+  BUILT_IN_MODELS,
+  METHODS,
+  type TrainOptionName,
+} from "../../../src/train/run/train-options.js";
+
+const LEAST: AskedTrainOptions = { data: "shapes-dg", testDomain: ["sketch"] };
+
+describe("the table of options", () => {
+  test("stands under the headings of --help, each option once", () => {
+    const listed = Object.values(OPTION_GROUPS).flat();
+    expect([...listed].sort()).toEqual(Object.keys(TRAIN_OPTIONS).sort());
+    expect(new Set(listed).size).toBe(listed.length);
+  });
+
+  test("names what the parts know by these names, without loading them", () => {
+    const choices = (name: TrainOptionName): readonly string[] => {
+      const { kind } = TRAIN_OPTIONS[name];
+      return kind.type === "choice" ? kind.of : [];
+    };
+    expect(METHODS).toEqual(METHOD_NAMES);
+    expect(BUILT_IN_MODELS).toEqual(MODEL_NAMES);
+    expect(choices("augmentation")).toEqual(AUGMENTATIONS);
+    expect(choices("backend")).toEqual(["auto", ...BACKEND_NAMES]);
+    expect(choices("scaleParameterization")).toEqual(SCALE_PARAMETERIZATIONS);
+  });
+
+  test("has the defaults of the methods themselves", () => {
+    for (const steps of [10, 1000, 5000]) {
+      for (const thresholdMode of ["value", "margin", "quantile"] as const) {
+        const options = completeOptions({ ...LEAST, steps, thresholdMode });
+        expect(methodSettings(methodOptions(options))).toEqual(methodSettings({ steps, thresholdMode }));
+      }
+    }
+  });
+
+  test("writes flags as people type them", () => {
+    expect(flagOf("testDomain")).toBe("--test-domain");
+    expect(flagOf("qtDogStart")).toBe("--qt-dog-start");
+    expect(flagOf("perturbScales")).toBe("--no-perturb-scales");
+    expect(flagOf("skipBroken")).toBe("--skip-broken");
+  });
+});
+
+describe("defaults", () => {
+  test("are those of a network from random weights, or of a trained one", () => {
+    expect(completeOptions(LEAST)).toMatchObject({
+      method: "gaqat",
+      model: "resnet8",
+      bits: 4,
+      weightBits: 4,
+      activationBits: 4,
+      firstLastBits: 8,
+      imageSize: 32,
+      statistics: "batch",
+      learningRate: 3e-3,
+      warmup: 50,
+      window: 100,
+      evalEvery: 100,
+    });
+    expect(completeOptions({ ...LEAST, model: "a/model.json" })).toMatchObject({
+      imageSize: null,
+      statistics: "frozen",
+      learningRate: 1e-4,
+      warmup: 0,
+    });
+  });
+
+  test("of bits follow --bits, and are none where nothing is quantized", () => {
+    expect(completeOptions({ ...LEAST, bits: 3, weightBits: 2 })).toMatchObject({
+      weightBits: 2,
+      activationBits: 3,
+    });
+    const none = { bits: null, weightBits: null, activationBits: null, firstLastBits: null };
+    expect(completeOptions({ ...LEAST, method: "sagm" })).toMatchObject(none);
+    const weights = { bits: 7, weightBits: 7, activationBits: null, qtDogStart: 400 };
+    expect(completeOptions({ ...LEAST, method: "qt-dog" })).toMatchObject(weights);
+  });
+
+  test.each([
+    ["gaqat", {}, 0],
+    ["gaqat", { floatSteps: 30 }, 30],
+    ["qt-dog", { qtDogStart: 7 }, 7],
+    ["erm", {}, 100],
+  ])("%s with %o is quantized from step %i of 100", (method, more, step) => {
+    expect(quantizedFrom(completeOptions({ ...LEAST, steps: 100, method, ...more }))).toBe(step);
+  });
+});
+
+const PRETRAINED = { model: "a/model.json" };
+const ROWS: readonly (readonly [what: string, asked: object, says: RegExp])[] = [
+  ["no data", { data: undefined }, /^--data: got nothing; it has no default: images as/],
+  ["no test domain", { testDomain: undefined }, /^--test-domain: got nothing/],
+  [
+    "an empty list of test domains",
+    { testDomain: [] },
+    /^--test-domain: got \[\], expected one name or more/,
+  ],
+  ["an unknown option", { learnRate: 1 }, /^learnRate: is no option of a training run/],
+  ["an unknown method", { method: "adam" }, /^--method: got "adam", expected erm or sam or .*gaqat/],
+  ["1 bit", { bits: 1 }, /^--bits: got 1, expected a whole number from 2 to 8/],
+  ["9 bits", { weightBits: 9 }, /^--weight-bits: got 9, expected a whole number from 2 to 8/],
+  ["bits that are no number", { bits: "3" }, /^--bits: got "3"/],
+  ["half a step", { steps: 0.5 }, /^--steps: got 0.5, expected a whole number >= 1/],
+  ["no step", { steps: 0 }, /^--steps: got 0/],
+  ["a learning rate of 0", { learningRate: 0 }, /^--learning-rate: got 0, expected a number > 0/],
+  ["an infinite learning rate", { learningRate: Infinity }, /^--learning-rate: got null, expected a number/],
+  [
+    "all images held out",
+    { holdoutFraction: 1 },
+    /^--holdout-fraction: got 1, expected a number >= 0 and < 1/,
+  ],
+  [
+    "nothing to select on",
+    { holdoutFraction: 0 },
+    /^--holdout-fraction: got 0, but the model is selected.*--select last/,
+  ],
+  [
+    "a seed of 33 bits",
+    { seed: 2 ** 32 },
+    /^--seed: got 4294967296, expected a whole number from 0 to 4294967295/,
+  ],
+  ["an image of 3 pixels", { imageSize: 3 }, /^--image-size: got 3, expected a whole number from 4 to 2048/],
+  [
+    "bits of a float method",
+    { method: "erm", bits: 3 },
+    /^--bits: got 3, but erm quantizes nothing; leave it out/,
+  ],
+  [
+    "float steps of a float method",
+    { method: "sagm", floatSteps: 3 },
+    /^--float-steps: got 3, but sagm quantizes nothing/,
+  ],
+  [
+    "activation bits of qt-dog",
+    { method: "qt-dog", activationBits: 4 },
+    /^--activation-bits: got 4, but qt-dog quantizes weights alone/,
+  ],
+  [
+    "float steps of qt-dog",
+    { method: "qt-dog", floatSteps: 4 },
+    /^--float-steps: got 4, but qt-dog has --qt-dog-start/,
+  ],
+  [
+    "float steps to the end",
+    { steps: 10, floatSteps: 10 },
+    /^--float-steps: got 10, expected less than --steps 10/,
+  ],
+  [
+    "a start of qt-dog at the end",
+    { method: "qt-dog", steps: 10, qtDogStart: 10 },
+    /^--qt-dog-start: got 10, expected less/,
+  ],
+  ["a warm-up to the end", { steps: 10, warmup: 10 }, /^--warmup: got 10, expected less than --steps 10/],
+  [
+    "a window longer than the run",
+    { steps: 10, window: 11 },
+    /^window: got 11, expected an integer from 2 to 10/,
+  ],
+  ["a threshold above 1", { threshold: 1.5 }, /^threshold: got 1.5/],
+  [
+    "a width of a trained model",
+    { ...PRETRAINED, width: 0.5 },
+    /^--width: got 0.5, but a\/model.json is a network with its own/,
+  ],
+  [
+    "the head of a built-in model",
+    { keepHead: true },
+    /^--keep-head: got true, but a built-in network has no trained head/,
+  ],
+  [
+    "a count of shapes of a folder",
+    { data: "PACS", shapesCount: 3 },
+    /^--shapes-count: got 3, but that is for --data shapes-dg/,
+  ],
+];
+
+test.each(ROWS)("%s is wrong usage that names the option", (_, asked, says) => {
+  const thrown = catching(() => completeOptions({ ...LEAST, ...asked }));
+  expect(thrown).toMatchObject({ name: "QdgError", code: "usage" });
+  expect(thrown.message).toMatch(says);
+});
+
+describe("a run that goes on", () => {
+  const stored = JSON.parse(JSON.stringify(completeOptions({ ...LEAST, bits: 3, steps: 200 }))) as object;
+
+  test("takes its own options where none are given", () => {
+    expect(resumedOptions(stored, {}, "c")).toEqual(stored);
+    expect(resumedOptions(stored, { bits: 3, testDomain: ["sketch"] }, "c")).toEqual(stored);
+  });
+
+  test("may change what changes nothing in the numbers", () => {
+    expect(resumedOptions(stored, { threads: 0, checkpointEvery: 7 }, "c")).toEqual({
+      ...stored,
+      threads: 0,
+      checkpointEvery: 7,
+    });
+  });
+
+  test("names every option that differs", () => {
+    const thrown = catching(() =>
+      resumedOptions(stored, { bits: 4, learningRate: 1, testDomain: ["photo"] }, "c"),
+    );
+    expect(thrown).toMatchObject({ code: "usage" });
+    expect(thrown.message).toContain("--bits 4 (was 3)");
+    expect(thrown.message).toContain("--learning-rate 1 (was 0.003)");
+    expect(thrown.message).toContain('--test-domain ["photo"] (was ["sketch"])');
+  });
+
+  test.each([
+    ["no options", null],
+    ["one missing", { ...stored, bits: undefined, rho: undefined }],
+    ["one too many", { ...stored, another: 1 }],
+    ["one out of range", { ...stored, bits: 99 }],
+  ])("refuses a checkpoint with %s", (_, broken) => {
+    const json = JSON.parse(JSON.stringify(broken)) as unknown;
+    expect(catching(() => resumedOptions(json, {}, "c"))).toMatchObject({ code: "invalid-data", where: "c" });
+  });
+});
+
+function catching(work: () => unknown): Error {
+  try {
+    work();
+  } catch (thrown) {
+    return thrown as Error;
+  }
+  return expect.unreachable();
+}
