@@ -19,6 +19,11 @@ export function comparison(compare: Combine): Op {
   return binary(withoutGradient((a: tf.Tensor, b: tf.Tensor) => compare(a, b)));
 }
 
+const not = withoutGradient((x: tf.Tensor) => tf.logicalNot(x));
+
+/** Of bool (ONNX Not). */
+export const logicalNot = (x: tf.Tensor): tf.Tensor => not(x);
+
 /** Sum: any number of operands, from left to right. */
 export function variadic(combine: Combine): Op {
   return (node, inputs) => {
@@ -33,13 +38,19 @@ export const mean: Op = (node, inputs, constants) => {
   return [{ ...sum, tensor: tf.div(sum.tensor, inputs.length) }];
 };
 
-/** Max and Min: tfjs's gradients of both do not sum over axes that were broadcast. */
+/**
+ * Max and Min, from left to right. tfjs's gradients of both do not sum over axes that were broadcast: what may have a
+ * gradient is spread before, constants are not.
+ */
 export function extremum(combine: Combine): Op {
-  return (node, inputs) =>
-    variadic((a, b) => {
-      const shape = commonShape(node, a.shape, b.shape);
-      return combine(spread(a, shape), spread(b, shape));
-    })(node, inputs, () => undefined);
+  return (node, inputs, constants) => {
+    const { tensors, layout } = aligned(allInputs(node, inputs));
+    const tensor = tensors.reduce((result, operand, index) => {
+      const shape = commonShape(node, result.shape, operand.shape);
+      return combine(spread(result, shape), constants(index) ? operand : spread(operand, shape));
+    });
+    return [{ tensor, layout }];
+  };
 }
 
 /** `condition ? a : b` (ONNX Where). */

@@ -85,13 +85,13 @@ function cutsAsSame({ size, kernel, stride, before, outputSize }: WindowAxis): b
   return outputSize === size * stride && before === Math.floor((kernel - stride) / 2);
 }
 
-/** Leaves `before` out at the start of each axis of space, and what is too much at its end. */
+/** Leaves `before` out at the start of each of the first axes of space, and what is too much at its end. */
 function cut(y: tf.Tensor, axes: readonly WindowAxis[]): tf.Tensor {
   const whole = axes.every(({ before, outputSize }, i) => before === 0 && outputSize === y.shape[i + 1]);
   if (whole) return y;
-  const starts = axes.map(({ before }) => before);
-  const sizes = axes.map(({ outputSize }) => outputSize);
-  return tf.slice(y, [0, ...starts, 0], [-1, ...sizes, -1]);
+  const starts = y.shape.map((_, axis) => axes[axis - 1]?.before ?? 0);
+  const sizes = y.shape.map((dim, axis) => axes[axis - 1]?.outputSize ?? dim);
+  return tf.slice(y, starts, sizes);
 }
 
 /** Plane by plane, see byPlane: element r of the windows along the depth adds to planes r, r + stride, ... */
@@ -124,6 +124,8 @@ function scatterVolume(
       [0, 0],
     ]);
   });
-  const y = parts.reduce((total, part) => tf.add(total, part));
-  return cut(y, [depth, ...image.map((axis) => ({ ...axis, before: 0 }))]);
+  return cut(
+    parts.reduce((total, part) => tf.add(total, part)),
+    [depth],
+  );
 }

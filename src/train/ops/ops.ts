@@ -16,7 +16,7 @@ import {
   thresholdedRelu,
   unary,
 } from "./activations.js";
-import { binary, comparison, extremum, mean, variadic, where } from "./arithmetic.js";
+import { binary, comparison, extremum, logicalNot, mean, variadic, where } from "./arithmetic.js";
 import { cast, oneHot } from "./cast.js";
 import { convTranspose } from "./conv-transpose.js";
 import { convolution } from "./convolution.js";
@@ -35,7 +35,7 @@ import {
   transpose,
   unsqueeze,
 } from "./movement.js";
-import { type Op, withoutGradient } from "./op.js";
+import type { Op } from "./op.js";
 import { averagePool, globalAveragePool, globalMaxPool, maxPool } from "./pooling.js";
 import { batchNormalization, layerNormalization, reduce, softmax } from "./reduction.js";
 import { resize } from "./resize.js";
@@ -75,7 +75,7 @@ export const OPS: Readonly<Record<string, Op>> = {
   Min: extremum((a, b) => tf.minimum(a, b)),
   Mish: unary(mish),
   Mul: binary((a, b) => tf.mul(a, b)),
-  Not: unary(withoutGradient((x: tf.Tensor) => tf.logicalNot(x))),
+  Not: unary(logicalNot),
   OneHot: oneHot,
   PRelu: prelu,
   Pad: pad,

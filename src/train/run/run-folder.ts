@@ -1,5 +1,5 @@
 // The files of one run: what they are called, lines appended to them, and cutting them back to a checkpoint. What
-// the lines say is the trainer's business. docs/training.md is the same for people.
+// the lines say is the trainer's business.
 
 import { appendFile, mkdir, open, rm, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";

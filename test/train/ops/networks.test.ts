@@ -76,24 +76,20 @@ async function networkOf(seed: number): Promise<Network> {
 }
 
 function run(graph: Graph, feeds: Feeds): Map<string, Float32Array> {
-  return tf.tidy(() => {
-    const held = execute(
-      graph,
-      new Map(
-        graph.inputs.map((input): [Value, HeldTensor] => {
-          const { shape, data } = feeds[input.name] as Tensor;
-          return [input, hold(tf.tensor(data as Float32Array, [...shape]), "as-is")];
-        }),
-      ),
-      { constant: (value) => constantTensor(value.constant as Tensor) },
-    );
-    return new Map(
-      graph.outputs.map((output) => [
-        output.name,
-        asIs(held.get(output) as HeldTensor).dataSync() as Float32Array,
-      ]),
-    );
+  const results = new Map<string, Float32Array>();
+  tf.tidy(() => {
+    const fed = graph.inputs.map((input): [Value, HeldTensor] => {
+      const { shape, data } = feeds[input.name] as Tensor;
+      return [input, hold(tf.tensor(data as Float32Array, [...shape]), "as-is")];
+    });
+    const held = execute(graph, new Map(fed), {
+      constant: (value) => constantTensor(value.constant as Tensor),
+    });
+    for (const output of graph.outputs) {
+      results.set(output.name, asIs(held.get(output) as HeldTensor).dataSync() as Float32Array);
+    }
   });
+  return results;
 }
 
 const networks = new Map<number, Network>();

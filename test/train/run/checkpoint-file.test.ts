@@ -1,7 +1,7 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { QdgError } from "../../../src/base/error.js";
 import {
@@ -88,11 +88,6 @@ describe("a checkpoint file", () => {
 
 describe("a file that is not whole", () => {
   const whole = encodeCheckpoint(CONTENT);
-  const load = async (bytes: Uint8Array): Promise<unknown> => {
-    const path = join(folder, "broken.bin");
-    await writeFile(path, bytes);
-    return loadCheckpoint(path);
-  };
   const changed = (at: number, ...values: number[]): Uint8Array => {
     const bytes = whole.slice();
     bytes.set(values, at);
@@ -147,3 +142,9 @@ describe("a file that is not whole", () => {
     expect(await readFile(join(folder, "a.bin"))).toBeDefined();
   });
 });
+
+async function load(bytes: Uint8Array): Promise<unknown> {
+  const path = join(folder, "broken.bin");
+  await writeFile(path, bytes);
+  return loadCheckpoint(path);
+}

@@ -30,10 +30,6 @@ describe("the table of options", () => {
   });
 
   test("names what the parts know by these names, without loading them", () => {
-    const choices = (name: TrainOptionName): readonly string[] => {
-      const { kind } = TRAIN_OPTIONS[name];
-      return kind.type === "choice" ? kind.of : [];
-    };
     expect(METHODS).toEqual(METHOD_NAMES);
     expect(BUILT_IN_MODELS).toEqual(MODEL_NAMES);
     expect(choices("augmentation")).toEqual(AUGMENTATIONS);
@@ -241,4 +237,9 @@ function catching(work: () => unknown): Error {
     return thrown as Error;
   }
   return expect.unreachable();
+}
+
+function choices(name: TrainOptionName): readonly string[] {
+  const { kind } = TRAIN_OPTIONS[name];
+  return kind.type === "choice" ? kind.of : [];
 }

@@ -4,6 +4,7 @@
 
 import * as tf from "@tensorflow/tfjs";
 import type { KernelCall } from "../kernel.js";
+import { sumByChannel } from "./channel-sums.js";
 import { allocate, floatsOf, type WasmBackend, type WasmKernel } from "./heap.js";
 
 /** a [M,L] (or [L,M], transposed), b [L,N] (or [N,L]), float32 -> [M,N]; of higher rank with more than one matrix: tfjs's kernel. */
@@ -37,7 +38,7 @@ function plain(tensor: tf.Tensor, transposed: boolean): tf.Tensor2D {
   return tf.transpose(tf.reshape(tensor, [rows, columns])) as tf.Tensor2D;
 }
 
-/** A row by a column, added up in float64. */
+/** A row by a column. */
 function dot(
   { backend }: KernelCall<WasmBackend>,
   a: tf.Tensor2D,
@@ -45,14 +46,9 @@ function dot(
   length: number,
 ): tf.Tensor {
   const out = allocate(backend, [1, 1]);
-  const [left, right] = [floatsOf(backend, a), floatsOf(backend, b)];
-  let [even, odd] = [0, 0];
-  for (let i = 0; i + 1 < length; i += 2) {
-    even += (left[i] as number) * (right[i] as number);
-    odd += (left[i + 1] as number) * (right[i + 1] as number);
-  }
-  if (length % 2 === 1) even += (left[length - 1] as number) * (right[length - 1] as number);
-  floatsOf(backend, out)[0] = even + odd;
+  const rows = [-1, length % 16 === 0 ? 16 : 1];
+  const sums = sumByChannel(tf.reshape(a, rows), tf.reshape(b, rows));
+  floatsOf(backend, out)[0] = sums.reduce((total, each) => total + each, 0);
   return out;
 }
 

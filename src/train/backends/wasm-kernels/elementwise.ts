@@ -1,16 +1,13 @@
-// Runs a vector loop over two float tensors of which one may repeat, whatever their sizes.
+// Two float tensors element by element, by a vector loop, for the ways in which training broadcasts.
 
 import * as tf from "@tensorflow/tfjs";
-import { ROUND, type PeriodicLoop } from "../wasm-simd/elementwise.js";
 import { loopsOf, type PeriodicName } from "../wasm-simd/loops.js";
-import { addressOf, allocate, boolsOf, floatsOf, type WasmBackend } from "./heap.js";
-
-/** A short operand is laid out over and over up to about so many elements, for loops to be long. */
-const LONG = 1024;
+import { allocate, floatsOf, type WasmBackend } from "./heap.js";
+import { inRounds, patternOf } from "./rounds.js";
 
 /**
- * `f(a, b)` element by element, for float32 tensors of which one is whole and the other is of the same shape, a
- * scalar, or a vector along the last axes (one number a channel); null when they lie otherwise.
+ * `f(a, b)` for float32 tensors of which one is whole and the other is of the same shape, a scalar, or a vector
+ * along the last axes (one number a channel); null when they lie otherwise.
  *
  * @param mirrored the loop with its operands exchanged
  */
@@ -27,10 +24,14 @@ export function elementwise(
   const size = tf.util.sizeFromShape(shape);
   if (size === 0 || !isTail(a.shape, shape) || !isTail(b.shape, shape)) return null;
   if (a.size !== size && b.size !== size) return null;
+  const [whole, other, name] = a.size === size ? [a, b, loop] : [b, a, mirrored];
   const out = allocate(backend, shape, dtype);
-  const loops = loopsOf(backend);
-  if (a.size === size) run(backend, loops[loop], a, b, out);
-  else run(backend, loops[mirrored], b, a, out);
+  // The elements are copied first: the pattern may move the heap.
+  const pattern = other.size === size ? other : patternOf(backend, floatsOf(backend, other).slice(), size);
+  const run = loopsOf(backend)[name];
+  inRounds(backend, size, [whole], [out], [pattern], ([from, into], [base], periods, rounds) => {
+    run(from as number, base as number, into as number, periods, rounds);
+  });
   return out;
 }
 
@@ -40,44 +41,4 @@ export function isTail(operand: readonly number[], shape: readonly number[]): bo
   if (start < 0) return true;
   const tail = operand.slice(start);
   return tail.every((size, i) => size === shape[shape.length - tail.length + i]);
-}
-
-function run(
-  backend: WasmBackend,
-  loop: PeriodicLoop,
-  whole: tf.Tensor,
-  other: tf.Tensor,
-  out: tf.Tensor,
-): void {
-  const size = out.size;
-  const repeats = ROUND * Math.ceil(LONG / ROUND / other.size);
-  const period = other.size === size ? size : Math.min(size, repeats * other.size);
-  const pattern = other.size === size ? other : allocate(backend, [period]);
-  const scratch = allocate(backend, [3 * ROUND]);
-  if (pattern !== other) {
-    const [from, into] = [floatsOf(backend, other), floatsOf(backend, pattern)];
-    for (let start = 0; start < period; start += from.length) into.set(from, start);
-  }
-  const [a, b, into, spare] = [whole, pattern, out, scratch].map((tensor) => addressOf(backend, tensor)) as [
-    number,
-    number,
-    number,
-    number,
-  ];
-  const outBytes = out.dtype === "bool" ? 1 : 4;
-  const periods = period % ROUND === 0 ? Math.floor(size / period) : 0;
-  if (periods > 0) loop(a, b, into, periods, period / ROUND);
-  const done = periods * period;
-  const rounds = Math.floor((size - done) / ROUND);
-  if (rounds > 0) loop(a + done * 4, b, into + done * outBytes, 1, rounds);
-  const rest = (size - done) % ROUND;
-  if (rest === 0) return;
-  // What is left goes through a round of its own, since a whole one would write past the end.
-  const heap = new Uint8Array(boolsOf(backend, out).buffer);
-  const last = rounds * ROUND;
-  heap.copyWithin(spare, a + (done + last) * 4, a + size * 4);
-  heap.copyWithin(spare + ROUND * 4, b + last * 4, b + (last + rest) * 4);
-  loop(spare, spare + ROUND * 4, spare + 2 * ROUND * 4, 1, 1);
-  const result = spare + 2 * ROUND * 4;
-  heap.copyWithin(into + (size - rest) * outBytes, result, result + rest * outBytes);
 }

@@ -2,6 +2,7 @@
 // phase of the stride, each with the taps that reach that phase.
 
 import * as tf from "@tensorflow/tfjs";
+import { copyRows } from "./copy-rows.js";
 import { allocate, floatsOf, type WasmBackend } from "./heap.js";
 import { crop, type ExplicitPads, type Margin, type Window, type WindowAxis } from "./window.js";
 
@@ -55,9 +56,9 @@ export function inputGradient(
   );
   // Positions that no tap reaches stay 0.
   const dx = allocate(backend, shape) as tf.Tensor4D;
-  const into = floatsOf(backend, dx).fill(0);
+  floatsOf(backend, dx).fill(0);
   for (const part of parts) {
-    interleave(floatsOf(backend, part.dx), into, shape, window, part.rows, part.columns);
+    interleave(backend, part.dx, dx, window, part.rows, part.columns);
   }
   return dx;
 }
@@ -87,22 +88,23 @@ function phasesOf({ input, output, taps, stride, dilation, before }: WindowAxis)
 
 /** from [N, rows.count, columns.count, C] into every stride-th row and column of [N,H,W,C]. */
 function interleave(
-  from: Float32Array,
-  into: Float32Array,
-  shape: readonly number[],
+  backend: WasmBackend,
+  from: tf.Tensor,
+  into: tf.Tensor,
   { rows: { stride: rowStride }, columns: { stride: columnStride } }: Window,
   rows: Phase,
   columns: Phase,
 ): void {
-  const [n, h, w, c] = shape as [number, number, number, number];
-  let source = 0;
+  const [n, h, w, c] = into.shape as [number, number, number, number];
   for (let image = 0; image < n; image++) {
     for (let i = 0; i < rows.count; i++) {
-      const row = (image * h + rows.first + i * rowStride) * w + columns.first;
-      for (let j = 0; j < columns.count; j++) {
-        const target = (row + j * columnStride) * c;
-        for (let k = 0; k < c; k++) into[target + k] = from[source++] as number;
-      }
+      const source = (image * rows.count + i) * columns.count * c;
+      const target = ((image * h + rows.first + i * rowStride) * w + columns.first) * c;
+      const [taken, put] = [
+        { start: source, step: c },
+        { start: target, step: columnStride * c },
+      ];
+      copyRows(backend, from, taken, into, put, columns.count, c);
     }
   }
 }

@@ -146,22 +146,29 @@ export const f32 = {
   mul: (a: Code, b: Code): Code => [...a, ...b, 0x94],
 };
 
-export const v128 = {
-  and: vector(0x4e) as Binary,
-  zero: [0xfd, 0x0c, ...Array.from({ length: 16 }, () => 0)] as Code,
+interface Vectors {
+  readonly and: Binary;
+  readonly zero: Code;
   /** Four floats, rounded to integers, ties to even. */
-  nearest: (a: Code): Code => [...a, 0xfd, 0x6a],
+  readonly nearest: (a: Code) => Code;
   /** Bits of a where the mask has ones, of b elsewhere. */
+  readonly select: (a: Code, b: Code, mask: Code) => Code;
+  /** Four integers. */
+  readonly negateI32: (a: Code) => Code;
+  /** Four masks of four as sixteen bytes, each 0 or 1. */
+  readonly bools: (a: Code, b: Code, c: Code, d: Code) => Code;
+}
+
+export const v128: Vectors = {
+  and: vector(0x4e),
+  zero: [0xfd, 0x0c, ...Array.from({ length: 16 }, () => 0)],
+  nearest: (a: Code): Code => [...a, 0xfd, 0x6a],
   select: (a: Code, b: Code, mask: Code): Code => [...a, ...b, ...mask, 0xfd, 0x52],
-  /** Integers, negated. */
   negateI32: (a: Code): Code => [...a, 0xfd, ...unsigned(0xa1)],
-  /** Sixteen masks of 32 bits as sixteen bytes, each 0 or 1. */
-  bools(masks: readonly [Code, Code, Code, Code]): Code {
-    const narrow16 = vector(0x85);
-    const narrow8 = vector(0x65);
-    const bytes = narrow8(narrow16(masks[0], masks[1]), narrow16(masks[2], masks[3]));
+  bools: (a: Code, b: Code, c: Code, d: Code): Code => {
+    const [narrow16, narrow8] = [vector(0x85), vector(0x65)];
     // The absolute value: -1 becomes 1.
-    return [...bytes, 0xfd, 0x60];
+    return [...narrow8(narrow16(a, b), narrow16(c, d)), 0xfd, 0x60];
   },
 };
 

@@ -75,7 +75,7 @@ export const comparing: readonly AssembledFunction[] = (
   periodic(name, ROUND, (a, b, out) => {
     const mask = (v: number): Code =>
       f32x4[name](memory.v128(get(a), v * VECTOR_BYTES), memory.v128(get(b), v * VECTOR_BYTES));
-    return memory.storeV128(get(out), v128.bools([mask(0), mask(1), mask(2), mask(3)]));
+    return memory.storeV128(get(out), v128.bools(mask(0), mask(1), mask(2), mask(3)));
   }),
 );
 

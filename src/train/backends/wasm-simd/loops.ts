@@ -2,6 +2,18 @@
 
 import { moduleOf } from "./assembler.js";
 import { arithmetic, comparing, type PeriodicLoop, selecting, type SelectLoop } from "./elementwise.js";
+import {
+  affine,
+  type AffineLoop,
+  biaffine,
+  type BiaffineLoop,
+  grid,
+  gridGradient,
+  type GridGradientLoop,
+  type GridLoop,
+  positive,
+  type PositiveLoop,
+} from "./fused.js";
 import { innerProducts, outerProducts, type Products } from "./products.js";
 
 export type PeriodicName =
@@ -30,7 +42,15 @@ export type ProductsName =
   | "inner1";
 
 export type Loops = Readonly<
-  Record<PeriodicName, PeriodicLoop> & Record<ProductsName, Products> & { select: SelectLoop }
+  Record<PeriodicName, PeriodicLoop> &
+    Record<ProductsName, Products> & {
+      select: SelectLoop;
+      positive: PositiveLoop;
+      affine: AffineLoop;
+      biaffine: BiaffineLoop;
+      grid: GridLoop;
+      gridGradient: GridGradientLoop;
+    }
 >;
 
 /** What is used of tfjs's backend: emscripten's own memory. */
@@ -48,6 +68,19 @@ interface Api {
   ) => { readonly exports: unknown };
 }
 
+const FUNCTIONS = [
+  ...outerProducts,
+  ...innerProducts,
+  ...arithmetic,
+  ...comparing,
+  selecting,
+  positive,
+  affine,
+  biaffine,
+  grid,
+  gridGradient,
+];
+
 const compiled = new WeakMap<object, Loops>();
 
 /** @throws Error when the backend keeps its memory elsewhere than tfjs 4.22 does */
@@ -59,8 +92,7 @@ export function loopsOf(backend: Heap): Loops {
   if (!(memory instanceof Memory)) {
     throw new Error("its memory is not where that of version 4.22.0 is; install that version");
   }
-  const functions = [...outerProducts, ...innerProducts, ...arithmetic, ...comparing, selecting];
-  const loops = new Instance(new Module(moduleOf(functions)), { heap: { memory } }).exports as Loops;
+  const loops = new Instance(new Module(moduleOf(FUNCTIONS)), { heap: { memory } }).exports as Loops;
   compiled.set(backend, loops);
   return loops;
 }

@@ -1,0 +1,89 @@
+// Wrong usage of `qdg train`: one line that names the option, exit code 2, and nothing written.
+
+import { readdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { flagOf, TRAIN_OPTIONS } from "../../src/train/run/option-table.js";
+import type { TrainOptionName } from "../../src/train/run/train-options.js";
+import { runCli } from "../support/run-cli.js";
+import { newFolder, removeFolder } from "../support/small-models.js";
+
+let folder = "";
+beforeAll(async () => {
+  folder = await newFolder();
+});
+afterAll(() => removeFolder(folder));
+
+test("qdg train --help lists every option, those that matter first", async () => {
+  const { code, stdout } = await runCli("train", "--help");
+  expect(code).toBe(0);
+  for (const name of Object.keys(TRAIN_OPTIONS))
+    expect(stdout).toContain(`${flagOf(name as TrainOptionName)} `);
+  const first = stdout.slice(stdout.indexOf("The run:"), stdout.indexOf("Images:"));
+  expect(first.match(/--[\w-]+ /g)?.length).toBeLessThanOrEqual(11);
+  expect(first).toMatch(
+    /--data .*--test-domain .*--method .*--bits .*--model .*--steps .*--out .*--resume .*--backend /s,
+  );
+});
+
+describe("wrong usage", () => {
+  const GOOD = ["--data", "shapes-dg", "--test-domain", "sketch"];
+  test.each<[what: string, args: readonly string[], says: RegExp]>([
+    ["no data", ["--test-domain", "sketch"], /--data: got nothing/],
+    [
+      "no test domain",
+      ["--data", "shapes-dg"],
+      /--test-domain: got nothing; .*domains that are never trained on/,
+    ],
+    [
+      "bits that are no number",
+      [...GOOD, "--bits", "three"],
+      /--bits: got "three", expected a whole number from 2 to 8/,
+    ],
+    ["hexadecimal steps", [...GOOD, "--steps", "0x10"], /--steps: got "0x10", expected a whole number >= 1/],
+    [
+      "an empty learning rate",
+      [...GOOD, "--learning-rate", ""],
+      /--learning-rate: got "", expected a number > 0/,
+    ],
+    ["a negative one", [...GOOD, "--learning-rate", "-1"], /--learning-rate: got -1, expected a number > 0/],
+    ["an unknown method", [...GOOD, "--method", "magic"], /--method: got "magic", expected erm or .*gaqat/],
+    ["an unknown option", [...GOOD, "--stepz", "3"], /unknown option '--stepz' \(Did you mean --steps\?\)/],
+    ["an argument too many", [...GOOD, "--bits", "3", "more"], /too many arguments/],
+    [
+      "bits of a float method",
+      [...GOOD, "--method", "erm", "--bits", "3"],
+      /--bits: got 3, but erm quantizes nothing/,
+    ],
+    ["both --resume and --force", ["--resume", "--force"], /--force: replaces the run/],
+  ])("%s", async (_, args, says) => {
+    const out = join(folder, "none");
+    const { code, stdout, stderr } = await runCli("train", ...args, "--out", out);
+    expect(stderr).toMatch(says);
+    expect(stderr.trimEnd().split("\n")).toHaveLength(1);
+    expect([code, stdout]).toEqual([2, ""]);
+    expect(await readdir(folder)).not.toContain("none");
+  });
+
+  test("no --out", async () => {
+    expect(await runCli("train", ...GOOD)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("--out <folder>") as string,
+    });
+  });
+});
+
+describe("input that cannot be used", () => {
+  test("a run to resume that is not there", async () => {
+    const { code, stderr } = await runCli("train", "--out", join(folder, "none"), "--resume");
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/checkpoint\.bin: there is no checkpoint to go on from; .*\[not-found\]\n$/);
+  });
+
+  test("a file of bits that is no JSON", async () => {
+    const path = join(folder, "bits.json");
+    await writeFile(path, "conv1: 3");
+    const args = ["--data", "shapes-dg", "--test-domain", "sketch", "--layer-bits", path];
+    expect(await runCli("train", ...args, "--out", join(folder, "none"))).toMatchObject({ code: 1 });
+  });
+});

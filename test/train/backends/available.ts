@@ -1,0 +1,82 @@
+// On which backends tests of training run here, and where their tensors come from.
+
+import * as tf from "@tensorflow/tfjs";
+import { BACKEND_NAMES, type BackendName, useBackend } from "../../../src/train/backends/backends.js";
+
+export interface Tried {
+  readonly name: BackendName;
+  /** Why it cannot be used here; null when it can. */
+  readonly missing: string | null;
+}
+
+async function tryAll(): Promise<Tried[]> {
+  const tried: Tried[] = [];
+  for (const name of BACKEND_NAMES) {
+    try {
+      await useBackend(name);
+      tried.push({ name, missing: null });
+    } catch (thrown) {
+      tried.push({ name, missing: (thrown as Error).message });
+    }
+  }
+  return tried;
+}
+
+export const TRIED: readonly Tried[] = await tryAll();
+
+/** The plain JavaScript backend of tfjs. */
+export async function useReference(): Promise<void> {
+  tf.env().set("PROD", true);
+  await tf.setBackend("cpu");
+}
+
+export interface Values {
+  readonly shape: readonly number[];
+  readonly data: Float32Array;
+}
+
+/** Numbers between -1 and 1, by a seed. */
+export function random(shape: readonly number[], seed: number): Values {
+  const data = new Float32Array(shape.reduce((product, size) => product * size, 1));
+  let state = seed * 2_654_435_761 + 1;
+  for (let i = 0; i < data.length; i++) {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    data[i] = state / 2 ** 31 - 1;
+  }
+  return { shape, data };
+}
+
+/** All different, at least 0.01 apart, by a seed: no tie in a maximum, and none within a small step. */
+export function distinct(shape: readonly number[], seed: number): Values {
+  const { data } = random(shape, seed);
+  const order = Array.from(data.keys()).toSorted((a, b) => (data[a] as number) - (data[b] as number));
+  order.forEach((at, rank) => {
+    data[at] = (rank - data.length / 2) / 50 + 0.005;
+  });
+  return { shape, data };
+}
+
+export function tensorOf({ shape, data }: Values): tf.Tensor {
+  return tf.tensor(data, [...shape]);
+}
+
+export function valuesOf(tensor: tf.Tensor): Values {
+  return { shape: tensor.shape, data: tensor.dataSync<"float32">().slice() };
+}
+
+export function dot(a: Values, b: Values): number {
+  if (a.data.length !== b.data.length) throw new Error(`${a.shape.join()} against ${b.shape.join()}`);
+  return a.data.reduce((sum, value, i) => sum + value * (b.data[i] as number), 0);
+}
+
+/** The largest difference, against the largest number. */
+export function difference(a: Values, b: Values): number {
+  if (a.shape.join() !== b.shape.join()) return Infinity;
+  const scale = b.data.reduce((most, value) => Math.max(most, Math.abs(value)), 1);
+  return a.data.reduce((most, value, i) => {
+    const other = b.data[i] as number;
+    if (Object.is(value, other) || value === other) return most;
+    const apart = Math.abs(value - other) / scale;
+    return Number.isNaN(apart) ? Infinity : Math.max(most, apart);
+  }, 0);
+}
