@@ -14,6 +14,7 @@ export const ROOMS: readonly string[] = [
   "parity",
   "train",
   "export",
+  "web",
   "runtime",
   "lower",
   "read",
@@ -30,6 +31,7 @@ const OWNERS: readonly (readonly [dependency: RegExp, owners: RegExp, where: str
   [/^@tensorflow\//, /^src\/(train\/|runtime\/tfjs)/, "src/runtime/tfjs and src/train/"],
   [/^onnxruntime-/, /^src\/runtime\//, "src/runtime/"],
   [/^(commander|cli-progress)$/, /^src\/cli\//, "src/cli/"],
+  [/^playwright-core$/, /^src\/runtime\/browser/, "src/runtime/browser*"],
   [/^sharp$/, /^src\/image\/decode\.ts$/, "src/image/decode.ts"],
 ];
 

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { QdgError } from "../../../src/base/error.js";
+import { useBackend } from "../../../src/train/backends/backends.js";
 import { loadLayersModel } from "../../../src/train/layers-model-file.js";
 import { loadCheckpoint, saveCheckpoint } from "../../../src/train/run/checkpoint-file.js";
 import type { Evaluation } from "../../../src/train/run/evaluate-domains.js";
@@ -198,6 +199,18 @@ describe("a run that was stopped", () => {
     expect(sha256(await readFile(join(out, "checkpoint.bin")))).toBe(before);
     expect(await contentOf(out)).toEqual(whole);
   });
+});
+
+test("the native backend goes on as if never stopped, too", async (context) => {
+  await useBackend("tensorflow").catch((reason: Error) =>
+    context.skip(`no native backend here: ${reason.message}`),
+  );
+  const options = { ...TINY, backend: "tensorflow" };
+  const [straight, stopped] = [join(folder, "native"), join(folder, "native-stopped")];
+  await train({ options, out: straight });
+  await train({ options, out: stopped, ...stopAfter(7) });
+  expect(await train({ options: {}, out: stopped, resume: true })).toMatchObject({ finished: true });
+  expect(await contentOf(stopped)).toEqual(await contentOf(straight));
 });
 
 describe("a run does not go on", () => {
