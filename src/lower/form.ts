@@ -1,5 +1,5 @@
-// The interface between the walk over a graph and the two ways to write integers into a file: on integer
-// kernels (integer-form) and as integer-valued float32 (float-form). Same integers in both.
+// The interface between the walk over a graph and the ways to write integers into a file: on integer kernels
+// (integer-form) and as integer-valued float32 (float-form, and webgpu-form for GPUs). Same integers in all.
 
 import type { Node, Value } from "../graph/graph.js";
 import { quantize } from "../quant/affine.js";
@@ -11,7 +11,11 @@ import type { QuantizedWeights } from "./quantized-weights.js";
 export const WEIGHT_STORAGES = ["packed", "int4", "int8"] as const;
 export type WeightStorage = (typeof WEIGHT_STORAGES)[number];
 
-export const FORMS = ["integer", "float"] as const;
+/** Forms of a file for cpu and wasm; either runs there, one is faster. */
+export const HOST_FORMS = ["integer", "float"] as const;
+export type HostForm = (typeof HOST_FORMS)[number];
+
+export const FORMS = [...HOST_FORMS, "webgpu"] as const;
 export type FormName = (typeof FORMS)[number];
 
 /** An activation as integers in the lowered graph. What `value` holds is the form's own business. */

@@ -8,6 +8,9 @@ import { RUNTIME_NAMES } from "./runtime.js";
 const LOADERS: { readonly [Name in RuntimeName]: () => Promise<Runtime> } = {
   cpu: async () => (await import("./cpu.js")).cpuRuntime,
   wasm: async () => (await import("./wasm.js")).wasmRuntime,
+  webgpu: async () => (await import("./webgpu.js")).webgpuRuntime,
+  "browser-wasm": async () => (await import("./browser.js")).browserWasmRuntime,
+  "browser-webgpu": async () => (await import("./browser.js")).browserWebgpuRuntime,
   tfjs: async () => (await import("./tfjs.js")).tfjsRuntime,
   reference: async () => (await import("./reference.js")).referenceRuntime,
 };

@@ -3,7 +3,15 @@
 import type { DType, Tensor } from "../base/tensor.js";
 import type { Dim } from "../graph/graph.js";
 
-export const RUNTIME_NAMES = ["cpu", "wasm", "tfjs", "reference"] as const;
+export const RUNTIME_NAMES = [
+  "cpu",
+  "wasm",
+  "webgpu",
+  "browser-wasm",
+  "browser-webgpu",
+  "tfjs",
+  "reference",
+] as const;
 export type RuntimeName = (typeof RUNTIME_NAMES)[number];
 
 export interface TensorInfo {

@@ -68,7 +68,7 @@ export function createParameters(
         name: input.name,
         weight,
         layer: node.origin,
-        variable: tf.variable(tf.tensor(inFile.slice(), [...shape], "float32")),
+        variable: tf.tidy(() => tf.variable(tf.tensor(inFile.slice(), [...shape], "float32"))),
         layout: isKernel ? "kernel" : "as-is",
         isStatistic: node.op === "BatchNormalization" && index >= 3,
         reader: node,

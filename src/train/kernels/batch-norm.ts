@@ -1,8 +1,9 @@
 // Batch normalization and its gradient in as few passes over the activations as each backend allows: TensorFlow's
-// fused operators, or loops over the WebAssembly heap. Nothing here is on a tape; ops/batch-normalization.ts is.
+// fused operators, or our vector loops on WebAssembly. Nothing here is on a tape; ops/batch-normalization.ts is.
 
 import * as tf from "@tensorflow/tfjs";
-import { allocate, floatsOf, type WasmBackend } from "../backends/wasm-kernels/heap.js";
+import { affineByChannel, biaffineByChannel } from "../backends/wasm-fused.js";
+import { sumByChannel } from "../backends/wasm-kernels/channel-sums.js";
 import { isNative, nativeOp } from "./native.js";
 
 /** Of x [..., C]: its own mean and variance (`byBatch`), or such as stand still. All [C]. */
@@ -104,96 +105,58 @@ function wasmNorm(
   epsilon: number,
   statistics: { readonly mean: tf.Tensor; readonly variance: tf.Tensor } | null,
 ): Normalized {
-  const backend = tf.backend() as unknown as WasmBackend;
-  const channels = channelsOf(x);
-  const y = allocate(backend, x.shape);
-  const mean = statistics?.mean ?? allocate(backend, [channels]);
-  const variance = statistics?.variance ?? allocate(backend, [channels]);
-  const xs = floatsOf(backend, x);
-  const [means, variances] = [floatsOf(backend, mean), floatsOf(backend, variance)];
-  if (!statistics) momentsOf(xs, means, variances);
-  const [gammas, betas] = [floatsOf(backend, gamma), floatsOf(backend, beta)];
-  const factor = new Float32Array(channels);
-  const offset = new Float32Array(channels);
-  for (let c = 0; c < channels; c++) {
-    factor[c] = (gammas[c] as number) / Math.sqrt((variances[c] as number) + epsilon);
-    offset[c] = (betas[c] as number) - (means[c] as number) * (factor[c] as number);
-  }
-  const ys = floatsOf(backend, y);
-  for (let i = 0; i < xs.length; i += channels) {
-    for (let c = 0; c < channels; c++) {
-      ys[i + c] = Math.fround(
-        Math.fround((xs[i + c] as number) * (factor[c] as number)) + (offset[c] as number),
-      );
-    }
-  }
-  return { y, mean, variance };
+  const { mean, variance } = statistics ?? momentsOf(x);
+  const [means, variances, gammas, betas] = [mean, variance, gamma, beta].map(valuesOf) as Four;
+  const factor = gammas.map((g, c) => g / Math.sqrt((variances[c] as number) + epsilon));
+  const offset = betas.map((b, c) => b - (means[c] as number) * (factor[c] as number));
+  return { y: affineByChannel(x, factor, offset), mean, variance };
 }
 
-function momentsOf(xs: Float32Array, means: Float32Array, variances: Float32Array): void {
-  const channels = means.length;
-  const count = xs.length / channels;
-  const sums = new Float64Array(channels);
-  for (let i = 0; i < xs.length; i += channels) {
-    for (let c = 0; c < channels; c++) sums[c] = (sums[c] as number) + (xs[i + c] as number);
-  }
-  for (let c = 0; c < channels; c++) means[c] = (sums[c] as number) / count;
-  sums.fill(0);
-  for (let i = 0; i < xs.length; i += channels) {
-    for (let c = 0; c < channels; c++) {
-      const centered = (xs[i + c] as number) - (means[c] as number);
-      sums[c] = (sums[c] as number) + centered * centered;
-    }
-  }
-  for (let c = 0; c < channels; c++) variances[c] = (sums[c] as number) / count;
+type Four = [Float32Array, Float32Array, Float32Array, Float32Array];
+
+function valuesOf(tensor: tf.Tensor): Float32Array {
+  return tensor.dataSync<"float32">();
+}
+
+/** The variance from centered values: from squares alone it would drown in a large mean. */
+function momentsOf(x: tf.Tensor): { mean: tf.Tensor; variance: tf.Tensor } {
+  const count = x.size / channelsOf(x);
+  const mean = Float32Array.from(sumByChannel(x, null), (sum) => sum / count);
+  const variance = tf.tidy(() => {
+    const centered = affineByChannel(
+      x,
+      mean.map(() => 1),
+      mean.map((m) => -m),
+    );
+    return tf.tensor1d(Float32Array.from(sumByChannel(centered, centered), (sum) => sum / count));
+  });
+  return { mean: tf.tensor1d(mean), variance };
 }
 
 function wasmGradient(dy: tf.Tensor, x: tf.Tensor, norm: BatchNorm): [tf.Tensor, tf.Tensor, tf.Tensor] {
-  const backend = tf.backend() as unknown as WasmBackend;
-  const channels = channelsOf(x);
-  const dx = allocate(backend, x.shape);
-  const dGamma = allocate(backend, [channels]);
-  const dBeta = allocate(backend, [channels]);
-  const [dys, xs, dxs] = [dy, x, dx].map((tensor) => floatsOf(backend, tensor)) as [
+  const { gamma, mean, variance, epsilon, byBatch } = norm;
+  const count = x.size / channelsOf(x);
+  const [gammas, means, variances] = [gamma, mean, variance].map(valuesOf) as [
     Float32Array,
     Float32Array,
     Float32Array,
   ];
-  const [gammas, means, variances] = [norm.gamma, norm.mean, norm.variance].map((tensor) =>
-    floatsOf(backend, tensor),
-  ) as [Float32Array, Float32Array, Float32Array];
-  const sums = new Float64Array(channels);
-  const products = new Float64Array(channels);
-  for (let i = 0; i < xs.length; i += channels) {
-    for (let c = 0; c < channels; c++) {
-      const g = dys[i + c] as number;
-      sums[c] = (sums[c] as number) + g;
-      products[c] = (products[c] as number) + g * ((xs[i + c] as number) - (means[c] as number));
-    }
+  const sums = sumByChannel(dy, null);
+  const products = sumByChannel(dy, x);
+  const inverse = variances.map((v) => 1 / Math.sqrt(v + epsilon));
+  const factor = gammas.map((g, c) => g * (inverse[c] as number));
+  const dGamma = inverse.map(
+    (each, c) => each * ((products[c] as number) - (means[c] as number) * (sums[c] as number)),
+  );
+  const gradients = [tf.tensor1d(dGamma), tf.tensor1d(Float32Array.from(sums))] as const;
+  if (!byBatch) {
+    const none = factor.map(() => 0);
+    return [affineByChannel(dy, factor, none), ...gradients];
   }
-  const count = xs.length / channels;
-  const slope = new Float32Array(channels);
-  const factor = new Float32Array(channels);
-  const offset = new Float32Array(channels);
-  const [dGammas, dBetas] = [floatsOf(backend, dGamma), floatsOf(backend, dBeta)];
-  for (let c = 0; c < channels; c++) {
-    const inverse = 1 / Math.sqrt((variances[c] as number) + norm.epsilon);
-    const a = (gammas[c] as number) * inverse;
-    const dGammaC = (products[c] as number) * inverse;
-    dGammas[c] = dGammaC;
-    dBetas[c] = sums[c] as number;
-    factor[c] = a;
-    if (!norm.byBatch) continue;
-    // dx = a dy + slope x + offset
-    const b = (-a * inverse * dGammaC) / count;
-    slope[c] = b;
-    offset[c] = (-a * (sums[c] as number)) / count - b * (means[c] as number);
-  }
-  for (let i = 0; i < xs.length; i += channels) {
-    for (let c = 0; c < channels; c++) {
-      const moved = (xs[i + c] as number) * (slope[c] as number) + (offset[c] as number);
-      dxs[i + c] = (dys[i + c] as number) * (factor[c] as number) + moved;
-    }
-  }
-  return [dx, dGamma, dBeta];
+  // dx = factor dy + (slope x + offset)
+  const slope = factor.map((a, c) => (-a * (inverse[c] as number) * (dGamma[c] as number)) / count);
+  const offset = factor.map(
+    (a, c) => (-a * (sums[c] as number)) / count - (slope[c] as number) * (means[c] as number),
+  );
+  return [biaffineByChannel(dy, factor, x, slope, offset), ...gradients];
 }

@@ -1,13 +1,10 @@
 // The two passes of a quantizer with one scale, over millions of activations a step: rounding, and LSQ's gradients.
-// Loops over the WebAssembly heap, or the fewest operators of TensorFlow. quantizers/fake-quantize.ts has the
+// Our vector loops on WebAssembly, or the fewest operators of TensorFlow. quantizers/fake-quantize.ts has the
 // formulas and the tape.
 
 import * as tf from "@tensorflow/tfjs";
-import { allocate, floatsOf, type WasmBackend } from "../backends/wasm-kernels/heap.js";
+import { gridGradient, roundToGrid as roundOnWasm } from "../backends/wasm-fused.js";
 import { isNative, nativeOp } from "./native.js";
-
-/** Adding and subtracting it rounds a float32 below 2^22 to an integer, ties to even. */
-const ROUNDING = 1.5 * 2 ** 23;
 
 /** `s clip(roundHalfEven(fl(v / s)), low, high)`, |low| and high at most 255. */
 export function roundToGrid(v: tf.Tensor, scale: tf.Tensor, low: number, high: number): tf.Tensor {
@@ -16,18 +13,7 @@ export function roundToGrid(v: tf.Tensor, scale: tf.Tensor, low: number, high: n
     const [clipped] = nativeOp("ClipByValue", [ratio, tf.scalar(low), tf.scalar(high)], 1) as [tf.Tensor];
     return tf.mul(clipped, scale);
   }
-  const backend = tf.backend() as unknown as WasmBackend;
-  const y = allocate(backend, v.shape);
-  const [vs, ys] = [floatsOf(backend, v), floatsOf(backend, y)];
-  const s = floatsOf(backend, scale)[0] as number;
-  for (let i = 0; i < vs.length; i++) {
-    let ratio = Math.fround((vs[i] as number) / s);
-    // Integers at both ends: clipping and rounding commute. NaN stays NaN.
-    if (ratio < low) ratio = low;
-    else if (ratio > high) ratio = high;
-    ys[i] = Math.fround(Math.fround(ratio + ROUNDING) - ROUNDING) * s;
-  }
-  return y;
+  return roundOnWasm(v, numberOf(scale), low, high);
 }
 
 export interface GridGradients {
@@ -49,27 +35,13 @@ export function gridGradients(
     const dv = low === 0 ? maskByRelu6(dy, v, scale, high) : maskByComparison(dy, v, scale, low, high);
     return { dv, moved: tf.sub(dot(dy, y), dot(dv, v)) };
   }
-  const backend = tf.backend() as unknown as WasmBackend;
-  const dv = allocate(backend, v.shape);
-  const moved = allocate(backend, []);
-  const [dys, vs, ys, dvs] = [dy, v, y, dv].map((tensor) => floatsOf(backend, tensor)) as [
-    Float32Array,
-    Float32Array,
-    Float32Array,
-    Float32Array,
-  ];
-  const s = floatsOf(backend, scale)[0] as number;
-  const [least, greatest] = [low * s, high * s];
-  let sum = 0;
-  for (let i = 0; i < vs.length; i++) {
-    const x = vs[i] as number;
-    const g = dys[i] as number;
-    const inside = x >= least && x <= greatest;
-    dvs[i] = inside ? g : 0;
-    sum += g * (inside ? (ys[i] as number) - x : (ys[i] as number));
-  }
-  floatsOf(backend, moved)[0] = sum;
-  return { dv, moved };
+  const s = numberOf(scale);
+  const { dv, moved } = gridGradient(dy, v, y, low * s, high * s);
+  return { dv, moved: tf.scalar(moved) };
+}
+
+function numberOf(scale: tf.Tensor): number {
+  return scale.dataSync<"float32">()[0] as number;
 }
 
 /** TensorFlow's gradient of min(max(x, 0), 6) is one pass, where comparing, casting and multiplying are five. */

@@ -50,8 +50,8 @@ export class Quantizer {
     this.spec = spec;
     this.#range = { low: qmin(spec), high: qmax(spec) };
     this.#log = parameterization === "log";
-    this.#parameter = tf.variable(tf.zeros([...shape]));
-    this.#zeroPoint = spec.symmetric ? null : tf.variable(tf.scalar(0));
+    this.#parameter = tf.tidy(() => tf.variable(tf.zeros([...shape])));
+    this.#zeroPoint = spec.symmetric ? null : tf.tidy(() => tf.variable(tf.scalar(0)));
     this.trainables = [
       { name: `${id}/scale`, role: "scale", layer, variable: this.#parameter },
       ...(this.#zeroPoint

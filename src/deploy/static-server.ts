@@ -1,0 +1,209 @@
+// Serves a deployed site on this machine, for a look at it before it goes to a host. Listens on 127.0.0.1 only,
+// and never reads a file outside its folder, whatever a request or a symbolic link says.
+
+import { createHash } from "node:crypto";
+import { readFile, realpath, stat } from "node:fs/promises";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { extname, join, sep } from "node:path";
+import { promisify } from "node:util";
+import { brotliCompress, constants, gzip } from "node:zlib";
+import { errorText, QdgError } from "../base/error.js";
+import { type HeaderRule, headersOf, parseHeaders } from "./headers.js";
+
+export interface SiteServer {
+  /** `http://127.0.0.1:8080/` */
+  readonly url: string;
+  readonly port: number;
+  /** Ends open connections too. */
+  close(): Promise<void>;
+}
+
+const TYPES: Readonly<Record<string, string>> = {
+  ".html": "text/html; charset=utf-8",
+  ".css": "text/css; charset=utf-8",
+  ".js": "text/javascript; charset=utf-8",
+  ".mjs": "text/javascript; charset=utf-8",
+  ".json": "application/json; charset=utf-8",
+  ".webmanifest": "application/manifest+json; charset=utf-8",
+  ".txt": "text/plain; charset=utf-8",
+  ".md": "text/markdown; charset=utf-8",
+  ".svg": "image/svg+xml",
+  ".png": "image/png",
+  ".wasm": "application/wasm",
+  ".onnx": "application/octet-stream",
+};
+const PACKED = new Set([".png"]);
+/** Below, an encoding saves no packet; above, loopback carries a file faster than it is compressed. */
+const LEAST_COMPRESSED = 1000;
+const MOST_COMPRESSED = 4_000_000;
+
+type Encoding = "br" | "gzip";
+
+interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array | string;
+}
+
+interface Site {
+  readonly root: string;
+  readonly rules: readonly HeaderRule[];
+  /** By ETag and encoding: the same bytes are compressed once. */
+  readonly compressed: Map<string, Uint8Array>;
+}
+
+/**
+ * Starts a server for `folder` on 127.0.0.1.
+ *
+ * @param port 0 takes any free one
+ * @throws QdgError `not-found` for a folder without index.html; `invalid-data` for a broken `_headers`; `unavailable`
+ * for a port in use or not allowed
+ */
+export async function serveSite(folder: string, port: number): Promise<SiteServer> {
+  const site = await openSite(folder);
+  const server = createServer((request, response) => {
+    answer(site, request)
+      .catch((thrown: unknown) => text(500, `the file cannot be read: ${errorText(thrown)}\n`))
+      .then((result) => send(request, response, result))
+      .catch(() => response.destroy());
+  });
+  await listen(server, port);
+  const { port: actual } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${actual}/`,
+    port: actual,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+async function openSite(folder: string): Promise<Site> {
+  let root: string;
+  try {
+    root = await realpath(folder);
+    if (!(await stat(join(root, "index.html"))).isFile()) throw new Error("index.html is no file");
+  } catch (thrown) {
+    throw new QdgError(
+      "not-found",
+      folder,
+      `is no site (${errorText(thrown)}); make one with qdg deploy <folder with .onnx files> --to ${folder}`,
+      { cause: thrown },
+    );
+  }
+  const path = join(root, "_headers");
+  const rules = await readFile(path, "utf8").catch((thrown: NodeJS.ErrnoException) => {
+    if (thrown.code === "ENOENT") return "";
+    throw new QdgError("io", path, `cannot be read: ${errorText(thrown)}`, { cause: thrown });
+  });
+  return { root, rules: parseHeaders(rules, path), compressed: new Map() };
+}
+
+function listen(server: Server, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (thrown: NodeJS.ErrnoException) => {
+      const what =
+        thrown.code === "EADDRINUSE"
+          ? "the port is in use; give another with --port, or --port 0 for any free one"
+          : `cannot be listened on: ${errorText(thrown)}; give another with --port`;
+      reject(new QdgError("unavailable", `127.0.0.1:${port}`, what, { cause: thrown }));
+    });
+    server.listen(port, "127.0.0.1", () => resolve());
+  });
+}
+
+async function answer(site: Site, request: IncomingMessage): Promise<Answer> {
+  if (request.method !== "GET" && request.method !== "HEAD") {
+    return text(405, "only GET and HEAD are answered\n", { Allow: "GET, HEAD" });
+  }
+  const path = pathOf(request.url ?? "/");
+  if (path === null) return text(400, "the path is not one of this site\n");
+  const headers = headersOf(site.rules, path);
+  const file = await fileOf(site.root, path);
+  if (file === null) return text(404, "there is no such file\n", headers);
+  const bytes = await readFile(file);
+  const etag = `"${createHash("sha256").update(bytes).digest("hex").slice(0, 32)}"`;
+  const type = TYPES[extname(file).toLowerCase()] ?? "application/octet-stream";
+  const all = { "Cache-Control": "no-cache", ...headers, ETag: etag, Vary: "Accept-Encoding" };
+  if (request.headers["if-none-match"]?.includes(etag)) return { status: 304, headers: all, body: "" };
+  const encoding = PACKED.has(extname(file)) ? null : encodingOf(request.headers["accept-encoding"]);
+  const packed = encoding && (await compressed(site, bytes, etag, encoding));
+  return {
+    status: 200,
+    headers: { ...all, "Content-Type": type, ...(packed && encoding && { "Content-Encoding": encoding }) },
+    body: packed ?? bytes,
+  };
+}
+
+/** The decoded path of a request; null for one that steps out of the site or hides what it says. */
+export function pathOf(url: string): string | null {
+  let path: string;
+  try {
+    path = decodeURIComponent(url.split(/[?#]/, 1)[0] ?? "");
+  } catch {
+    return null;
+  }
+  if (!path.startsWith("/") || /[\\\0]/.test(path)) return null;
+  const parts = path.split("/").slice(1);
+  if (parts.some((part) => part.startsWith(".") || part.includes(":"))) return null;
+  return parts.slice(0, -1).includes("") ? null : path;
+}
+
+/** The file of a path, index.html for a folder; null where there is none, or where it lies outside the root. */
+async function fileOf(root: string, path: string): Promise<string | null> {
+  // The host's own file is no part of the site.
+  if (path === "/_headers") return null;
+  try {
+    const file = await realpath(join(root, ...path.split("/"), path.endsWith("/") ? "index.html" : ""));
+    return file.startsWith(root + sep) && (await stat(file)).isFile() ? file : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Brotli before gzip, whichever the client takes; null for neither. */
+function encodingOf(accepted: string | string[] | undefined): Encoding | null {
+  const names = new Map(
+    String(accepted ?? "")
+      .split(",")
+      .map((part) => part.trim().split(/\s*;\s*q=/i))
+      .map(([name = "", quality = "1"]) => [name.toLowerCase(), Number(quality)]),
+  );
+  if ((names.get("br") ?? 0) > 0) return "br";
+  return (names.get("gzip") ?? 0) > 0 ? "gzip" : null;
+}
+
+async function compressed(
+  site: Site,
+  bytes: Uint8Array,
+  etag: string,
+  encoding: Encoding,
+): Promise<Uint8Array | null> {
+  if (bytes.length < LEAST_COMPRESSED || bytes.length > MOST_COMPRESSED) return null;
+  const key = `${encoding} ${etag}`;
+  const known = site.compressed.get(key);
+  const packed =
+    known ??
+    (encoding === "br"
+      ? await promisify(brotliCompress)(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 5 } })
+      : await promisify(gzip)(bytes));
+  site.compressed.set(key, packed);
+  return packed.length < 0.9 * bytes.length ? packed : null;
+}
+
+function text(status: number, body: string, headers: Readonly<Record<string, string>> = {}): Answer {
+  return {
+    status,
+    headers: { ...headers, "Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store" },
+    body,
+  };
+}
+
+function send(request: IncomingMessage, response: ServerResponse, { status, headers, body }: Answer): void {
+  const length = status === 304 ? {} : { "Content-Length": Buffer.byteLength(body) };
+  response.writeHead(status, { ...headers, ...length });
+  response.end(request.method === "HEAD" ? undefined : body);
+}

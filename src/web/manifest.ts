@@ -1,0 +1,384 @@
+// manifest.json: what stands in the folder of a deployed model. `qdg deploy` writes it, the browser library
+// reads it. It comes over a network, so nothing in it is used before parseManifest has checked it.
+
+import { errorText, QdgError } from "../base/error.js";
+import { checkSide } from "../image/image.js";
+import type { Preprocessing } from "../image/preprocessing.js";
+import { checkChannels, preprocessingFromJson } from "../image/preprocessing.js";
+import type { Layout } from "../image/to-tensor.js";
+
+export const MANIFEST_VERSION = 1;
+/** The manifest's own name in its folder. */
+export const MANIFEST_FILE = "manifest.json";
+
+export type WebDevice = "webgpu" | "wasm";
+
+/** A file beside the manifest. */
+export interface ManifestFile {
+  /** A bare name: letters, digits, `.`, `_`, `-`; no folder. */
+  readonly file: string;
+  /** Of the file's bytes, 64 digits in lower case. */
+  readonly sha256: string;
+  readonly sizeBytes: number;
+}
+
+/** The ONNX file for one device; each device has at most one. */
+export interface ManifestModel extends ManifestFile {
+  readonly device: WebDevice;
+}
+
+/** A file of the runtime. */
+export interface ManifestRuntimeFile extends ManifestFile {
+  /** What ONNX Runtime calls it, `ort-wasm-simd-threaded.wasm`; `file` may carry a hash. */
+  readonly name: string;
+}
+
+/** The image input of all the models; see ImageInput. */
+export interface ManifestInput {
+  readonly name: string;
+  readonly height: number;
+  readonly width: number;
+  readonly channels: 1 | 3;
+  readonly layout: Layout;
+}
+
+/** The output that holds one number a label, and whether a softmax is still to come ("logits"). */
+export interface ManifestOutput {
+  readonly name: string;
+  readonly kind: OutputKind;
+}
+
+export type OutputKind = "probabilities" | "logits";
+
+/** One picture and what the model makes of it: `|got[i] - values[i]| <= tolerance` for every element. */
+export interface SelfTestCase {
+  readonly width: number;
+  readonly height: number;
+  /** Base64 of width * height * 3 bytes, RGB in rows from the top: before any preprocessing. */
+  readonly pixels: string;
+  /** Of those bytes. */
+  readonly sha256: string;
+  /** By output name; `output.name` must be there. Tolerance 0 asks for equality, as integers need. */
+  readonly expected: Readonly<Record<string, ExpectedOutput>>;
+}
+
+export interface ExpectedOutput {
+  readonly values: readonly number[];
+  readonly tolerance: number;
+}
+
+/** Plain JSON: `JSON.stringify` of one is a file that parseManifest takes. */
+export interface Manifest {
+  readonly version: typeof MANIFEST_VERSION;
+  readonly models: readonly ManifestModel[];
+  readonly labels: readonly string[];
+  readonly preprocessing: Preprocessing;
+  readonly input: ManifestInput;
+  readonly output: ManifestOutput;
+  readonly selfTest: { readonly cases: readonly SelfTestCase[] };
+  /** May be empty: then the page says where the runtime's files are. */
+  readonly runtime: { readonly files: readonly ManifestRuntimeFile[] };
+}
+
+/** Bounds of a manifest. What is outside them is refused before anything is allocated or fetched. */
+export const MANIFEST_LIMITS: {
+  readonly manifestBytes: number;
+  readonly modelBytes: number;
+  readonly runtimeBytes: number;
+  readonly runtimeFiles: number;
+  readonly labels: number;
+  readonly nameLength: number;
+  readonly inputElements: number;
+  readonly selfTestCases: number;
+  readonly selfTestPixels: number;
+  readonly expectedValues: number;
+} = {
+  manifestBytes: 8 * 2 ** 20,
+  modelBytes: 2 ** 30,
+  runtimeBytes: 128 * 2 ** 20,
+  runtimeFiles: 16,
+  labels: 100_000,
+  nameLength: 200,
+  inputElements: 2 ** 26,
+  selfTestCases: 16,
+  selfTestPixels: 512 * 512,
+  expectedValues: 100_000,
+};
+
+/**
+ * Reads a manifest: every field, no other, everything within MANIFEST_LIMITS.
+ *
+ * @param where what messages call it: its address or path
+ * @throws QdgError `invalid-json` for what does not parse, `invalid-path` for a file that is not in the
+ * manifest's own folder, `invalid-data` for all else
+ */
+export function parseManifest(text: string, where: string): Manifest {
+  if (text.length > MANIFEST_LIMITS.manifestBytes) {
+    return fail(where, `got ${text.length} characters, expected up to ${MANIFEST_LIMITS.manifestBytes}`);
+  }
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (thrown) {
+    throw new QdgError("invalid-json", where, `${errorText(thrown)}; deploy the model again`, {
+      cause: thrown,
+    });
+  }
+  // First, so that a manifest of a later version says that and not which key is new.
+  const version = (json as { version?: unknown } | null)?.version;
+  if (version !== MANIFEST_VERSION) {
+    return fail(
+      `${where}: version`,
+      `got ${shown(version)}, expected ${MANIFEST_VERSION}; take the qdg/web that belongs to this model`,
+    );
+  }
+  const keys = [
+    "version",
+    "models",
+    "labels",
+    "preprocessing",
+    "input",
+    "output",
+    "selfTest",
+    "runtime",
+  ] as const satisfies (keyof Manifest)[];
+  const manifest = record(json, keys, where);
+
+  const models = list(manifest.models, 1, 2, `${where}: models`).map((item, i) =>
+    parseModel(item, `${where}: models[${i}]`),
+  );
+  if (models.length === 2 && models[0]?.device === models[1]?.device) {
+    return fail(`${where}: models`, `got two for ${models[0]?.device}, expected one a device`);
+  }
+  const labels = list(manifest.labels, 1, MANIFEST_LIMITS.labels, `${where}: labels`).map((item, i) =>
+    name(item, `${where}: labels[${i}]`),
+  );
+  const preprocessing = preprocessingFromJson(manifest.preprocessing, `${where}: preprocessing`);
+  const input = parseInput(manifest.input, `${where}: input`);
+  checkChannels(preprocessing, input.channels, `${where}: preprocessing`);
+  const output = parseOutput(manifest.output, `${where}: output`);
+  const at = `${where}: selfTest.cases`;
+  const { cases } = record(manifest.selfTest, ["cases"], `${where}: selfTest`);
+  const parsedCases = list(cases, 1, MANIFEST_LIMITS.selfTestCases, at).map((item, i) => {
+    const parsed = parseCase(item, `${at}[${i}]`);
+    const count = Object.hasOwn(parsed.expected, output.name)
+      ? parsed.expected[output.name]?.values.length
+      : undefined;
+    if (count !== labels.length) {
+      return fail(
+        `${at}[${i}].expected.${output.name}`,
+        `got ${count ?? "no"} values, expected ${labels.length}, one a label`,
+      );
+    }
+    return parsed;
+  });
+  const runtime = record(manifest.runtime, ["files"], `${where}: runtime`);
+  const files = list(runtime.files, 0, MANIFEST_LIMITS.runtimeFiles, `${where}: runtime.files`).map(
+    (item, i) => parseRuntimeFile(item, `${where}: runtime.files[${i}]`),
+  );
+  const twice = files.find((file, i) => files.findIndex((other) => other.name === file.name) !== i);
+  if (twice !== undefined) {
+    return fail(`${where}: runtime.files`, `got "${twice.name}" twice, expected it once`);
+  }
+  return {
+    version: MANIFEST_VERSION,
+    models,
+    labels,
+    preprocessing,
+    input,
+    output,
+    selfTest: { cases: parsedCases },
+    runtime: { files },
+  };
+}
+
+/**
+ * A file's name that cannot leave the folder it is looked up in, on any system or server: 1 to 200 letters,
+ * digits, `.`, `_`, `-`; a letter or digit first; no `..`.
+ *
+ * @throws QdgError `invalid-path`
+ */
+export function checkFileName(value: unknown, where: string): string {
+  const { nameLength } = MANIFEST_LIMITS;
+  if (
+    typeof value !== "string" ||
+    value.length > nameLength ||
+    !/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(value) ||
+    value.includes("..")
+  ) {
+    throw new QdgError(
+      "invalid-path",
+      where,
+      `got ${shown(value)}, expected the bare name of a file beside the manifest: up to ${nameLength} letters, digits, ".", "_", "-", and no ".."`,
+    );
+  }
+  return value;
+}
+
+function parseModel(json: unknown, where: string): ManifestModel {
+  const model = record(json, ["device", "file", "sha256", "sizeBytes"], where);
+  if (model.device !== "wasm" && model.device !== "webgpu") {
+    return fail(`${where}.device`, `got ${shown(model.device)}, expected "wasm" or "webgpu"`);
+  }
+  return { device: model.device, ...parseFile(model, MANIFEST_LIMITS.modelBytes, where) };
+}
+
+function parseRuntimeFile(json: unknown, where: string): ManifestRuntimeFile {
+  const file = record(json, ["name", "file", "sha256", "sizeBytes"], where);
+  return {
+    name: checkFileName(file.name, `${where}.name`),
+    ...parseFile(file, MANIFEST_LIMITS.runtimeBytes, where),
+  };
+}
+
+function parseFile(
+  json: Readonly<Record<"file" | "sha256" | "sizeBytes", unknown>>,
+  most: number,
+  where: string,
+): ManifestFile {
+  return {
+    file: checkFileName(json.file, `${where}.file`),
+    sha256: parseHash(json.sha256, `${where}.sha256`),
+    sizeBytes: integer(json.sizeBytes, 1, most, `${where}.sizeBytes`),
+  };
+}
+
+function parseHash(value: unknown, where: string): string {
+  if (typeof value !== "string" || !/^[0-9a-f]{64}$/.test(value)) {
+    return fail(where, `got ${shown(value)}, expected 64 hexadecimal digits in lower case`);
+  }
+  return value;
+}
+
+function parseInput(json: unknown, where: string): ManifestInput {
+  const input = record(json, ["name", "height", "width", "channels", "layout"], where);
+  const { channels, layout } = input;
+  const height = side(input.height, `${where}.height`);
+  const width = side(input.width, `${where}.width`);
+  if (channels !== 1 && channels !== 3) {
+    return fail(`${where}.channels`, `got ${shown(channels)}, expected 1 or 3`);
+  }
+  if (layout !== "nhwc" && layout !== "nchw") {
+    return fail(`${where}.layout`, `got ${shown(layout)}, expected "nhwc" or "nchw"`);
+  }
+  if (height * width * channels > MANIFEST_LIMITS.inputElements) {
+    return fail(
+      where,
+      `got ${height} x ${width} x ${channels}, expected up to ${MANIFEST_LIMITS.inputElements} elements`,
+    );
+  }
+  return { name: name(input.name, `${where}.name`), height, width, channels, layout };
+}
+
+function parseOutput(json: unknown, where: string): ManifestOutput {
+  const { name: outputName, kind } = record(json, ["name", "kind"], where);
+  if (kind !== "probabilities" && kind !== "logits") {
+    return fail(`${where}.kind`, `got ${shown(kind)}, expected "probabilities" or "logits"`);
+  }
+  return { name: name(outputName, `${where}.name`), kind };
+}
+
+function parseCase(json: unknown, where: string): SelfTestCase {
+  const item = record(json, ["width", "height", "pixels", "sha256", "expected"], where);
+  const width = side(item.width, `${where}.width`);
+  const height = side(item.height, `${where}.height`);
+  if (width * height > MANIFEST_LIMITS.selfTestPixels) {
+    return fail(where, `got ${width} x ${height}, expected up to ${MANIFEST_LIMITS.selfTestPixels} pixels`);
+  }
+  const { pixels } = item;
+  const digits = 4 * width * height;
+  // 3 bytes a pixel are 4 digits a pixel: base64 without padding.
+  if (typeof pixels !== "string" || pixels.length !== digits || !/^[A-Za-z0-9+/]*$/.test(pixels)) {
+    return fail(
+      `${where}.pixels`,
+      `got ${typeof pixels === "string" ? `${pixels.length} characters` : shown(pixels)}, expected ${digits} digits of base64, ${width} x ${height} x 3 bytes`,
+    );
+  }
+  if (typeof item.expected !== "object" || item.expected === null || Array.isArray(item.expected)) {
+    return fail(`${where}.expected`, `got ${shown(item.expected)}, expected an object`);
+  }
+  const expected = Object.entries(item.expected).map(([key, value]: [string, unknown]) => {
+    const at = `${where}.expected.${key}`;
+    const { values, tolerance } = record(value, ["values", "tolerance"], at);
+    const numbers = list(values, 1, MANIFEST_LIMITS.expectedValues, `${at}.values`).map((element, i) =>
+      finite(element, `${at}.values[${i}]`),
+    );
+    const allowed = finite(tolerance, `${at}.tolerance`);
+    if (allowed < 0) return fail(`${at}.tolerance`, `got ${allowed}, expected a number >= 0`);
+    return [name(key, at), { values: numbers, tolerance: allowed }] as const;
+  });
+  return {
+    width,
+    height,
+    pixels,
+    sha256: parseHash(item.sha256, `${where}.sha256`),
+    expected: Object.fromEntries(expected),
+  };
+}
+
+/** An object with exactly these keys. */
+function record<K extends string>(
+  json: unknown,
+  keys: readonly K[],
+  where: string,
+): Readonly<Record<K, unknown>> {
+  if (typeof json !== "object" || json === null || Array.isArray(json)) {
+    return fail(where, `got ${shown(json)}, expected an object with ${keys.join(", ")}`);
+  }
+  for (const key of Object.keys(json)) {
+    if ((keys as readonly string[]).includes(key)) continue;
+    return fail(
+      where,
+      `unknown key "${key}", expected ${keys.join(", ")}; remove it, or take a newer qdg/web`,
+    );
+  }
+  const missing = keys.find((key) => !Object.hasOwn(json, key));
+  if (missing !== undefined) return fail(where, `no key "${missing}", expected ${keys.join(", ")}`);
+  return json as Record<K, unknown>;
+}
+
+function list(value: unknown, fewest: number, most: number, where: string): readonly unknown[] {
+  if (!Array.isArray(value) || value.length < fewest || value.length > most) {
+    const got = Array.isArray(value) ? `${value.length} entries` : shown(value);
+    return fail(where, `got ${got}, expected a list of ${fewest} to ${most}`);
+  }
+  return value;
+}
+
+function name(value: unknown, where: string): string {
+  const { nameLength } = MANIFEST_LIMITS;
+  if (typeof value !== "string" || value.length === 0 || value.length > nameLength) {
+    return fail(where, `got ${shown(value)}, expected a text of 1 to ${nameLength} characters`);
+  }
+  return value;
+}
+
+function finite(value: unknown, where: string): number {
+  if (typeof value !== "number" || !Number.isFinite(value)) {
+    return fail(where, `got ${shown(value)}, expected a finite number`);
+  }
+  return value;
+}
+
+function integer(value: unknown, least: number, most: number, where: string): number {
+  if (typeof value !== "number" || !Number.isInteger(value) || value < least || value > most) {
+    return fail(where, `got ${shown(value)}, expected an integer from ${least} to ${most}`);
+  }
+  return value;
+}
+
+function side(value: unknown, where: string): number {
+  const number = finite(value, where);
+  checkSide(number, where);
+  return number;
+}
+
+/** A value as a message shows it: short, whatever was sent. */
+function shown(value: unknown): string {
+  const text = value === undefined ? "nothing" : JSON.stringify(value);
+  return text.length > 60 ? `${text.slice(0, 60)}...` : text;
+}
+
+function fail(where: string, what: string): never {
+  throw new QdgError("invalid-data", where, what);
+}
