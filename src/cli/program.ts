@@ -3,11 +3,13 @@
 import { Command } from "commander";
 import { VERSION } from "../base/version.js";
 import { demoCommand } from "./commands/demo.js";
+import { deployCommand } from "./commands/deploy.js";
 import { evaluateCommand } from "./commands/evaluate.js";
 import { exportCommand } from "./commands/export.js";
 import { inspectCommand } from "./commands/inspect.js";
 import { parityCommand } from "./commands/parity.js";
 import { reportCommand } from "./commands/report.js";
+import { serveCommand } from "./commands/serve.js";
 import { trainCommand } from "./commands/train.js";
 import type { Terminal } from "./terminal.js";
 
@@ -23,6 +25,8 @@ export function qdgProgram(terminal: Terminal = process): Command {
     .addCommand(inspectCommand(terminal))
     .addCommand(evaluateCommand(terminal))
     .addCommand(reportCommand(terminal))
+    .addCommand(deployCommand(terminal))
+    .addCommand(serveCommand(terminal))
     .addCommand(demoCommand(terminal));
 }
 

@@ -4,7 +4,7 @@ import { noProgress, type Progress } from "../base/progress.js";
 import { allocate, sizeOf, type Tensor } from "../base/tensor.js";
 import type { Graph } from "../graph/graph.js";
 import { isDepthwise } from "../graph/node-kinds.js";
-import { FORMS, type FormName } from "../lower/form.js";
+import { HOST_FORMS, type HostForm } from "../lower/form.js";
 import type { Session } from "../runtime/runtime.js";
 import { runtimeOf } from "../runtime/registry.js";
 import { integerFile } from "./integer-file.js";
@@ -21,7 +21,7 @@ export async function chooseForm(
   graph: Graph,
   options: CompleteExportOptions,
   progress: Progress = noProgress,
-): Promise<FormName> {
+): Promise<HostForm> {
   if (options.form) return options.form;
   if (options.tune) return fastestForm(graph, options, progress);
   return defaultForm(graph, options);
@@ -31,7 +31,7 @@ export async function chooseForm(
  * Integer kernels, but integer-valued float for a network with depthwise convolutions that is for
  * WebAssembly alone: the integer depthwise kernel there costs more than all others save.
  */
-export function defaultForm(graph: Graph, { targets }: Pick<CompleteExportOptions, "targets">): FormName {
+export function defaultForm(graph: Graph, { targets }: Pick<CompleteExportOptions, "targets">): HostForm {
   const wasmOnly = targets.every((target) => target === "wasm");
   return wasmOnly && graph.nodes.some(isDepthwise) ? "float" : "integer";
 }
@@ -41,10 +41,10 @@ async function fastestForm(
   graph: Graph,
   options: CompleteExportOptions,
   progress: Progress,
-): Promise<FormName> {
-  const scores = new Map<FormName, number>();
+): Promise<HostForm> {
+  const scores = new Map<HostForm, number>();
   let done = 0;
-  for (const form of FORMS) {
+  for (const form of HOST_FORMS) {
     const { bytes } = integerFile(graph, options.opset, { form, weights: options.weights }, () => ({}));
     let score = 0;
     for (const target of options.targets) {
@@ -54,7 +54,7 @@ async function fastestForm(
       } finally {
         await session.dispose();
       }
-      progress.report("timing", ++done, FORMS.length * options.targets.length);
+      progress.report("timing", ++done, HOST_FORMS.length * options.targets.length);
     }
     scores.set(form, score);
   }

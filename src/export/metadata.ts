@@ -33,7 +33,7 @@ export function commonMetadata(facts: FileFacts): Record<string, string> {
 
 /**
  * Facts of a quantized file: `qdg.bits` is layer -> [weight bits, bits of its output (0: real)],
- * `qdg.scales` where scales come from, `qdg.form` how integers are carried. In the float form
+ * `qdg.scales` where scales come from, `qdg.form` how integers are carried. In the float forms
  * `qdg.quantized` lists [value, qmin - zeroPoint, qmax - zeroPoint] since the file's types do not tell.
  */
 export function quantizedMetadata(
@@ -48,7 +48,7 @@ export function quantizedMetadata(
     "qdg.bits": JSON.stringify(bitsByLayer(graph)),
     "qdg.scales": scales,
     "qdg.form": form,
-    ...(form === "float" && {
+    ...(form !== "integer" && {
       "qdg.quantized": JSON.stringify(
         lowered.integers.map(({ name, quantization: { spec, params } }) => {
           const zeroPoint = params.zeroPoint[0] as number;

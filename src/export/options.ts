@@ -4,7 +4,7 @@ import { QdgError } from "../base/error.js";
 import type { LayerBits } from "../graph/place-quantizers.js";
 import type { BrokenImage } from "../image/folder.js";
 import type { Preprocessing } from "../image/preprocessing.js";
-import type { FormName, WeightStorage } from "../lower/form.js";
+import type { HostForm, WeightStorage } from "../lower/form.js";
 import { DEFAULT_OPSET, INT4_OPSET, irVersionFor } from "../onnx/opset.js";
 import type { ObserverName } from "../quant/observers/observers.js";
 import { checkBits } from "../quant/spec.js";
@@ -61,7 +61,7 @@ export interface ExportOptions {
   /** How weights below 8 bits are stored; packed. */
   readonly weights?: WeightStorage;
   /** How integers are carried; by the targets and the network when absent. */
-  readonly form?: FormName;
+  readonly form?: HostForm;
   /** Choose the form by timing whole models on the targets. */
   readonly tune?: boolean;
   /** What the file is for; cpu and wasm. */

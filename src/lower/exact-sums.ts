@@ -51,7 +51,7 @@ export function exactWeightedSum(
   return powers ? { kind: "scaled", value } : { kind: "exact", value, scaleX, scale, channelRank };
 }
 
-function isPowerOfTwo(x: number): boolean {
+export function isPowerOfTwo(x: number): boolean {
   return Number.isInteger(Math.log2(Math.abs(x)));
 }
 
@@ -107,7 +107,10 @@ export function exactGlobalAverage(emitter: Emitter, node: Node, x: Value, scale
 
 /**
  * `fl(acc * m[k])`, `m = fl(fl(scaleX * scale[k]) / scaleY)`, with a clamp between a weighted sum and the
- * product: without it the runtime would fold m into the weights, and sums would no longer be integers.
+ * product: without it the runtime would fold m into the weights, and sums would no longer be integers. Where
+ * nothing below zero is left in the end, the clamp is a Relu.
+ *
+ * @param alwaysRectify a Relu after sums that nothing is folded into as well, so that no lower end is left to clip
  */
 export function scaledExactly(
   emitter: Emitter,
@@ -115,10 +118,14 @@ export function scaledExactly(
   quantization: Quantization,
   bounds: Bounds,
   layer: string,
+  alwaysRectify = true,
 ): Value {
   const multiplier = multiplierTo(quantization, sum.scaleX, sum.scale);
   const rectified = bounds.low === quantization.params.zeroPoint[0] && multiplier.every((m) => m > 0);
-  const guarded = rectified ? relu(emitter, sum.value, layer) : guard(emitter, sum.value, layer);
+  const guarded =
+    rectified && (alwaysRectify || isFoldedInto(sum.value))
+      ? relu(emitter, sum.value, layer)
+      : guard(emitter, sum.value, layer);
   return multiply(emitter, guarded, perChannel(multiplier, sum.channelRank), layer);
 }
 
@@ -152,8 +159,12 @@ function relu(emitter: Emitter, value: Value, layer: string): Value {
 /** Operators that a runtime may fold a multiplication into. They compute a clamp that follows at no cost. */
 const FOLDING: ReadonlySet<string> = new Set(["Conv", "ConvTranspose", "Gemm", "MatMul"]);
 
+function isFoldedInto(value: Value): boolean {
+  return FOLDING.has(value.producer?.op ?? "");
+}
+
 function guard(emitter: Emitter, value: Value, layer: string): Value {
-  if (!FOLDING.has(value.producer?.op ?? "")) return value;
+  if (!isFoldedInto(value)) return value;
   const limits = [emitter.float(-EXACT_LIMIT), emitter.float(EXACT_LIMIT)];
   return emitter.node("Clip", layer, [value, ...limits], { shape: value.shape });
 }

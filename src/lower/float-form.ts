@@ -103,12 +103,21 @@ export class FloatForm implements Form {
   requantize(sum: Sum, quantization: Quantization, bounds: Bounds, layer: string, name: string): Integers {
     if (sum.kind === "real") return this.quantize(sum.value, quantization, bounds, layer, name);
     if (sum.kind === "scaled") return this.round(sum.value, quantization, bounds, layer, name);
-    const scaled = scaledExactly(this.emitter, sum, quantization, bounds, layer);
+    const scaled = this.scaled(sum, quantization, bounds, layer);
     return this.round(scaled, quantization, bounds, layer, name);
   }
 
   sumToReal(sum: Sum, layer: string): Value {
     return exactToReal(this.emitter, sum, layer);
+  }
+
+  protected scaled(
+    sum: Sum & { kind: "exact" },
+    quantization: Quantization,
+    bounds: Bounds,
+    layer: string,
+  ): Value {
+    return scaledExactly(this.emitter, sum, quantization, bounds, layer);
   }
 
   /** `clip(roundHalfEven(ratio))`: the bounds are integers, so that clipping and rounding commute. */

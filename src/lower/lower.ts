@@ -26,6 +26,7 @@ import { IntegerForm } from "./integer-form.js";
 import { materialize } from "./materialize.js";
 import { quantizedWeights } from "./quantized-weights.js";
 import { storedRealWeights } from "./real-weights.js";
+import { WebgpuForm } from "./webgpu-form.js";
 
 export interface LowerOptions {
   readonly form: FormName;
@@ -56,6 +57,11 @@ export function lower(graph: Graph, options: LowerOptions): Lowered {
   return new Lowering(graph, options).run();
 }
 
+const FORM = { integer: IntegerForm, float: FloatForm, webgpu: WebgpuForm } as const satisfies Record<
+  FormName,
+  new (emitter: Emitter, storage: WeightStorage) => Form
+>;
+
 class Lowering {
   readonly #graph: Graph;
   readonly #options: LowerOptions;
@@ -73,10 +79,7 @@ class Lowering {
     this.#graph = graph;
     this.#options = options;
     this.#emitter = new Emitter(graph.name);
-    this.#form =
-      options.form === "integer"
-        ? new IntegerForm(this.#emitter, options.weights)
-        : new FloatForm(this.#emitter, options.weights);
+    this.#form = new FORM[options.form](this.#emitter, options.weights);
     this.#uses = consumers(graph);
     this.#tail = floatTail(graph);
   }

@@ -1,7 +1,9 @@
 // Puts data that a model keeps in other files into the model itself, for runtimes that read no files. The
 // rules on which files it may name are those of src/onnx/external-data.ts. Not for browsers.
 
+import { readFile } from "node:fs/promises";
 import { dirname } from "node:path";
+import { errorText, QdgError } from "../base/error.js";
 import { decodeModel, encodeModel } from "../onnx/codec.js";
 import type {
   AttributeProto,
@@ -11,6 +13,23 @@ import type {
   TensorProto,
 } from "../onnx/model-proto.js";
 import { protoToTensor, tensorToProto } from "../onnx/tensor-proto.js";
+
+/**
+ * The bytes of a model file, with every tensor inside.
+ *
+ * @throws QdgError `not-found`, `io`, or as withExternalData
+ */
+export async function readWholeModel(path: string): Promise<Uint8Array> {
+  try {
+    return withExternalData(await readFile(path), path);
+  } catch (thrown) {
+    if (thrown instanceof QdgError) throw thrown;
+    const missing = (thrown as NodeJS.ErrnoException).code === "ENOENT";
+    throw new QdgError(missing ? "not-found" : "io", path, `cannot be read: ${errorText(thrown)}`, {
+      cause: thrown,
+    });
+  }
+}
 
 /**
  * The same model with every tensor inside. `bytes` itself when nothing lies outside.

@@ -31,6 +31,10 @@ export interface RuntimeOptions {
   readonly optimization?: "all" | "none";
   /** Where to write the graph as the runtime optimized it, to see what fused (cpu only). */
   readonly optimizedModelPath?: string;
+  /** The browser's program, by path or by a name in PATH; looked for when absent (browser runtimes only). */
+  readonly browser?: string;
+  /** Limit of each wait in milliseconds: the start, loading a model, a run (browser runtimes only). */
+  readonly timeoutMs?: number;
 }
 
 /** An ONNX file in memory or on disk; for `tfjs` the path of a model.json. */
@@ -52,7 +56,7 @@ export interface Session {
 export interface Runtime {
   readonly name: RuntimeName;
   /** Says whether the runtime can be used here and, when it cannot, why and what mends that. Never throws. */
-  probe(): Promise<Availability>;
+  probe(options?: RuntimeOptions): Promise<Availability>;
   /** @throws QdgError `unavailable`, `runtime` or `not-found` */
   open(model: ModelSource, options?: RuntimeOptions): Promise<Session>;
 }

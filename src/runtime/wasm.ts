@@ -47,7 +47,8 @@ export const wasmRuntime: Runtime = {
     } catch (thrown) {
       throw new QdgError("unavailable", "runtime wasm", `${errorText(thrown)}; ${remedy}`, { cause: thrown });
     }
-    const bytes = "path" in model ? await readModel(model.path) : model.bytes;
+    const bytes =
+      "path" in model ? await (await import("./external-data.js")).readWholeModel(model.path) : model.bytes;
     startThreads(ort, ortSessionOptions.intraOpNumThreads);
     let session: Awaited<ReturnType<Ort["InferenceSession"]["create"]>>;
     try {
@@ -69,19 +70,5 @@ function startThreads(ort: Ort, threads: number): void {
       "runtime wasm",
       `threads: got ${threads}, expected ${startedThreads} as in the first model of this process; run the other number in a process of its own`,
     );
-  }
-}
-
-async function readModel(path: string): Promise<Uint8Array> {
-  const { readFile } = await import("node:fs/promises");
-  const { withExternalData } = await import("./external-data.js");
-  try {
-    return withExternalData(await readFile(path), path);
-  } catch (thrown) {
-    if (thrown instanceof QdgError) throw thrown;
-    const missing = (thrown as NodeJS.ErrnoException).code === "ENOENT";
-    throw new QdgError(missing ? "not-found" : "io", path, `cannot be read: ${errorText(thrown)}`, {
-      cause: thrown,
-    });
   }
 }

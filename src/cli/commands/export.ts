@@ -3,7 +3,7 @@
 import { Command } from "commander";
 import { exportModel, type ExportResult } from "../../export/export-model.js";
 import { type ExportOptions, TARGETS } from "../../export/options.js";
-import { FORMS, WEIGHT_STORAGES } from "../../lower/form.js";
+import { HOST_FORMS, WEIGHT_STORAGES } from "../../lower/form.js";
 import { DEFAULT_OPSET } from "../../onnx/opset.js";
 import { OBSERVER_NAMES } from "../../quant/observers/observers.js";
 import { formatBytes } from "../format.js";
@@ -90,7 +90,7 @@ export function exportCommand(name: string, terminal: Terminal = process): Comma
     .option(
       "--form <form>",
       "integer kernels, or integer-valued float (default: by target)",
-      oneOf("--form", FORMS),
+      oneOf("--form", HOST_FORMS),
     )
     .option("--tune", "choose the form by timing the whole model on the targets")
     .option("--json", "print the result as JSON on stdout")

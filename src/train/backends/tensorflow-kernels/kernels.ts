@@ -3,6 +3,12 @@
 
 import type { Kernel } from "../kernel.js";
 import { explicitPadding } from "./explicit-padding.js";
+import { pointwiseFilterGradient } from "./pointwise-filter-gradient.js";
 import { step } from "./step.js";
 
-export const TENSORFLOW_KERNELS: readonly Kernel<unknown>[] = [...explicitPadding, step];
+export const TENSORFLOW_KERNELS: readonly Kernel<unknown>[] = [
+  pointwiseFilterGradient,
+  // After those of single kernels: it pads for them.
+  ...explicitPadding,
+  step,
+];

@@ -1,0 +1,82 @@
+// `qdg deploy`: exported files to a static folder with a page, checked on every visitor's device.
+
+import { readFile } from "node:fs/promises";
+import { Command } from "commander";
+import { errorText, QdgError } from "../../base/error.js";
+import type { DeployResult, SiteRole } from "../../deploy/site.js";
+import { formatBytes } from "../format.js";
+import { size } from "../option-parsers.js";
+import { terminalProgress } from "../progress.js";
+import { formatTable } from "../table.js";
+import type { Terminal } from "../terminal.js";
+
+interface Flags {
+  readonly to: string;
+  readonly title?: string;
+  readonly labels?: string;
+  readonly inputSize?: readonly [number, number];
+  readonly force?: boolean;
+  readonly json?: boolean;
+}
+
+export function deployCommand(terminal: Terminal = process): Command {
+  return new Command("deploy")
+    .description("make a static site of exported files: page, runtime, model, self-test, offline use")
+    .argument("<folder>", "holds model.onnx, and model.webgpu.onnx for visitors with WebGPU")
+    .requiredOption("--to <folder>", "the site; an earlier one is replaced")
+    .option("--title <text>", "the page's heading")
+    .option("--labels <names>", "names of the classes in order: a,b,c or a .txt file, one a line")
+    .option("--input-size <size>", "where the model leaves it open: 224 or 192x256", size("--input-size"))
+    .option("--force", "replace a folder that holds other files too")
+    .option("--json", "print the files and the manifest as JSON on stdout")
+    .action(async (folder: string, { json, labels, ...flags }: Flags) => {
+      const { deploySite } = await import("../../deploy/site.js");
+      const named = labels === undefined ? {} : { labels: await labelList(labels) };
+      const result = await deploySite({ folder, ...flags, ...named }, terminalProgress());
+      terminal.stdout.write(json ? `${JSON.stringify(result)}\n` : formatResult(result));
+    });
+}
+
+/** `a,b,c`, or the lines of a .txt file. @throws QdgError `usage`, `not-found` */
+async function labelList(text: string): Promise<readonly string[]> {
+  const isFile = text.toLowerCase().endsWith(".txt");
+  const labels = (isFile ? (await linesOf(text)).split(/\r?\n/) : text.split(",")).map((label) => label.trim());
+  while (isFile && labels.at(-1) === "") labels.pop();
+  if (labels.length > 0 && labels.every((label) => label !== "")) return labels;
+  throw new QdgError("usage", "--labels", `got "${text.slice(0, 60)}", expected a name for each class, none empty`);
+}
+
+async function linesOf(path: string): Promise<string> {
+  try {
+    return (await readFile(path, "utf8")).replace(/^\uFEFF/, "");
+  } catch (thrown) {
+    throw new QdgError("not-found", path, `cannot be read: ${errorText(thrown)}`, { cause: thrown });
+  }
+}
+
+function formatResult({ path, files, manifest }: DeployResult): string {
+  const rows = files.map((file) => [
+    file.path,
+    file.role,
+    formatBytes(file.sizeBytes),
+    formatBytes(file.brotliBytes),
+  ]);
+  const visit = (role: SiteRole, column: "sizeBytes" | "brotliBytes"): string =>
+    formatBytes(
+      files
+        .filter((file) => file.role === "page" || file.role === role)
+        .reduce((sum, file) => sum + file[column], 0),
+    );
+  const visits = manifest.models.map(
+    ({ device }) =>
+      `a first visit with ${device} loads ${visit(device, "sizeBytes")}, ${visit(device, "brotliBytes")} as brotli`,
+  );
+  return [
+    formatTable(["file", "for", "size", "brotli"], rows),
+    "",
+    ...visits,
+    `self-test: ${manifest.selfTest.cases.length} pictures, expected values from the reference`,
+    `wrote ${path}; look at it with: qdg serve ${path}`,
+    "",
+  ].join("\n");
+}

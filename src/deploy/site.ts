@@ -1,0 +1,205 @@
+// From a folder of exported files to a folder that any web server can serve. Everything is read, checked and put
+// together before the first byte is written; the folder appears whole.
+
+import { createHash } from "node:crypto";
+import { readdir, readFile, realpath, stat } from "node:fs/promises";
+import { dirname, join, relative, resolve, sep } from "node:path";
+import { promisify } from "node:util";
+import { brotliCompress, constants } from "node:zlib";
+import { QdgError } from "../base/error.js";
+import { noProgress, type Progress } from "../base/progress.js";
+import { preprocessingToJson } from "../image/preprocessing.js";
+import { MANIFEST_FILE, type Manifest, MANIFEST_VERSION, parseManifest } from "../web/manifest.js";
+import { type DeployedModels, type ModelChoices, readDeployedModels } from "./deployed-models.js";
+import { formatHeaders, parseHeaders, siteHeaders } from "./headers.js";
+import { builtPageFolder, pageHtml, readPage, WORKER_SOURCE } from "./page-files.js";
+import { replaceFolder } from "./replace-folder.js";
+import { runtimeFiles } from "./runtime-files.js";
+import { selfTestCases } from "./self-test.js";
+
+export interface DeployOptions extends ModelChoices {
+  /** Holds the .onnx files. */
+  readonly folder: string;
+  readonly to: string;
+  /** Shown above the page; "What is in the picture?" when absent. */
+  readonly title?: string;
+  /** Replace a folder that holds other things than a site of qdg. */
+  readonly force?: boolean;
+  /** The built page; that of the package when absent. */
+  readonly pageFolder?: string;
+}
+
+/** What a file is for. The page loads those of its device, and those of `page` always. */
+export type SiteRole = "page" | "wasm" | "webgpu" | "host";
+
+export interface SiteFile {
+  readonly path: string;
+  readonly role: SiteRole;
+  readonly sizeBytes: number;
+  readonly brotliBytes: number;
+}
+
+export interface DeployResult {
+  readonly path: string;
+  readonly files: readonly SiteFile[];
+  readonly manifest: Manifest;
+}
+
+interface Content {
+  readonly role: SiteRole;
+  readonly bytes: Uint8Array;
+  /** Whether the name holds the hash of the bytes. */
+  readonly hashed: boolean;
+}
+
+const DEFAULT_TITLE = "What is in the picture?";
+
+/**
+ * Writes the site of a model.
+ *
+ * @throws QdgError `exists` for a folder that holds something else; what readDeployedModels and selfTestCases throw;
+ * nothing is changed then
+ */
+export async function deploySite(options: DeployOptions, progress: Progress = noProgress): Promise<DeployResult> {
+  const to = await targetFolder(options);
+  const models = await readDeployedModels(options.folder, options);
+  const page = await readPage(options.pageFolder ?? (await builtPageFolder()));
+  const { contents, manifest } = await siteContents(models, page, options.title ?? DEFAULT_TITLE, progress);
+  const files = await sizes(contents, progress);
+  await replaceFolder(to, new Map([...contents].map(([path, { bytes }]) => [path, bytes])));
+  return { path: options.to, files, manifest };
+}
+
+async function siteContents(
+  models: DeployedModels,
+  page: ReadonlyMap<string, Uint8Array>,
+  title: string,
+  progress: Progress,
+): Promise<{ contents: Map<string, Content>; manifest: Manifest }> {
+  const contents = new Map<string, Content>();
+  for (const { device, sha256, bytes } of models.files) {
+    const kind = device === "webgpu" ? "model.webgpu" : "model";
+    contents.set(`${kind}.${sha256.slice(0, 8)}.onnx`, { role: device, bytes, hashed: true });
+  }
+  const entryOf = (path: string): { file: string; sha256: string; sizeBytes: number } => {
+    const { bytes } = contents.get(path) as Content;
+    return { file: path, sha256: sha256Of(bytes), sizeBytes: bytes.length };
+  };
+  const modelEntries = [...contents].map(([path, { role }]) => ({
+    device: role === "webgpu" ? ("webgpu" as const) : ("wasm" as const),
+    ...entryOf(path),
+  }));
+  const runtime = [];
+  for (const { name, device, bytes } of await runtimeFiles(models.files.map((file) => file.device))) {
+    const path = name.replace(/(\.[a-z]+)$/, `.${sha256Of(bytes).slice(0, 8)}$1`);
+    contents.set(path, { role: device, bytes, hashed: true });
+    runtime.push({ name, ...entryOf(path) });
+  }
+  const { height, width, channels, layout, preprocessing } = models.input;
+  const manifest: Manifest = {
+    version: MANIFEST_VERSION,
+    models: modelEntries,
+    labels: models.labels,
+    preprocessing: preprocessingToJson(preprocessing),
+    input: { name: models.inputName, height, width, channels, layout },
+    output: models.output,
+    selfTest: { cases: await selfTestCases(models, progress) },
+    runtime: { files: runtime },
+  };
+  const text = `${JSON.stringify(manifest)}\n`;
+  // What a visitor's browser would refuse is refused here.
+  parseManifest(text, MANIFEST_FILE);
+  contents.set(MANIFEST_FILE, plain(text));
+  for (const [path, bytes] of page) {
+    if (path === WORKER_SOURCE) continue;
+    const content = path === "index.html" ? pageHtml(decode(bytes), title, models.labels) : bytes;
+    contents.set(path, { ...plain(content), hashed: path.startsWith("assets/") });
+  }
+  contents.set("sw.js", plain(serviceWorker(page, contents)));
+  const paths = (hashed: boolean): string[] =>
+    [...contents].filter(([, content]) => content.hashed === hashed).map(([path]) => path);
+  const headers = formatHeaders(siteHeaders(paths(true), paths(false)));
+  contents.set("_headers", { ...plain(headers), role: "host" });
+  return { contents, manifest };
+}
+
+/** The built service worker with the site's files before it: other files, another worker, which browsers then install. */
+function serviceWorker(page: ReadonlyMap<string, Uint8Array>, contents: ReadonlyMap<string, Content>): string {
+  const source = page.get(WORKER_SOURCE);
+  if (!source) throw new QdgError("internal", "the page", `has no ${WORKER_SOURCE}`);
+  const files = [...contents].map(([path, { role, bytes }]) => ({ path, role, sha256: sha256Of(bytes) }));
+  const site = JSON.stringify({ version: sha256Of(JSON.stringify(files)).slice(0, 16), files });
+  return `self.qdgSite = ${site};\n${decode(source)}`;
+}
+
+/** Where the site goes, links followed. @throws QdgError `usage`, `exists` or `io` */
+async function targetFolder({ folder, to, force = false }: DeployOptions): Promise<string> {
+  const found = await stat(to).catch((thrown: NodeJS.ErrnoException) => {
+    if (thrown.code === "ENOENT") return null;
+    throw new QdgError("io", to, `cannot be looked at: ${thrown.message}`, { cause: thrown });
+  });
+  const path = found ? await realpath(to) : resolve(to);
+  const kept = [await realpath(folder).catch(() => resolve(folder)), process.cwd()];
+  const lost = kept.find((each) => each === path || each.startsWith(path + sep));
+  if (lost !== undefined || dirname(path) === path) {
+    throw new QdgError("usage", "--to", `${to} would replace ${lost ?? path}; give another folder`);
+  }
+  if (!found) return path;
+  if (!found.isDirectory()) throw new QdgError("io", to, "is a file, expected the name of a folder");
+  const foreign = force ? null : await foreignFile(path);
+  if (foreign === null) return path;
+  throw new QdgError(
+    "exists",
+    to,
+    `holds ${foreign}, which qdg deploy did not write; give another folder, or --force to replace it all`,
+  );
+}
+
+/** A file that no earlier site of qdg put there; null when there is none. */
+async function foreignFile(folder: string): Promise<string | null> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const paths = entries
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).split(sep).join("/"));
+  if (paths.length === 0) return null;
+  const own = new Set(["_headers"]);
+  try {
+    parseManifest(await readFile(join(folder, MANIFEST_FILE), "utf8"), MANIFEST_FILE);
+    const rules = parseHeaders(await readFile(join(folder, "_headers"), "utf8"), "_headers");
+    for (const rule of rules) own.add(rule.path.slice(1));
+  } catch {
+    return paths[0] ?? null;
+  }
+  return paths.find((path) => !own.has(path)) ?? null;
+}
+
+/** Brotli at its best for small files; at 5, as servers compress as they send, above 1 MB. */
+async function sizes(contents: ReadonlyMap<string, Content>, progress: Progress): Promise<SiteFile[]> {
+  let done = 0;
+  return Promise.all(
+    [...contents].map(async ([path, { role, bytes }]) => {
+      const quality = bytes.length > 1e6 ? 5 : constants.BROTLI_MAX_QUALITY;
+      const packed = await promisify(brotliCompress)(bytes, {
+        params: {
+          [constants.BROTLI_PARAM_QUALITY]: quality,
+          [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length,
+        },
+      });
+      progress.report("brotli sizes", ++done, contents.size);
+      return { path, role, sizeBytes: bytes.length, brotliBytes: packed.length };
+    }),
+  );
+}
+
+function plain(content: Uint8Array | string): Content {
+  const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+  return { role: "page", bytes, hashed: false };
+}
+
+function decode(bytes: Uint8Array): string {
+  return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+}
+
+function sha256Of(bytes: Uint8Array | string): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}

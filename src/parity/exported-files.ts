@@ -1,0 +1,108 @@
+// The .onnx files of a folder as a certificate sees them: read once, hashed, of one model. Reads only.
+
+import { createHash } from "node:crypto";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { errorText, QdgError } from "../base/error.js";
+import { decodeModel } from "../onnx/codec.js";
+import type { ModelProto } from "../onnx/model-proto.js";
+import type { CertifiedTarget } from "./certificate.js";
+import { metadataOf } from "./quantized-tensors.js";
+
+export interface ExportedFile {
+  readonly name: string;
+  readonly sha256: string;
+  /** The very bytes that are hashed and run. */
+  readonly bytes: Uint8Array;
+  readonly model: ModelProto;
+  /** null for a float32 file. */
+  readonly form: string | null;
+  readonly scales: string | null;
+}
+
+/** The form that holds every integer in a float, for GPUs. */
+const GPU_FORM = "webgpu";
+
+/**
+ * All .onnx files directly in `folder`, by name.
+ *
+ * @param source SHA-256 of the model that they must have been exported from
+ * @throws QdgError `not-found` for a folder without them; `invalid-onnx` for one that qdg did not export;
+ * `invalid-data` for a file of another model
+ */
+export async function readExportedFiles(folder: string, source: string): Promise<ExportedFile[]> {
+  const names = (await namesIn(folder)).filter((name) => name.toLowerCase().endsWith(".onnx")).sort();
+  if (names.length === 0) {
+    throw new QdgError("not-found", folder, "holds no .onnx file; export the model into it with qdg-export");
+  }
+  const files: ExportedFile[] = [];
+  for (const name of names) {
+    const path = join(folder, name);
+    const bytes = await bytesOf(path);
+    const model = decodeModel(bytes, path);
+    const stated = metadataOf(model, "qdg.source");
+    if (stated === null) {
+      throw new QdgError("invalid-onnx", path, "does not say which model it is of (qdg.source); export it with qdg-export");
+    }
+    if (stated !== source) {
+      throw new QdgError(
+        "invalid-data",
+        path,
+        `was exported from another model (SHA-256 ${stated.slice(0, 64)}, expected ${source}); export this model anew, or give the model.json it was made from`,
+      );
+    }
+    files.push({
+      name,
+      sha256: createHash("sha256").update(bytes).digest("hex"),
+      bytes,
+      model,
+      form: metadataOf(model, "qdg.form"),
+      scales: metadataOf(model, "qdg.scales"),
+    });
+  }
+  return files;
+}
+
+/**
+ * The one file that a target is meant to run.
+ *
+ * @throws QdgError `not-found` when there is none, `usage` when there are several
+ */
+export function fileFor(target: CertifiedTarget, files: readonly ExportedFile[], folder: string): ExportedFile {
+  const gpu = target === "webgpu" || target === "browser-webgpu";
+  const fitting = files.filter(({ form }) => form !== null && (form === GPU_FORM) === gpu);
+  const [file, ...rest] = fitting;
+  if (!file) {
+    throw new QdgError(
+      "not-found",
+      folder,
+      `holds no quantized file for ${target}; export with qdg-export --target ${gpu ? "cpu,wasm,webgpu" : "cpu,wasm"}, or leave ${target} out of --targets`,
+    );
+  }
+  if (rest.length > 0) {
+    const names = fitting.map(({ name }) => name).join(", ");
+    throw new QdgError("usage", folder, `got ${names} for ${target}, expected one file; keep one export in a folder`);
+  }
+  return file;
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (thrown) {
+    throw readError(folder, thrown);
+  }
+}
+
+async function bytesOf(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (thrown) {
+    throw readError(path, thrown);
+  }
+}
+
+function readError(path: string, thrown: unknown): QdgError {
+  const missing = (thrown as NodeJS.ErrnoException).code === "ENOENT";
+  return new QdgError(missing ? "not-found" : "io", path, `cannot be read: ${errorText(thrown)}`, { cause: thrown });
+}

@@ -1,0 +1,176 @@
+// The web server that the page is loaded from: 127.0.0.1 only, a random port, a random token in every path. It
+// serves a fixed list of files and the bytes that Node lays out; no path of a request ever reaches the disk.
+
+import { randomBytes } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import type { AddressInfo } from "node:net";
+import { decodeFrame, encodeFrame } from "./frame.js";
+import { makeHarness } from "./page-harness.js";
+
+export type PageKind = "wasm" | "webgpu";
+
+/** What the page needs of onnxruntime-web, per kind: the module and its WebAssembly. */
+const ORT_FILES: { readonly [Kind in PageKind]: { readonly module: string; readonly wasm: string } } = {
+  wasm: { module: "ort.wasm.bundle.min.mjs", wasm: "ort-wasm-simd-threaded.wasm" },
+  webgpu: { module: "ort.webgpu.bundle.min.mjs", wasm: "ort-wasm-simd-threaded.asyncify.wasm" },
+};
+
+/** Results larger than this are refused before they are received; WebAssembly's memory ends at 4 GiB. */
+const MOST_RESULT_BYTES = 2 ** 32;
+
+/** Isolation gives the page threads; the policy keeps it to this server. */
+const HEADERS = {
+  "Cross-Origin-Opener-Policy": "same-origin",
+  "Cross-Origin-Embedder-Policy": "require-corp",
+  "Cross-Origin-Resource-Policy": "same-origin",
+  "Content-Security-Policy":
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; worker-src 'self'",
+  "X-Content-Type-Options": "nosniff",
+} as const;
+
+type Answer = (request: IncomingMessage, response: ServerResponse) => void;
+
+export class LoopbackServer {
+  readonly #server: Server;
+  readonly #origin: string;
+  readonly #prefix = `/${randomBytes(16).toString("hex")}/`;
+  /** By path; what is not here is 404. */
+  readonly #answers = new Map<string, Answer>();
+  #count = 0;
+
+  private constructor(server: Server) {
+    this.#server = server;
+    this.#origin = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+    server.on("request", (request: IncomingMessage, response: ServerResponse) =>
+      this.#answer(request, response),
+    );
+    for (const kind of ["wasm", "webgpu"] as const) this.#servePage(kind);
+  }
+
+  /** @throws Error of Node when no port can be had */
+  static async start(): Promise<LoopbackServer> {
+    const server = createServer();
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(0, "127.0.0.1", resolve);
+    });
+    return new LoopbackServer(server);
+  }
+
+  urlOf(kind: PageKind): string {
+    return `http://${this.#origin}${this.#prefix}${kind}.html`;
+  }
+
+  /** Lays out bytes for one GET. The path, from the origin's root, and what takes them away unread. */
+  offer(bytes: Uint8Array): { readonly path: string; withdraw(): void } {
+    const path = this.#newPath();
+    const withdraw = (): void => void this.#answers.delete(path);
+    this.#answers.set(path, (request, response) => {
+      if (request.method !== "GET") return refuse(response, 405);
+      withdraw();
+      response.writeHead(200, {
+        ...HEADERS,
+        "Content-Type": "application/octet-stream",
+        "Content-Length": bytes.byteLength,
+        "Cache-Control": "no-store",
+      });
+      response.end(bytes);
+    });
+    return { path, withdraw };
+  }
+
+  /** Opens a path to one POST. `received` gives its body, null before it has come whole. */
+  expect(): { readonly path: string; received(): Uint8Array | null; withdraw(): void } {
+    const path = this.#newPath();
+    let body: Uint8Array | null = null;
+    const withdraw = (): void => void this.#answers.delete(path);
+    this.#answers.set(path, (request, response) => {
+      const sizeBytes = Number(request.headers["content-length"] ?? NaN);
+      if (request.method !== "POST") return refuse(response, 405);
+      if (!Number.isSafeInteger(sizeBytes)) return refuse(response, 411);
+      if (sizeBytes > MOST_RESULT_BYTES) return refuse(response, 413);
+      withdraw();
+      const buffer = new Uint8Array(sizeBytes);
+      let at = 0;
+      request.on("data", (chunk: Buffer) => {
+        buffer.set(chunk, at);
+        at += chunk.length;
+      });
+      request.on("end", () => {
+        if (at !== sizeBytes) return refuse(response, 400);
+        body = buffer;
+        response.writeHead(204, HEADERS).end();
+      });
+    });
+    return { path, received: () => body, withdraw };
+  }
+
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  #newPath(): string {
+    return `${this.#prefix}data/${this.#count++}`;
+  }
+
+  #answer(request: IncomingMessage, response: ServerResponse): void {
+    // A page of another site could reach this port under a name of its own (DNS rebinding), never under ours.
+    const answer = request.headers.host === this.#origin ? this.#answers.get(request.url ?? "") : undefined;
+    request.on("error", () => response.destroy());
+    if (answer === undefined) refuse(response, 404);
+    else answer(request, response);
+  }
+
+  #servePage(kind: PageKind): void {
+    const { module, wasm } = ORT_FILES[kind];
+    const folder = ortFolder();
+    this.#serveText(
+      `${kind}.html`,
+      "text/html",
+      `<!doctype html><script type="module" src="${kind}.mjs"></script>`,
+    );
+    this.#serveText(
+      `${kind}.mjs`,
+      "text/javascript",
+      `import * as ort from "./${module}";
+globalThis.qdg = (${makeHarness.toString()})(ort, ${encodeFrame.toString()}, ${decodeFrame.toString()});`,
+    );
+    this.#serveFile(module, "text/javascript", join(folder, module));
+    this.#serveFile(wasm, "application/wasm", join(folder, wasm));
+  }
+
+  #serveText(name: string, type: string, text: string): void {
+    this.#answers.set(this.#prefix + name, (request, response) => {
+      if (request.method !== "GET") return refuse(response, 405);
+      response.writeHead(200, { ...HEADERS, "Content-Type": `${type}; charset=utf-8` }).end(text);
+    });
+  }
+
+  #serveFile(name: string, type: string, file: string): void {
+    this.#answers.set(this.#prefix + name, (request, response) => {
+      if (request.method !== "GET") return refuse(response, 405);
+      // Pages of one browser share its cache: the WebAssembly is fetched, and compiled, once.
+      const headers = { ...HEADERS, "Content-Type": type, "Cache-Control": "max-age=3600, immutable" };
+      const stream = createReadStream(file);
+      stream.on("open", () => response.writeHead(200, headers));
+      stream.on("error", () => (response.headersSent ? response.destroy() : refuse(response, 404)));
+      stream.pipe(response);
+    });
+  }
+}
+
+function refuse(response: ServerResponse, status: number): void {
+  // The rest of a body that is not wanted is not read either.
+  response.writeHead(status, { ...HEADERS, Connection: "close" }).end();
+}
+
+/** The folder of the installed onnxruntime-web with its modules for browsers. */
+function ortFolder(): string {
+  const require = createRequire(import.meta.url);
+  return dirname(require.resolve(`onnxruntime-web/${ORT_FILES.wasm.wasm}`));
+}

@@ -1,0 +1,179 @@
+// ONNX Runtime Web for pages and workers: on WebAssembly, or on WebGPU. Each device is a build of its own,
+// imported when it is first used and started once, with files that the caller has fetched and checked. No
+// Node built-ins; models in Node go through wasm.ts and webgpu.ts.
+
+import { errorText, QdgError } from "../base/error.js";
+import { OnnxSession, ortOptions, runtimeError } from "./onnx-session.js";
+import type { Session } from "./runtime.js";
+
+type Ort = typeof import("onnxruntime-web");
+
+export type OrtWebDevice = "wasm" | "webgpu";
+
+/** What ONNX Runtime calls the files of each build: its loader, and the binary that the loader starts. */
+export const ORT_WEB_FILES: Readonly<Record<OrtWebDevice, { readonly mjs: string; readonly wasm: string }>> =
+  {
+    wasm: { mjs: "ort-wasm-simd-threaded.mjs", wasm: "ort-wasm-simd-threaded.wasm" },
+    webgpu: { mjs: "ort-wasm-simd-threaded.asyncify.mjs", wasm: "ort-wasm-simd-threaded.asyncify.wasm" },
+  };
+
+/** Where a build's two files come from. What is absent, ONNX Runtime looks for beside its own script. */
+export interface OrtWebFiles {
+  /** The binary's bytes. */
+  readonly wasm?: Uint8Array;
+  /** Address of the loader; the threads' workers run it too. */
+  readonly mjsUrl?: string;
+}
+
+export interface OrtWebOptions {
+  /** Threads on WebAssembly; when absent those of the started build, or as many as this page may have. */
+  readonly threads?: number;
+  /** Asked for once a build. */
+  readonly files: () => Promise<OrtWebFiles>;
+}
+
+export interface OrtWebSession extends Session {
+  readonly threads: number;
+}
+
+interface Build {
+  readonly ort: Ort;
+  readonly threads: number;
+  /** The end of the queue: one build does one thing at a time, and calls that overlap would break it. */
+  last: Promise<unknown>;
+}
+
+const builds = new Map<OrtWebDevice, Promise<Build>>();
+
+/** No more of them than this by default: beyond, small models gain nothing. */
+const MOST_DEFAULT_THREADS = 4;
+
+/**
+ * A session on a device of this page. Its calls, and those of all sessions of the device, run one after
+ * the other in the order they were made.
+ *
+ * On WebGPU every node has to run there: a model that would leave part of the work to the CPU is an error.
+ *
+ * @param where the model, for messages
+ * @throws QdgError `unavailable` when the build cannot be loaded or runs with other threads, `usage` for
+ * threads that are no integer >= 1, `runtime` with the runtime's own words; what `options.files` throws
+ */
+export async function openOrtWeb(
+  device: OrtWebDevice,
+  model: Uint8Array,
+  where: string,
+  options: OrtWebOptions,
+): Promise<OrtWebSession> {
+  const build = await buildOf(device, options);
+  const { ort, threads } = build;
+  const session = await inTurn(build, async () => {
+    try {
+      const created = await ort.InferenceSession.create(model, sessionOptions(device, threads));
+      return new OnnxSession(where, created, ort.Tensor);
+    } catch (thrown) {
+      throw runtimeError(where, thrown);
+    } finally {
+      // Started by now, or never: the bytes of the binary (14 to 27 MB) are not needed again.
+      delete ort.env.wasm.wasmBinary;
+    }
+  });
+  return {
+    threads,
+    inputs: session.inputs,
+    outputs: session.outputs,
+    run: (feeds) => inTurn(build, () => session.run(feeds)),
+    dispose: () => inTurn(build, () => session.dispose()),
+  };
+}
+
+function sessionOptions(device: OrtWebDevice, threads: number): ReturnType<typeof ortOptions> {
+  const options = ortOptions("wasm", { threads });
+  if (device === "wasm") return options;
+  const { session } = options.extra;
+  const extra = { session: { ...session, disable_cpu_ep_fallback: "1" } };
+  return { ...options, executionProviders: ["webgpu"], extra };
+}
+
+function inTurn<T>(build: Build, task: () => Promise<T>): Promise<T> {
+  const result = build.last.then(task);
+  build.last = result.catch(() => undefined);
+  return result;
+}
+
+async function buildOf(device: OrtWebDevice, options: OrtWebOptions): Promise<Build> {
+  const { threads } = options;
+  if (threads !== undefined) {
+    if (!Number.isInteger(threads) || threads < 1) {
+      throw new QdgError("usage", "threads", `got ${threads}, expected an integer >= 1`);
+    }
+    if (threads > 1 && device === "webgpu") {
+      throw new QdgError("usage", "threads", `got ${threads}, expected 1 on webgpu, which has its own`);
+    }
+    if (threads > 1 && !mayThread()) {
+      throw new QdgError(
+        "unavailable",
+        "threads",
+        `got ${threads}, but this page is not cross-origin isolated; serve it with Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp`,
+      );
+    }
+  }
+  for (;;) {
+    const running = builds.get(device);
+    if (running === undefined) break;
+    const build = await running.catch(() => null);
+    // A start that failed, or that its caller aborted, is not the end for others.
+    if (build === null) continue;
+    if (threads === undefined || threads === build.threads) return build;
+    throw new QdgError(
+      "unavailable",
+      `runtime ${device}`,
+      `threads: got ${threads}, expected ${build.threads} as in the first model of this page; run the other number in a worker of its own`,
+    );
+  }
+  const starting = start(device, threads ?? defaultThreads(device), options.files).catch(
+    (thrown: unknown) => {
+      builds.delete(device);
+      throw thrown;
+    },
+  );
+  builds.set(device, starting);
+  return starting;
+}
+
+async function start(
+  device: OrtWebDevice,
+  threads: number,
+  files: () => Promise<OrtWebFiles>,
+): Promise<Build> {
+  const [ort, { wasm, mjsUrl }] = await Promise.all([load(device), files()]);
+  ort.env.logLevel = "fatal";
+  ort.env.wasm.numThreads = threads;
+  if (wasm !== undefined) ort.env.wasm.wasmBinary = wasm;
+  if (mjsUrl !== undefined) ort.env.wasm.wasmPaths = { mjs: mjsUrl };
+  return { ort, threads, last: Promise.resolve() };
+}
+
+async function load(device: OrtWebDevice): Promise<Ort> {
+  try {
+    return await (device === "wasm" ? import("onnxruntime-web/wasm") : import("onnxruntime-web/webgpu"));
+  } catch (thrown) {
+    throw new QdgError(
+      "unavailable",
+      `runtime ${device}`,
+      `${errorText(thrown)}; onnxruntime-web has to be served with the page`,
+      { cause: thrown },
+    );
+  }
+}
+
+/** Memory can be shared with threads: only on pages that no other origin can look into. */
+function mayThread(): boolean {
+  return (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated === true;
+}
+
+/** Half the cores, at most 4, where threads are allowed. */
+function defaultThreads(device: OrtWebDevice): number {
+  if (device === "webgpu" || !mayThread()) return 1;
+  const { hardwareConcurrency } = navigator as { hardwareConcurrency?: number };
+  return Math.min(MOST_DEFAULT_THREADS, Math.ceil((hardwareConcurrency ?? 1) / 2));
+}
