@@ -5,7 +5,8 @@ const config: ReturnType<typeof defineConfig> = defineConfig({
     include: ["test/**/*.test.ts"],
     // Two cores: tfjs and ONNX Runtime both keep theirs busy.
     maxWorkers: 2,
-    testTimeout: 60_000,
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
   },
 });
 

@@ -56,7 +56,7 @@ export type {
   TensorInfo,
 } from "./runtime/runtime.js";
 
-export { exportModel, type ExportResult } from "./export/export-model.js";
+export { type ExportedFile, exportModel, type ExportResult } from "./export/export-model.js";
 export type { ExportOptions, Target } from "./export/options.js";
 export type { Cost } from "./export/cost.js";
 export { type Inspection, inspectFile, type LayerInspection } from "./export/inspect.js";

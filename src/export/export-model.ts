@@ -1,4 +1,4 @@
-// The pipeline from a model.json to one ONNX file: read, place, find scales, lower, measure, write.
+// The pipeline from a model.json to ONNX files: read, place, find scales, lower, measure, write.
 
 import { resolve } from "node:path";
 import { checkWritable, writeFileAtomic } from "../base/atomic-file.js";
@@ -8,22 +8,38 @@ import type { Graph } from "../graph/graph.js";
 import { preprocessingFromJson } from "../image/preprocessing.js";
 import { type LearnedQuantizers, parseLearned } from "../quant/learned.js";
 import { type ReadModel, readModel } from "../read/read-model.js";
+import type { FormName } from "../lower/form.js";
+import type { Lowered } from "../lower/lower.js";
 import type { ScalesMode } from "./annotate.js";
-import { type Cost, costWarning, measureCost } from "./cost.js";
+import { type Cost, measureCost } from "./cost.js";
+import { isForWebgpu, type PlannedFile, plannedFiles } from "./file-plan.js";
 import { floatFile } from "./float-file.js";
 import { chooseForm } from "./form-choice.js";
 import { integerFile } from "./integer-file.js";
 import { bitsByLayer, commonMetadata, type FileFacts, quantizedMetadata } from "./metadata.js";
-import { type ExportOptions, withDefaults, type CompleteExportOptions } from "./options.js";
+import { type CompleteExportOptions, type ExportOptions, type Target, withDefaults } from "./options.js";
 import { prepare, quantizeGraph } from "./quantize-graph.js";
 import { openSamples } from "./samples.js";
+import { warningsOf } from "./warnings.js";
+
+export interface ExportedFile {
+  readonly path: string;
+  /** Targets that it is for. */
+  readonly targets: readonly Target[];
+  /** How integers are carried; null in a plain float32 file. */
+  readonly form: FormName | null;
+  readonly sizeBytes: number;
+}
 
 export interface ExportResult {
+  /** Of the first file, as `sizeBytes` and `form`. */
   readonly path: string;
   readonly sizeBytes: number;
   /** "float" for a plain float32 file */
   readonly scales: ScalesMode | "float";
-  readonly form: "integer" | "float" | null;
+  readonly form: FormName | null;
+  /** One for cpu and wasm, one for webgpu; at least one. */
+  readonly files: readonly ExportedFile[];
   /** layer -> [weight bits, bits of its output (0: real)] */
   readonly bits: Readonly<Record<string, readonly [number, number]>>;
   /** null without samples to measure on */
@@ -32,7 +48,7 @@ export interface ExportResult {
 }
 
 /**
- * Exports a tfjs layers-model as one ONNX file.
+ * Exports a tfjs layers-model as one ONNX file, or two when webgpu is a target among others.
  *
  * @throws QdgError for what the model or the options lack; nothing is written then
  */
@@ -44,7 +60,9 @@ export async function exportModel(
   if (resolve(complete.output) === resolve(complete.model)) {
     throw new QdgError("usage", complete.output, "the output is the model itself; give another name");
   }
-  await checkWritable(complete.output, complete.force);
+  for (const { path } of complete.float ? [{ path: complete.output }] : plannedFiles(complete)) {
+    await checkWritable(path, complete.force);
+  }
   const model = await readModel(complete.model, { layout: complete.layout });
   const learned = parseLearned(model.userDefinedMetadata);
   const facts = fileFacts(model, learned, complete);
@@ -60,12 +78,15 @@ async function exportFloat(
   options: CompleteExportOptions,
 ): Promise<ExportResult> {
   const bytes = floatFile(prepare(graph), options.opset, commonMetadata(facts));
-  await writeFileAtomic(options.output, bytes, { force: options.force });
+  const { output: path, targets, force } = options;
+  await writeFileAtomic(path, bytes, { force });
+  const file = { path, targets, form: null, sizeBytes: bytes.length };
   return {
-    path: options.output,
+    path,
     sizeBytes: bytes.length,
     scales: "float",
     form: null,
+    files: [file],
     bits: {},
     cost: null,
     warnings: [],
@@ -91,39 +112,51 @@ async function exportQuantized(
     progress,
   );
   const { graph, float, placements, scales } = quantized;
-  const form = await chooseForm(graph, options, progress);
-  const { bytes, lowered } = integerFile(graph, options.opset, { form, weights: options.weights }, (result) =>
-    quantizedMetadata(facts, graph, scales, form, result),
-  );
+  const written: WrittenFile[] = [];
+  for (const planned of plannedFiles(options)) {
+    const form = await formOf(planned, graph, options, progress);
+    const file = integerFile(graph, options.opset, { form, weights: options.weights }, (lowered) =>
+      quantizedMetadata(facts, graph, scales, form, lowered),
+    );
+    written.push({ ...planned, ...file, form });
+  }
+  const [first] = written as [WrittenFile, ...WrittenFile[]];
   const cost =
     samples && samples.heldOut.count > 0
-      ? await measureCost(float, placements, bytes, samples.heldOut, progress)
+      ? await measureCost(float, placements, first.bytes, samples.heldOut, progress)
       : null;
-  await writeFileAtomic(options.output, bytes, { force: options.force });
-  return {
-    path: options.output,
-    sizeBytes: bytes.length,
-    scales,
+  for (const { path, bytes } of written) await writeFileAtomic(path, bytes, { force: options.force });
+  const files = written.map(({ path, targets, form, bytes }) => ({
+    path,
+    targets,
     form,
+    sizeBytes: bytes.length,
+  }));
+  return {
+    path: first.path,
+    sizeBytes: first.bytes.length,
+    scales,
+    form: first.form,
+    files,
     bits: bitsByLayer(graph),
     cost,
-    warnings: warningsOf(scales, cost, lowered.adjusted),
+    warnings: warningsOf(scales, cost, written),
   };
 }
 
-function warningsOf(scales: ScalesMode, cost: Cost | null, adjusted: ReadonlyMap<string, number>): string[] {
-  const warnings: string[] = [];
-  if (scales === "weights-only") {
-    warnings.push(
-      "no calibration data: only the weights are quantized, activations stay float32; give --calibration for an integer network",
-    );
-  }
-  const warning = cost && costWarning(cost);
-  if (warning) warnings.push(warning);
-  for (const [layer, channels] of adjusted) {
-    warnings.push(`${layer}: ${channels} dead channel(s) hold their bias at a wider scale`);
-  }
-  return warnings;
+interface WrittenFile extends PlannedFile {
+  readonly bytes: Uint8Array;
+  readonly lowered: Lowered;
+  readonly form: FormName;
+}
+
+async function formOf(
+  { targets }: PlannedFile,
+  graph: Graph,
+  options: CompleteExportOptions,
+  progress: Progress,
+): Promise<FormName> {
+  return isForWebgpu(targets) ? "webgpu" : chooseForm(graph, targets, options, progress);
 }
 
 /** What the options say wins over what the model carries, and that over Teachable Machine's metadata.json. */

@@ -8,7 +8,7 @@ import { HOST_FORMS, type HostForm } from "../lower/form.js";
 import type { Session } from "../runtime/runtime.js";
 import { runtimeOf } from "../runtime/registry.js";
 import { integerFile } from "./integer-file.js";
-import type { CompleteExportOptions } from "./options.js";
+import type { CompleteExportOptions, HostTarget } from "./options.js";
 
 /** WebAssembly needs about this many runs before its times settle. */
 const WARM_UP_RUNS = 30;
@@ -19,19 +19,20 @@ const DYNAMIC_SIZE = 64;
 /** The form asked for, the fastest with `tune`, otherwise the default of the targets and the network. */
 export async function chooseForm(
   graph: Graph,
+  targets: readonly HostTarget[],
   options: CompleteExportOptions,
   progress: Progress = noProgress,
 ): Promise<HostForm> {
   if (options.form) return options.form;
-  if (options.tune) return fastestForm(graph, options, progress);
-  return defaultForm(graph, options);
+  if (options.tune) return fastestForm(graph, targets, options, progress);
+  return defaultForm(graph, targets);
 }
 
 /**
  * Integer kernels, but integer-valued float for a network with depthwise convolutions that is for
  * WebAssembly alone: the integer depthwise kernel there costs more than all others save.
  */
-export function defaultForm(graph: Graph, { targets }: Pick<CompleteExportOptions, "targets">): HostForm {
+export function defaultForm(graph: Graph, targets: readonly HostTarget[]): HostForm {
   const wasmOnly = targets.every((target) => target === "wasm");
   return wasmOnly && graph.nodes.some(isDepthwise) ? "float" : "integer";
 }
@@ -39,6 +40,7 @@ export function defaultForm(graph: Graph, { targets }: Pick<CompleteExportOption
 /** The form with the least product of median latencies over the targets. */
 async function fastestForm(
   graph: Graph,
+  targets: readonly HostTarget[],
   options: CompleteExportOptions,
   progress: Progress,
 ): Promise<HostForm> {
@@ -47,14 +49,14 @@ async function fastestForm(
   for (const form of HOST_FORMS) {
     const { bytes } = integerFile(graph, options.opset, { form, weights: options.weights }, () => ({}));
     let score = 0;
-    for (const target of options.targets) {
+    for (const target of targets) {
       const session = await (await runtimeOf(target)).open({ bytes });
       try {
         score += Math.log(await medianLatencyMs(session, graph, options));
       } finally {
         await session.dispose();
       }
-      progress.report("timing", ++done, HOST_FORMS.length * options.targets.length);
+      progress.report("timing", ++done, HOST_FORMS.length * targets.length);
     }
     scores.set(form, score);
   }

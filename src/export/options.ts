@@ -9,14 +9,15 @@ import { DEFAULT_OPSET, INT4_OPSET, irVersionFor } from "../onnx/opset.js";
 import type { ObserverName } from "../quant/observers/observers.js";
 import { checkBits } from "../quant/spec.js";
 
-/** Targets that one file can be made for. */
-export const TARGETS = ["cpu", "wasm"] as const;
+/** What files are made for: one for cpu and wasm, another for webgpu. */
+export const TARGETS = ["cpu", "wasm", "webgpu"] as const;
 export type Target = (typeof TARGETS)[number];
+export type HostTarget = Exclude<Target, "webgpu">;
 
 export interface ExportOptions {
   /** Path of the model.json. */
   readonly model: string;
-  /** Path of the ONNX file to write. */
+  /** Path of the ONNX file to write; that for webgpu beside another is `<output without .onnx>.webgpu.onnx`. */
   readonly output: string;
   readonly force?: boolean;
   /** Plain float32 ONNX: nothing is quantized. */
@@ -60,9 +61,9 @@ export interface ExportOptions {
   readonly opset?: number;
   /** How weights below 8 bits are stored; packed. */
   readonly weights?: WeightStorage;
-  /** How integers are carried; by the targets and the network when absent. */
+  /** How integers are carried on cpu and wasm; by the targets and the network when absent. */
   readonly form?: HostForm;
-  /** Choose the form by timing whole models on the targets. */
+  /** Choose the form by timing whole models on cpu and wasm, as far as they are targets. */
   readonly tune?: boolean;
   /** What the file is for; cpu and wasm. */
   readonly targets?: readonly Target[];
@@ -106,7 +107,7 @@ const DEFAULTS: Required<Pick<ExportOptions, Defaulted>> = {
   opset: DEFAULT_OPSET,
   weights: "packed",
   tune: false,
-  targets: TARGETS,
+  targets: ["cpu", "wasm"],
 };
 
 /** @throws QdgError `invalid-quantization` or `usage` for bits, opset and counts out of range */
@@ -118,10 +119,24 @@ export function withDefaults(options: ExportOptions): CompleteExportOptions {
   }
   irVersionFor(complete.opset);
   if (complete.weights === "int4") checkInt4(complete);
+  checkTargets(complete);
   if (complete.calibration.length > 0 && complete.calibrationCount < 1) {
     throw new QdgError("usage", "calibrationCount", `got ${complete.calibrationCount}, expected at least 1`);
   }
   return complete;
+}
+
+function checkTargets({ targets, form, tune }: CompleteExportOptions): void {
+  if (targets.length === 0) {
+    throw new QdgError("usage", "--target", `got none, expected some of ${TARGETS.join(", ")}`);
+  }
+  const option = form ? "--form" : tune ? "--tune" : null;
+  if (option === null || targets.some((target) => target !== "webgpu")) return;
+  throw new QdgError(
+    "usage",
+    option,
+    "is about files for cpu and wasm, and there is one form for webgpu; leave it out, or add a target",
+  );
 }
 
 function checkInt4({ opset, bits, weightBits, firstLastBits, layers }: CompleteExportOptions): void {

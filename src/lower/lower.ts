@@ -7,6 +7,7 @@ import { consumers, inputOf, outputOf, stringAttribute } from "../graph/graph.js
 import { scalarActivation } from "../graph/activations.js";
 import { activationInputs, clipRange, floatTail, kindOf, onlyRectifier } from "../graph/node-kinds.js";
 import { dequantize, quantize } from "../quant/affine.js";
+import { isExactInFloat32 } from "../quant/bias.js";
 import type { Quantization } from "../quant/spec.js";
 import { qmax, qmin } from "../quant/spec.js";
 import { averagePoolWeights, averagesWholeWindows } from "./average-pool.js";
@@ -27,6 +28,7 @@ import { materialize } from "./materialize.js";
 import { quantizedWeights } from "./quantized-weights.js";
 import { storedRealWeights } from "./real-weights.js";
 import { WebgpuForm } from "./webgpu-form.js";
+import { averageBound, productBound, weightedBound } from "./wide-sums.js";
 
 export interface LowerOptions {
   readonly form: FormName;
@@ -45,6 +47,13 @@ export interface Lowered {
   readonly integers: readonly LoweredIntegers[];
   /** Layers with channels whose scale was widened to hold their bias, and how many. */
   readonly adjusted: ReadonlyMap<string, number>;
+  /**
+   * Layers whose sums are computed in float32 and may leave what it holds exactly, and the bound of each, 2^24 or
+   * more: there the integers may differ from those of an integer kernel. Infinity: only run time knows.
+   */
+  readonly wideSums: ReadonlyMap<string, number>;
+  /** Layers in real numbers whose results are quantized: their last bits differ between runtimes. */
+  readonly realBeforeQuantizer: readonly string[];
 }
 
 /**
@@ -74,6 +83,8 @@ class Lowering {
   readonly #sums = new Map<Value, Sum>();
   readonly #listed: LoweredIntegers[] = [];
   readonly #adjusted = new Map<string, number>();
+  readonly #wideSums = new Map<string, number>();
+  readonly #realBeforeQuantizer: string[] = [];
 
   constructor(graph: Graph, options: LowerOptions) {
     this.#graph = graph;
@@ -88,7 +99,13 @@ class Lowering {
     for (const input of this.#graph.inputs) this.#define(input, this.#emitter.input(input), "input");
     for (const node of this.#graph.nodes) this.#lowerNode(node);
     for (const output of this.#graph.outputs) this.#emitter.output(this.#namedOutput(output));
-    return { graph: this.#emitter.graph, integers: this.#listed, adjusted: this.#adjusted };
+    return {
+      graph: this.#emitter.graph,
+      integers: this.#listed,
+      adjusted: this.#adjusted,
+      wideSums: this.#wideSums,
+      realBeforeQuantizer: this.#realBeforeQuantizer,
+    };
   }
 
   #lowerNode(node: Node): void {
@@ -142,7 +159,14 @@ class Lowering {
     const weights = quantizedWeights(node, scaleOf(x));
     if (weights.adjusted.length > 0) this.#adjusted.set(node.origin, weights.adjusted.length);
     const output = outputOf(node);
-    this.#finish(output, this.#form.weightedSum(node, x, weights, this.#quantizerAfter(output)), node);
+    const sum = this.#form.weightedSum(node, x, weights, this.#quantizerAfter(output));
+    this.#finish(output, this.#bounded(sum, weightedBound(x, weights), node), node);
+  }
+
+  /** The sum itself; its layer is noted where float32 computes it and may not hold it. */
+  #bounded(sum: Sum, bound: number, node: Node): Sum {
+    if (sum.kind !== "real" && !isExactInFloat32(bound)) this.#wideSums.set(node.origin, bound);
+    return sum;
   }
 
   #lowerLookup(node: Node): void {
@@ -224,7 +248,8 @@ class Lowering {
     if (!operands) return this.#lowerReal(node);
     const [a, b] = operands as [Integers, Integers];
     const output = outputOf(node);
-    this.#finish(output, this.#form.product(node, a, b, this.#quantizerAfter(output)), node);
+    const sum = this.#form.product(node, a, b, this.#quantizerAfter(output));
+    this.#finish(output, this.#bounded(sum, productBound(node, a, b), node), node);
   }
 
   #lowerPool(node: Node): void {
@@ -234,11 +259,12 @@ class Lowering {
     if (!x || !quantizer) return this.#lowerReal(node);
     const isStatic = x.value.shape.slice(2).every((dim) => typeof dim === "number");
     if (node.op === "GlobalAveragePool" && isStatic) {
-      return this.#finish(output, this.#form.globalAverage(node, x), node);
+      return this.#finish(output, this.#bounded(this.#form.globalAverage(node, x), averageBound(x), node), node);
     }
     if (node.op !== "AveragePool" || !averagesWholeWindows(node)) return this.#lowerReal(node);
     const { conv, weights } = averagePoolWeights(node);
-    this.#finish(output, this.#form.weightedSum(conv, x, weights, quantizer), node);
+    const sum = this.#form.weightedSum(conv, x, weights, quantizer);
+    this.#finish(output, this.#bounded(sum, weightedBound(x, weights), node), node);
   }
 
   #lowerRearranging(node: Node): void {
@@ -313,6 +339,7 @@ class Lowering {
       this.#real.set(source, real);
       return;
     }
+    if (source.producer) this.#realBeforeQuantizer.push(layer);
     const name = real.name === source.name ? `${source.name}/quantized` : source.name;
     const integers = this.#form.quantize(real, quantization, boundsOf(quantization), layer, name);
     this.#integers.set(source, integers);

@@ -25,16 +25,17 @@ import { compareTrained, type TrainedParity } from "./trained.js";
 /** Small enough for two cores and WebAssembly alone. */
 const OPTIONS = {
   data: "shapes-dg",
-  testDomain: ["sketch"],
+  testDomain: ["flat"],
   method: "gaqat",
   bits: 3,
   model: "resnet8",
   imageSize: 24,
   steps: 300,
+  floatSteps: 150,
   batchSize: 16,
-  shapesCount: 60,
+  shapesCount: 80,
   learningRate: 6e-3,
-  evalEvery: 100,
+  evalEvery: 150,
   evalImages: 140,
 } as const satisfies AskedTrainOptions;
 

@@ -78,8 +78,18 @@ async function readModel(path: string): Promise<ModelProto> {
   return decodeModel(withExternalData(bytes, path), path);
 }
 
-/** The samples that the options name, as the file wants them. */
-function openData(model: ModelProto, options: ParityOptions): Promise<InputSource> {
+/** What of the options says which samples are fed, and how. */
+export type DataOptions = Pick<
+  ParityOptions,
+  "data" | "count" | "seed" | "skipBroken" | "onSkipped" | "preprocessing" | "inputSize"
+>;
+
+/**
+ * The samples that the options name, as the file wants them.
+ *
+ * @throws QdgError as {@link openInputs}; `invalid-onnx` for metadata that is damaged
+ */
+export function openData(model: ModelProto, options: DataOptions): Promise<InputSource> {
   const infos = modelToGraph(model).inputs.map(({ name, dtype, shape }): TensorInfo => ({
     name,
     dtype,
@@ -100,7 +110,8 @@ function openData(model: ModelProto, options: ParityOptions): Promise<InputSourc
   });
 }
 
-function labelsOf(model: ModelProto): readonly string[] | null {
+/** Names of the classes in the order of the output, as the file says; null when it does not. */
+export function labelsOf(model: ModelProto): readonly string[] | null {
   const labels = jsonMetadata(model, "qdg.labels");
   if (labels === null) return null;
   if (Array.isArray(labels) && labels.every((label) => typeof label === "string")) return labels;

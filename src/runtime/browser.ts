@@ -56,7 +56,7 @@ function browserRuntime(name: "browser-wasm" | "browser-webgpu", kind: PageKind)
     },
 
     async open(model: ModelSource, options: RuntimeOptions = {}): Promise<Session> {
-      const sessionOptions = sessionOptionsOf(kind, options);
+      const sessionOptions = ortOptions(kind, options);
       if (options.optimizedModelPath !== undefined) {
         throw new QdgError("usage", "optimizedModelPath", `the ${name} runtime cannot write files; use cpu`);
       }
@@ -108,17 +108,6 @@ export function adapterText(adapter: AdapterFacts): string {
 
 function versionOf(browser: FoundBrowser, page: HarnessPage): string {
   return `${browser.product} ${page.browserVersion}`;
-}
-
-/** As in Node; on WebGPU a node that falls back to the CPU is an error. */
-function sessionOptionsOf(kind: PageKind, options: RuntimeOptions): object {
-  const common = ortOptions("wasm", options);
-  if (kind === "wasm") return common;
-  return {
-    ...common,
-    executionProviders: ["webgpu"],
-    extra: { session: { ...common.extra.session, disable_cpu_ep_fallback: "1" } },
-  };
 }
 
 async function openPage(

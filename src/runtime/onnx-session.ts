@@ -39,7 +39,13 @@ export interface OrtOptions {
   readonly intraOpNumThreads: number;
   readonly interOpNumThreads: number;
   readonly logSeverityLevel: 4;
-  readonly extra: { readonly session: { readonly qdq_matmulnbits_accuracy_level: "1" } };
+  readonly extra: {
+    readonly session: {
+      readonly qdq_matmulnbits_accuracy_level: "1";
+      /** On WebGPU alone: a node without a kernel there is an error, never a detour by the CPU. */
+      readonly disable_cpu_ep_fallback?: "1";
+    };
+  };
 }
 
 /**
@@ -49,7 +55,7 @@ export interface OrtOptions {
  *
  * @throws QdgError `usage` unless threads is an integer >= 1
  */
-export function ortOptions(provider: "cpu" | "wasm", options: RuntimeOptions): OrtOptions {
+export function ortOptions(provider: "cpu" | "wasm" | "webgpu", options: RuntimeOptions): OrtOptions {
   const threads = options.threads ?? 1;
   if (!Number.isInteger(threads) || threads < 1) {
     throw new QdgError("usage", "threads", `got ${threads}, expected an integer >= 1`);
@@ -61,7 +67,12 @@ export function ortOptions(provider: "cpu" | "wasm", options: RuntimeOptions): O
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     logSeverityLevel: 4,
-    extra: { session: { qdq_matmulnbits_accuracy_level: "1" } },
+    extra: {
+      session: {
+        qdq_matmulnbits_accuracy_level: "1",
+        ...(provider === "webgpu" && { disable_cpu_ep_fallback: "1" }),
+      },
+    },
   };
 }
 

@@ -32,8 +32,18 @@ export interface OrtWebOptions {
   readonly files: () => Promise<OrtWebFiles>;
 }
 
-export interface OrtWebSession extends Session {
+/** A started build: opens sessions. */
+export interface OrtWeb {
   readonly threads: number;
+  /**
+   * A session, ready to run. Its calls, and those of all sessions of the device, run one after the other in
+   * the order they were made. On WebGPU every node has to run there: a model that would leave part of the
+   * work to the CPU is an error.
+   *
+   * @param where the model, for messages
+   * @throws QdgError `runtime` with the runtime's own words
+   */
+  open(model: Uint8Array, where: string): Promise<Session>;
 }
 
 interface Build {
@@ -49,26 +59,22 @@ const builds = new Map<OrtWebDevice, Promise<Build>>();
 const MOST_DEFAULT_THREADS = 4;
 
 /**
- * A session on a device of this page. Its calls, and those of all sessions of the device, run one after
- * the other in the order they were made.
+ * The build of ONNX Runtime for a device, started at the first call on this page. `options.files` is called
+ * at once, before anything is waited for, or not at all.
  *
- * On WebGPU every node has to run there: a model that would leave part of the work to the CPU is an error.
- *
- * @param where the model, for messages
  * @throws QdgError `unavailable` when the build cannot be loaded or runs with other threads, `usage` for
- * threads that are no integer >= 1, `runtime` with the runtime's own words; what `options.files` throws
+ * threads that are no integer >= 1; what `options.files` throws
  */
-export async function openOrtWeb(
-  device: OrtWebDevice,
-  model: Uint8Array,
-  where: string,
-  options: OrtWebOptions,
-): Promise<OrtWebSession> {
+export async function startOrtWeb(device: OrtWebDevice, options: OrtWebOptions): Promise<OrtWeb> {
   const build = await buildOf(device, options);
+  return { threads: build.threads, open: (model, where) => open(device, build, model, where) };
+}
+
+async function open(device: OrtWebDevice, build: Build, model: Uint8Array, where: string): Promise<Session> {
   const { ort, threads } = build;
   const session = await inTurn(build, async () => {
     try {
-      const created = await ort.InferenceSession.create(model, sessionOptions(device, threads));
+      const created = await ort.InferenceSession.create(model, ortOptions(device, { threads }));
       return new OnnxSession(where, created, ort.Tensor);
     } catch (thrown) {
       throw runtimeError(where, thrown);
@@ -78,20 +84,11 @@ export async function openOrtWeb(
     }
   });
   return {
-    threads,
     inputs: session.inputs,
     outputs: session.outputs,
     run: (feeds) => inTurn(build, () => session.run(feeds)),
     dispose: () => inTurn(build, () => session.dispose()),
   };
-}
-
-function sessionOptions(device: OrtWebDevice, threads: number): ReturnType<typeof ortOptions> {
-  const options = ortOptions("wasm", { threads });
-  if (device === "wasm") return options;
-  const { session } = options.extra;
-  const extra = { session: { ...session, disable_cpu_ep_fallback: "1" } };
-  return { ...options, executionProviders: ["webgpu"], extra };
 }
 
 function inTurn<T>(build: Build, task: () => Promise<T>): Promise<T> {
@@ -174,6 +171,6 @@ function mayThread(): boolean {
 /** Half the cores, at most 4, where threads are allowed. */
 function defaultThreads(device: OrtWebDevice): number {
   if (device === "webgpu" || !mayThread()) return 1;
-  const { hardwareConcurrency } = navigator as { hardwareConcurrency?: number };
-  return Math.min(MOST_DEFAULT_THREADS, Math.ceil((hardwareConcurrency ?? 1) / 2));
+  const { navigator } = globalThis as { navigator?: { hardwareConcurrency?: number } };
+  return Math.min(MOST_DEFAULT_THREADS, Math.ceil((navigator?.hardwareConcurrency ?? 1) / 2));
 }

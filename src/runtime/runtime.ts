@@ -29,7 +29,7 @@ export interface RuntimeOptions {
   readonly threads?: number;
   /** "none" runs the file node by node as written; "all" (default) lets the runtime fuse. */
   readonly optimization?: "all" | "none";
-  /** Where to write the graph as the runtime optimized it, to see what fused (cpu only). */
+  /** Where to write the graph as the runtime optimized it, to see what fused (cpu and webgpu). */
   readonly optimizedModelPath?: string;
   /** The browser's program, by path or by a name in PATH; looked for when absent (browser runtimes only). */
   readonly browser?: string;

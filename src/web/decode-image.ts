@@ -51,7 +51,7 @@ export async function decodeBrowserImage(source: ImageLike): Promise<Image> {
   if (isImageData(source)) return fromImageData(source);
   const { ImageBitmap } = browserGlobals();
   if (ImageBitmap !== undefined && source instanceof ImageBitmap) return fromBitmap(source);
-  const bitmap = await bitmapOf(source as Blob | DrawableLike);
+  const bitmap = await bitmapOf(source);
   try {
     return fromBitmap(bitmap);
   } finally {

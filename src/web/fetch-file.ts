@@ -43,9 +43,14 @@ export async function fetchFile(request: FileRequest): Promise<Uint8Array<ArrayB
   } catch (thrown) {
     checkSignal(signal, url);
     if (thrown instanceof QdgError) throw thrown;
-    throw new QdgError("io", url, `cannot be fetched: ${errorText(thrown)}; check the network and try again`, {
-      cause: thrown,
-    });
+    throw new QdgError(
+      "io",
+      url,
+      `cannot be fetched: ${errorText(thrown)}; check the network and try again`,
+      {
+        cause: thrown,
+      },
+    );
   }
   if (size.bound === "=" && bytes.length !== size.bytes) {
     throw damaged(url, `got ${bytes.length} bytes, expected ${size.bytes}`);
@@ -79,10 +84,11 @@ async function download({
       `got HTTP status ${response.status}, expected 200; check the address and that the model is deployed there`,
     );
   }
-  const reader = (response.body as ReadableStream<Uint8Array> | null)?.getReader();
   const chunks: Uint8Array[] = [];
   let loadedBytes = 0;
-  while (reader !== undefined) {
+  // A body is absent only where there is nothing to send.
+  const reader = ((response.body ?? new Blob([]).stream()) as ReadableStream<Uint8Array>).getReader();
+  for (;;) {
     const { done, value } = await reader.read();
     if (done) break;
     loadedBytes += value.length;
@@ -108,7 +114,7 @@ async function download({
  * @throws QdgError `unavailable` on a page that is not secure: browsers hash only on https and localhost
  */
 export async function sha256Of(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  const { subtle } = globalThis.crypto as Partial<Crypto>;
+  const { subtle } = globalThis.crypto as Partial<typeof crypto>;
   if (subtle === undefined) {
     throw new QdgError(
       "unavailable",

@@ -26,7 +26,6 @@ export function readOnnxFacts(bytes: Uint8Array, where: string): OnnxFacts {
   const metadata = new Map<string, string>();
   const types = new Map<string, string>();
   const outputs: string[] = [];
-  const text = (part: Uint8Array | undefined): string => new TextDecoder().decode(part);
   for (const [field, part] of fields(bytes, where)) {
     if (field === MODEL_METADATA) {
       const entry = new Map(fields(part, where));
@@ -47,6 +46,10 @@ export function readOnnxFacts(bytes: Uint8Array, where: string): OnnxFacts {
   }
   const producers = new Map(outputs.map((name) => [name, types.get(name) ?? ""]));
   return { metadata, producers };
+}
+
+function text(part: Uint8Array | undefined): string {
+  return new TextDecoder().decode(part);
 }
 
 /** The length-delimited fields of a message: field number and a view of the bytes. */

@@ -1,7 +1,7 @@
 // `qdg export` and `qdg-export`: a tfjs model.json becomes an ONNX file. Says what it cost.
 
 import { Command } from "commander";
-import { exportModel, type ExportResult } from "../../export/export-model.js";
+import { type ExportedFile, exportModel, type ExportResult } from "../../export/export-model.js";
 import { type ExportOptions, TARGETS } from "../../export/options.js";
 import { HOST_FORMS, WEIGHT_STORAGES } from "../../lower/form.js";
 import { DEFAULT_OPSET } from "../../onnx/opset.js";
@@ -86,13 +86,17 @@ export function exportCommand(name: string, terminal: Terminal = process): Comma
       "how weights below 8 bits are stored (default: packed)",
       oneOf("--weights", WEIGHT_STORAGES),
     )
-    .option("--target <list>", "what the file is for (default: cpu,wasm)", listOf("--target", TARGETS))
+    .option(
+      "--target <list>",
+      "cpu, wasm, webgpu: one file for the first two, <output>.webgpu.onnx for the third (default: cpu,wasm)",
+      listOf("--target", TARGETS),
+    )
     .option(
       "--form <form>",
-      "integer kernels, or integer-valued float (default: by target)",
+      "on cpu and wasm: integer kernels, or integer-valued float (default: by target)",
       oneOf("--form", HOST_FORMS),
     )
-    .option("--tune", "choose the form by timing the whole model on the targets")
+    .option("--tune", "choose the form by timing the whole model on cpu and wasm")
     .option("--json", "print the result as JSON on stdout")
     .action(async (model: string, flags: Flags) => {
       const result = await exportModel(await toOptions(model, flags, terminal), terminalProgress());
@@ -118,7 +122,7 @@ async function toOptions(model: string, flags: Flags, terminal: Terminal): Promi
 
 /** What a person wants to know after an export. */
 export function describe(result: ExportResult): string {
-  const lines = [`${result.path}: ${formatBytes(result.sizeBytes)}`];
+  const lines = fileLines(result.files);
   if (result.scales !== "float") {
     const counts = new Map<number, number>();
     for (const [weightBits] of Object.values(result.bits))
@@ -126,7 +130,8 @@ export function describe(result: ExportResult): string {
     const bits = [...counts]
       .sort((a, b) => a[0] - b[0])
       .map(([b, layers]) => `${layers} layer(s) at ${b} bits`);
-    const form = result.scales === "weights-only" ? "" : `; ${result.form} form`;
+    const form =
+      result.scales === "weights-only" || result.files.length > 1 ? "" : `; ${result.form} form`;
     lines.push(`weights: ${bits.join(", ")}; scales ${result.scales}${form}`);
   }
   const { cost } = result;
@@ -141,4 +146,14 @@ export function describe(result: ExportResult): string {
   }
   lines.push(...result.warnings.map((warning) => `warning: ${warning}`));
   return `${lines.join("\n")}\n`;
+}
+
+/** One line a file: where it is and how large; of several also what for, and how it carries integers. */
+function fileLines(files: readonly ExportedFile[]): string[] {
+  if (files.length === 1) return files.map(({ path, sizeBytes }) => `${path}: ${formatBytes(sizeBytes)}`);
+  const width = Math.max(...files.map(({ path }) => path.length));
+  return files.map(({ path, sizeBytes, targets, form }) => {
+    const size = formatBytes(sizeBytes).padStart(9);
+    return `${path.padEnd(width)}  ${size}  for ${targets.join(", ").padEnd(9)}  ${form} form`;
+  });
 }

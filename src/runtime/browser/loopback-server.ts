@@ -57,6 +57,8 @@ export class LoopbackServer {
       server.once("error", reject);
       server.listen(0, "127.0.0.1", resolve);
     });
+    // The browser is what keeps a program running; a server without one must not.
+    server.unref();
     return new LoopbackServer(server);
   }
 

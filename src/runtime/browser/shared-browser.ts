@@ -114,10 +114,13 @@ async function watchedPage(parts: WatchedPage): Promise<HarnessPage> {
     loss.signal.addEventListener("abort", () => reject(loss.signal.reason as QdgError));
   });
   losing.catch(() => {});
-  const end = (what: string): void => lose(new QdgError("runtime", where, `${what}; open the model again`));
-  browser.on("disconnected", () => end("the browser ended"));
+  const end = (what: string): void =>
+    loss.abort(new QdgError("runtime", where, `${what}; open the model again`));
+  const onDisconnected = (): void => end("the browser ended");
+  browser.on("disconnected", onDisconnected);
   page.on("crash", () => end("the page crashed, perhaps for want of memory"));
-  page.on("close", () => end("the page was closed"));
+  // Pages close before the event that the browser has ended, which is what is to be said then.
+  page.on("close", () => void setTimeout(() => end("the page was closed"), 200).unref());
   page.on("pageerror", (error) => end(`error in the page: ${errorText(error)}`));
 
   async function attempt<T>(work: Promise<T>, what: string): Promise<T> {
@@ -128,6 +131,8 @@ async function watchedPage(parts: WatchedPage): Promise<HarnessPage> {
       if (!(thrown instanceof QdgError)) await Promise.race([losing, pause(500)]);
       const error = thrown instanceof QdgError ? thrown : new QdgError("runtime", where, errorText(thrown));
       loss.abort(error);
+      // A page that may still be busy with the work would keep the processor from others.
+      page.close().catch(() => {});
       throw error;
     }
   }
@@ -135,6 +140,7 @@ async function watchedPage(parts: WatchedPage): Promise<HarnessPage> {
   let closing: Promise<void> | null = null;
   async function close(): Promise<void> {
     end("the page was closed");
+    browser.off("disconnected", onDisconnected);
     try {
       await within(page.close(), CLOSE_LIMIT_MS, where, "closing the page");
     } catch {
@@ -178,12 +184,7 @@ async function acquire(
   path: string,
   limitMs: number,
 ): Promise<{ readonly running: Running; readonly release: () => Promise<void> }> {
-  let entry = shared.get(path);
-  if (entry === undefined) {
-    entry = { running: start(path, limitMs), users: 0 };
-    shared.set(path, entry);
-  }
-  const mine = entry;
+  const mine = shared.get(path) ?? share(path, limitMs);
   mine.users++;
   let released = false;
   const release = async (): Promise<void> => {
@@ -196,16 +197,25 @@ async function acquire(
     if (running !== null) await stop(running);
   };
   try {
-    const running = await mine.running;
-    // Who comes after the browser's death gets a new one; the sessions of the dead one still hold it.
-    running.browser.once("disconnected", () => {
-      if (shared.get(path) === mine) shared.delete(path);
-    });
-    return { running, release };
+    return { running: await mine.running, release };
   } catch (thrown) {
     await release();
     throw thrown;
   }
+}
+
+function share(path: string, limitMs: number): Shared {
+  const entry: Shared = { running: start(path, limitMs), users: 0 };
+  shared.set(path, entry);
+  // Who comes after the browser's end gets a new one; the sessions of the old one hold on to what is left.
+  entry.running.then(
+    ({ browser }) =>
+      browser.once("disconnected", () => {
+        if (shared.get(path) === entry) shared.delete(path);
+      }),
+    () => {},
+  );
+  return entry;
 }
 
 async function start(path: string, limitMs: number): Promise<Running> {
@@ -280,7 +290,8 @@ async function within<T>(work: Promise<T>, limitMs: number, where: string, what:
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<never>((_, reject) => {
     timer = setTimeout(
-      () => reject(new QdgError("runtime", where, `${what}: no answer within ${limitMs / 1000} s`)),
+      () =>
+        reject(new QdgError("runtime", where, `${what}: no answer within ${limitMs / 1000} s (timeoutMs)`)),
       limitMs,
     );
   });

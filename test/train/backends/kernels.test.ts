@@ -268,11 +268,6 @@ describe.each(TRIED)("on $name", ({ name, missing }) => {
           [random(shape, seed)],
           seed,
         );
-        await checkLinear(
-          (x, y) => tf.concat([x, y, x], axis),
-          [random(shape, seed), random(shape.with(axis, 3), seed + 9)],
-          seed,
-        );
       }),
       RUNS,
     );
@@ -382,11 +377,11 @@ describe.each(TRIED)("on $name", ({ name, missing }) => {
       tf.tidy(() => {
         const { value, grads } = tf.variableGrads(() => {
           const a = tf.relu(tf.conv2d(x as tf.Tensor4D, filter as tf.Tensor4D, 2, "same"));
-          const b = tf.elu(tf.depthwiseConv2d(a as tf.Tensor4D, depthwise as tf.Tensor4D, 2, "same"));
-          const c = tf.maxPool(tf.concat([b, tf.maximum(b, 0)], 0) as tf.Tensor4D, 2, 1, "same");
+          const b = tf.elu(tf.depthwiseConv2d(a, depthwise as tf.Tensor4D, 2, "same"));
+          const c = tf.maxPool(tf.concat([b, tf.maximum(b, 0)], 0), 2, 1, "same");
           const pooled = tf.avgPool(c, 2, 1, "same");
-          const y = tf.matMul(tf.mean(pooled, [1, 2]) as tf.Tensor2D, dense as tf.Tensor2D);
-          return tf.sum(tf.where(tf.greater(y, 0), tf.square(y), y)) as tf.Scalar;
+          const y = tf.matMul(tf.mean(pooled, [1, 2]), dense);
+          return tf.sum(tf.square(tf.minimum(y, 1)));
         });
         expect(Object.keys(grads)).toHaveLength(3);
         return value.dataSync()[0] as number;

@@ -2,6 +2,7 @@
 // arithmetic of equal shapes alone; the others take ten to twenty times as long, and training makes masks and
 // multiplies by one number a channel in every pass.
 
+import * as tf from "@tensorflow/tfjs";
 import type { PeriodicName } from "../wasm-simd/loops.js";
 import { elementwise } from "./elementwise.js";
 import type { WasmKernel } from "./heap.js";
@@ -12,8 +13,8 @@ export const binaryKernels: readonly WasmKernel[] = [
   binary("Sub", "sub", "subFrom"),
   binary("Multiply", "mul", "mul"),
   binary("RealDiv", "div", "divInto"),
-  binary("Maximum", "max", "max"),
-  binary("Minimum", "min", "min"),
+  extreme("Maximum", "max"),
+  extreme("Minimum", "min"),
   binary("Equal", "equal", "equal", "bool"),
   binary("NotEqual", "notEqual", "notEqual", "bool"),
   binary("Less", "less", "greater", "bool"),
@@ -32,5 +33,19 @@ function binary(
     name,
     compute: ({ inputs: { a, b }, backend, stock }) =>
       elementwise(backend, a, b, loop, mirrored, dtype) ?? stock(),
+  };
+}
+
+/** tfjs's kernels lose a second operand that is not a number, so the rare broadcasts are written out. */
+function extreme(name: string, loop: "max" | "min"): WasmKernel {
+  return {
+    name,
+    compute({ inputs, backend, stock }) {
+      const { a, b } = inputs as { a: tf.Tensor; b: tf.Tensor };
+      const direct = elementwise(backend, a, b, loop, loop, "float32");
+      if (direct || a.dtype !== "float32" || b.dtype !== "float32") return direct ?? stock();
+      const ones = tf.ones(tf.broadcast_util.assertAndGetBroadcastShape(a.shape, b.shape));
+      return elementwise(backend, tf.mul(a, ones), tf.mul(b, ones), loop, loop, "float32") ?? stock();
+    },
   };
 }

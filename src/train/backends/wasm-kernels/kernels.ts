@@ -14,6 +14,7 @@ import type { WasmKernel } from "./heap.js";
 import { logical } from "./logical.js";
 import { maxPoolGradient } from "./max-pool-gradient.js";
 import { prelu } from "./prelu.js";
+import { samePadding } from "./same-padding.js";
 import { select } from "./select.js";
 import { slice, split } from "./slice.js";
 import { sum } from "./sum.js";
@@ -29,6 +30,7 @@ export const WASM_KERNELS: readonly WasmKernel[] = [
   averagePoolGradient,
   maxPoolGradient,
   prelu,
+  ...samePadding,
   // Slow in tfjs.
   batchMatMul,
   ...binaryKernels,

@@ -1,0 +1,44 @@
+// Builds the page that `qdg deploy` copies: deploy/ to dist/page/ (or to the folder given), offline and within
+// seconds. Names of what is built hold hashes, except the service worker's, which deploy completes.
+
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "vite";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+const outDir = resolve(process.argv[2] ?? join(root, "dist/page"));
+
+const common = {
+  root: join(root, "deploy"),
+  configFile: false,
+  logLevel: "warn",
+  base: "./",
+};
+
+await build({
+  ...common,
+  // ONNX Runtime's loader apart from its WebAssembly glue, which threads have to load from a file of its own.
+  resolve: { conditions: ["onnxruntime-web-use-extern-wasm", "module", "browser", "import", "default"] },
+  build: {
+    outDir,
+    emptyOutDir: true,
+    target: "es2023",
+    // The content security policy allows no data: address and no inline script.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+  },
+});
+
+await build({
+  ...common,
+  publicDir: false,
+  build: {
+    outDir,
+    emptyOutDir: false,
+    target: "es2023",
+    rollupOptions: {
+      input: join(root, "deploy/service-worker.ts"),
+      output: { format: "iife", entryFileNames: "service-worker.js" },
+    },
+  },
+});

@@ -1,0 +1,196 @@
+// `qdg certify` as a function: every target against the reference over the same inputs, and what of that is proven. Runs
+// the very bytes that it hashes, and raises all else from them, never from what an exporter remembers.
+
+import { createHash, type Hash } from "node:crypto";
+import { QdgError } from "../base/error.js";
+import { noProgress, type Progress } from "../base/progress.js";
+import type { Tensor } from "../base/tensor.js";
+import { VERSION } from "../base/version.js";
+import type { BrokenImage } from "../image/folder.js";
+import { encodeModel } from "../onnx/codec.js";
+import { readModelFiles } from "../read/read-model.js";
+import { referenceRuntime } from "../runtime/reference.js";
+import { runtimeOf } from "../runtime/registry.js";
+import type { Runtime, RuntimeName, RuntimeOptions, Session } from "../runtime/runtime.js";
+import {
+  type Certificate,
+  CERTIFICATE_VERSION,
+  type CertifiedData,
+  type CertifiedFile,
+  type CertifiedTarget,
+} from "./certificate.js";
+import { brokenPromises, CertifiedRun } from "./certified-run.js";
+import { layerExactness } from "./exactness/layers.js";
+import { type ExportedFile, fileFor, readExportedFiles } from "./exported-files.js";
+import type { InputSource } from "./inputs.js";
+import { matchTensors, type TensorMatch } from "./match-tensors.js";
+import { DEFAULT_COUNT, labelsOf, openData } from "./parity.js";
+import { quantizedTensors } from "./quantized-tensors.js";
+import { ReferenceRun } from "./reference-run.js";
+import { withOutputs } from "./with-outputs.js";
+
+export interface CertifyOptions {
+  /** Path of model.json. */
+  readonly model: string;
+  /** The folder with its exported files. */
+  readonly folder: string;
+  /** A folder of images, .npy files (`input=file.npy`), or `random:100`. */
+  readonly data: readonly string[];
+  readonly targets: readonly CertifiedTarget[];
+  /** Samples at most, 100 when absent; null: all. */
+  readonly count?: number | null;
+  readonly seed?: number;
+  readonly skipBroken?: boolean;
+  readonly onSkipped?: (broken: BrokenImage) => void;
+  readonly progress?: Progress;
+  /** Where runtimes come from, when not from the registry. */
+  readonly runtimeOf?: (name: RuntimeName) => Promise<Runtime>;
+}
+
+/** As every target is opened: one thread, so that nothing depends on how work is divided. */
+const SESSION = { threads: 1, optimization: "all" } as const satisfies RuntimeOptions;
+
+/** What is checked before anything runs. */
+export interface CertifiedSources {
+  readonly source: string;
+  readonly files: readonly ExportedFile[];
+  readonly inputs: InputSource;
+  readonly data: CertifiedData;
+  /** The file that the reference runs. */
+  readonly reference: ExportedFile;
+}
+
+/**
+ * Certifies the files of one model on `targets`.
+ *
+ * @throws QdgError `not-found`, `usage`, `invalid-data` for files of another model; `unavailable` for a target that
+ * cannot be used here, with its reason and remedy; what runtimes throw
+ */
+export async function certify(options: CertifyOptions): Promise<Certificate> {
+  return certifySources(options, await readSources(options));
+}
+
+/** Reads and hashes the model, its files and the data. */
+export async function readSources(options: CertifyOptions): Promise<CertifiedSources> {
+  const { model, folder, targets, progress = noProgress } = options;
+  const [first] = targets;
+  if (first === undefined) throw new QdgError("usage", "--targets", "got none, expected cpu, wasm or others");
+  const source = (await readModelFiles(model)).sourceHash;
+  const files = await readExportedFiles(folder, source);
+  for (const target of targets) fileFor(target, files, folder);
+  // The host's file, because its integers are bytes; a GPU's where it stands alone.
+  const quantized = files.filter(({ form }) => form !== null);
+  const reference = quantized.find(({ form }) => form === "integer") ?? fileFor(first, files, folder);
+  const { data: sources, count = DEFAULT_COUNT, seed = 0, skipBroken = false } = options;
+  const { onSkipped } = options;
+  const inputs = await openData(reference.model, {
+    data: sources,
+    count,
+    seed,
+    skipBroken,
+    ...(onSkipped && { onSkipped }),
+  });
+  const hash = createHash("sha256");
+  let read = 0;
+  for await (const { name, label, group, feeds } of inputs.read()) {
+    hash.update(`${JSON.stringify([name, label, group])}\n`);
+    for (const [input, tensor] of Object.entries(feeds)) hashTensor(hash, input, tensor);
+    progress.report("reading data", ++read, inputs.count);
+  }
+  if (read === 0) throw new QdgError("invalid-data", inputs.description, "no input could be read");
+  const { description } = inputs;
+  const data = { sources, count, seed, skipBroken, description, inputs: read, sha256: hash.digest("hex") };
+  return { source, files, inputs, data, reference };
+}
+
+/** The rest of {@link certify}. */
+export async function certifySources(
+  options: CertifyOptions,
+  { source, files, inputs, data, reference: referenceFile }: CertifiedSources,
+): Promise<Certificate> {
+  const { model, folder, targets, progress = noProgress } = options;
+  const sessions: Session[] = [];
+  try {
+    const open = async (runtime: Runtime, bytes: Uint8Array): Promise<Session> => {
+      const session = await runtime.open({ bytes }, SESSION);
+      sessions.push(session);
+      return session;
+    };
+    const tensors = quantizedTensors(referenceFile.model);
+    const outputs = (referenceFile.model.graph?.output ?? []).map(({ name = "" }) => name);
+    const inner = encodeModel(withOutputs(referenceFile.model, tensors));
+    const session = await open(referenceRuntime, inner);
+    const reference = new ReferenceRun(tensors, outputs, labelsOf(referenceFile.model));
+    const runs: CertifiedRun[] = [];
+    const matches = new Map<ExportedFile, TensorMatch>();
+    for (const target of targets) {
+      const { runtime, version } = await available(target, options);
+      const file = fileFor(target, files, folder);
+      const match = matches.get(file) ?? matchTensors(referenceFile.model, file.model);
+      matches.set(file, match);
+      const { pairs } = match;
+      const deployed = await open(runtime, file.bytes);
+      const given = pairs.map(({ candidate }) => candidate);
+      const opened = await open(runtime, encodeModel(withOutputs(file.model, given)));
+      runs.push(new CertifiedRun({ target, runtime: version, file: file.name, deployed, opened, pairs, outputs }));
+    }
+    let done = 0;
+    for await (const input of inputs.read()) {
+      const expected = await session.run(input.feeds);
+      const label = reference.add(input, expected);
+      for (const run of runs) await run.add(input, expected, label);
+      progress.report("comparing", ++done, data.inputs);
+    }
+    const results = runs.map((run) => run.result());
+    const unmatched = [...matches].flatMap(([{ name }, match]) =>
+      match.unmatched.map((each) => `${name}: quantized tensor ${each} and cannot be compared`),
+    );
+    const reasons = [...reference.deadReasons(), ...unmatched, ...results.flatMap(brokenPromises)];
+    const run = [...matches.keys()];
+    return {
+      qdgCertificate: CERTIFICATE_VERSION,
+      passed: reasons.length === 0,
+      reasons,
+      notes: reference.notes(),
+      model: { path: model, sha256: source },
+      folder,
+      files: files.map((file) => certifiedFile(file, targets.filter((target) => fileFor(target, files, folder) === file))),
+      versions: { qdg: VERSION, node: process.versions.node, platform: `${process.platform} ${process.arch}` },
+      session: SESSION,
+      data,
+      reference: {
+        file: referenceFile.name,
+        tensors: reference.tensorUse().map(({ name, layer, bits, levelsUsed }) => ({ name, layer, bits, levelsUsed })),
+        classesPredicted: reference.classesPredicted(),
+        accuracy: reference.accuracy(),
+      },
+      targets: results,
+      exactness: run.map((file) => ({ file: file.name, layers: layerExactness(file.model) })),
+    };
+  } finally {
+    for (const session of sessions) await session.dispose();
+  }
+}
+
+/** @throws QdgError `unavailable` with the reason and the remedy: a target is never left out or replaced */
+async function available(
+  target: CertifiedTarget,
+  options: CertifyOptions,
+): Promise<{ runtime: Runtime; version: string }> {
+  const runtime = await (options.runtimeOf ?? runtimeOf)(target);
+  const availability = await runtime.probe();
+  if (availability.available) return { runtime, version: availability.version };
+  throw new QdgError("unavailable", `target ${target}`, `${availability.reason}; ${availability.remedy}`);
+}
+
+function certifiedFile(
+  { name, sha256, bytes, form, scales }: ExportedFile,
+  targets: readonly CertifiedTarget[],
+): CertifiedFile {
+  return { name, sha256, sizeBytes: bytes.length, form, scales, targets };
+}
+
+function hashTensor(hash: Hash, name: string, { dtype, shape, data }: Tensor): void {
+  hash.update(`${JSON.stringify([name, dtype, shape])}\n`);
+  hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+}

@@ -1,0 +1,61 @@
+// Which devices a page has, and in which order they are tried. Everything that load needs from the machine
+// is the Platform here, so that a test can be another machine.
+
+import { errorText } from "../base/error.js";
+import type { OrtWeb, OrtWebOptions } from "../runtime/ort-web.js";
+import { startOrtWeb } from "../runtime/ort-web.js";
+import { browserGlobals } from "./browser.js";
+import type { FileCache } from "./file-cache.js";
+import { browserFileCache } from "./file-cache.js";
+import type { WebDevice } from "./manifest.js";
+
+export type Adapter =
+  | { readonly available: true; readonly description: string }
+  | { readonly available: false; readonly reason: string };
+
+export interface Platform {
+  /** The GPU that WebGPU would use. Never throws. */
+  adapter(): Promise<Adapter>;
+  start(device: WebDevice, options: OrtWebOptions): Promise<OrtWeb>;
+  cache(): FileCache | null;
+}
+
+/** A device that was not taken, and why. */
+export interface Fallback {
+  readonly device: WebDevice;
+  readonly reason: string;
+}
+
+export const browserPlatform: Platform = {
+  adapter: browserAdapter,
+  start: startOrtWeb,
+  cache: browserFileCache,
+};
+
+/** A driver that has hung would let a page wait for ever. */
+const ADAPTER_LIMIT_MS = 10_000;
+
+async function browserAdapter(): Promise<Adapter> {
+  const gpu = browserGlobals().navigator?.gpu;
+  if (gpu === undefined) {
+    return { available: false, reason: "this browser has no WebGPU, or the page is not secure" };
+  }
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const limit = new Promise<"late">((resolve) => {
+    timer = setTimeout(() => resolve("late"), ADAPTER_LIMIT_MS);
+  });
+  try {
+    const adapter = await Promise.race([gpu.requestAdapter(), limit]);
+    if (adapter === "late") {
+      return { available: false, reason: `the GPU did not answer in ${ADAPTER_LIMIT_MS / 1000} s` };
+    }
+    if (adapter === null) return { available: false, reason: "there is no GPU adapter" };
+    const { vendor, architecture, device, description } = adapter.info ?? {};
+    const words = [vendor, architecture, device, description].filter((word) => word);
+    return { available: true, description: words.join(" ") || "GPU" };
+  } catch (thrown) {
+    return { available: false, reason: errorText(thrown) };
+  } finally {
+    clearTimeout(timer);
+  }
+}

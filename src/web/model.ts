@@ -1,0 +1,131 @@
+// A model on a device of the visitor: run on tensors, classify on pictures. It never changes its device;
+// where it runs was settled when it was loaded.
+
+import { QdgError } from "../base/error.js";
+import type { Tensor } from "../base/tensor.js";
+import type { ImageInput } from "../image/to-tensor.js";
+import { batchShape, imageToTensor } from "../image/to-tensor.js";
+import type { Session, TensorInfo } from "../runtime/runtime.js";
+import type { Classification } from "./classification.js";
+import { classificationOf, probabilitiesOf } from "./classification.js";
+import type { ImageLike } from "./decode-image.js";
+import { decodeBrowserImage } from "./decode-image.js";
+import type { Fallback } from "./device.js";
+import type { ManifestOutput, WebDevice } from "./manifest.js";
+import type { SelfTestResult } from "./self-test.js";
+
+export interface Model {
+  /** Of the ONNX file in use. */
+  readonly url: string;
+  readonly device: WebDevice;
+  /** The GPU as the browser describes it; null on wasm. */
+  readonly adapter: string | null;
+  /** Threads on wasm; 1 on webgpu. */
+  readonly threads: number;
+  /** Empty when nobody said what the classes are called. */
+  readonly labels: readonly string[];
+  readonly inputs: readonly TensorInfo[];
+  readonly outputs: readonly TensorInfo[];
+  /** Devices that were tried or considered before `device`, with reasons. */
+  readonly fallbacks: readonly Fallback[];
+  /** null for a bare ONNX file, which brings no test. */
+  readonly selfTest: SelfTestResult | null;
+  /**
+   * One tensor an input, by name; one an output comes back. Calls may overlap: they run in their order.
+   *
+   * @throws QdgError `runtime`, after dispose too
+   */
+  run(feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>>;
+  /**
+   * What is in the picture: decoded by the browser, resized and preprocessed by the code that trained the
+   * model.
+   *
+   * @throws QdgError `invalid-data` for what is no image, `usage` for a model that is no classifier of
+   * images (several inputs, preprocessing unknown), `runtime` for a failed run and after dispose
+   */
+  classify(image: ImageLike): Promise<Classification>;
+  /** Frees the device's memory, after the calls that were made before. A second call does nothing. */
+  dispose(): Promise<void>;
+}
+
+/** How images become the input and the output becomes probabilities. */
+export interface Classifier {
+  readonly inputName: string;
+  readonly input: ImageInput;
+  readonly output: ManifestOutput;
+}
+
+type Facts = Pick<Model, "url" | "device" | "adapter" | "threads" | "labels" | "fallbacks" | "selfTest">;
+
+/** @param classifier an error is what `classify` throws */
+export function modelOf(session: Session, facts: Facts, classifier: Classifier | QdgError): Model {
+  const { url, labels } = facts;
+  let disposing: Promise<void> | null = null;
+  const checkAlive = (): void => {
+    if (disposing !== null) throw new QdgError("runtime", url, "the model was disposed of; load it again");
+  };
+  return {
+    ...facts,
+    inputs: session.inputs,
+    outputs: session.outputs,
+    async run(feeds) {
+      checkAlive();
+      return session.run(feeds);
+    },
+    async classify(source) {
+      checkAlive();
+      if (classifier instanceof QdgError) throw classifier;
+      const { inputName, input, output } = classifier;
+      const image = await decodeBrowserImage(source);
+      checkAlive();
+      const started = performance.now();
+      const outputs = await session.run({ [inputName]: imageToTensor(image, input) });
+      const probabilities = probabilitiesOf(outputs[output.name], output.kind, labels.length, url);
+      return classificationOf(probabilities, labels, performance.now() - started);
+    },
+    dispose() {
+      disposing ??= session.dispose();
+      return disposing;
+    },
+  };
+}
+
+/**
+ * That a session takes one image as `classifier` makes it: a single float32 input of that name and shape.
+ *
+ * @throws QdgError `usage` for several inputs, `invalid-data` for another name, type or shape
+ */
+export function checkClassifier(
+  session: Session,
+  { inputName, input, output }: Classifier,
+  where: string,
+): void {
+  const [first, ...more] = session.inputs;
+  if (first === undefined || more.length > 0) throw severalInputs(session, where);
+  const shape = batchShape(input, 1);
+  const fits =
+    first.name === inputName &&
+    first.dtype === "float32" &&
+    first.shape.length === shape.length &&
+    first.shape.every((dim, axis) => typeof dim === "string" || dim === shape[axis]);
+  if (!fits) {
+    const got = `"${first.name}" ${first.dtype} [${first.shape.map((dim) => dim || "?").join(", ")}]`;
+    throw new QdgError(
+      "invalid-data",
+      where,
+      `input: got ${got}, expected "${inputName}" float32 [${shape.join(", ")}]`,
+    );
+  }
+  if (!session.outputs.some(({ name }) => name === output.name)) {
+    const names = session.outputs.map(({ name }) => `"${name}"`).join(", ");
+    throw new QdgError("invalid-data", where, `got outputs ${names}, expected "${output.name}" among them`);
+  }
+}
+
+export function severalInputs(session: Session, where: string): QdgError {
+  return new QdgError(
+    "usage",
+    where,
+    `got a model with ${session.inputs.length} inputs, expected one; feed them all to run()`,
+  );
+}

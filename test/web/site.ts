@@ -1,0 +1,163 @@
+// A deployed model in memory, and a loopback server for it: the shapes network at three bits, for wasm and
+// for webgpu, with a manifest whose expected values come from the CPU runtime.
+
+import { createHash } from "node:crypto";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { createServer } from "node:http";
+import { createRequire } from "node:module";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { exportModel } from "../../src/export/export-model.js";
+import { drawShape, SHAPE_IMAGE_SIZE, SHAPE_LABELS } from "../../src/image/draw-shapes.js";
+import type { Image } from "../../src/image/image.js";
+import { rangePreprocessing } from "../../src/image/preprocessing.js";
+import { imageToTensor } from "../../src/image/to-tensor.js";
+import { cpuRuntime } from "../../src/runtime/cpu.js";
+import { ORT_WEB_FILES } from "../../src/runtime/ort-web.js";
+import type { Manifest, ManifestFile } from "../../src/web/manifest.js";
+
+const { resolve } = createRequire(import.meta.url);
+
+export const INPUT = {
+  name: "input",
+  height: 32,
+  width: 32,
+  channels: 3,
+  layout: "nhwc",
+} as const;
+export const PREPROCESSING = { ...rangePreprocessing(0, 1), mean: [0, 0, 0], std: [1, 1, 1] };
+
+export interface Site {
+  readonly manifest: Manifest;
+  /** Name -> bytes, the manifest not among them. */
+  readonly files: ReadonlyMap<string, Uint8Array>;
+}
+
+export function sha256(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+function fileOf(file: string, bytes: Uint8Array): ManifestFile {
+  return { file, sha256: sha256(bytes), sizeBytes: bytes.length };
+}
+
+export function shapeImage(index: number, seed = 9): Image {
+  const label = SHAPE_LABELS[index % SHAPE_LABELS.length] ?? "circle";
+  const side = SHAPE_IMAGE_SIZE;
+  return { width: side, height: side, channels: 3, data: drawShape(label, seed, index) };
+}
+
+/** What onnxruntime-node makes of images. */
+export async function onCpu(model: Uint8Array, images: readonly Image[]): Promise<number[][]> {
+  const session = await cpuRuntime.open({ bytes: model });
+  const answers: number[][] = [];
+  for (const image of images) {
+    const tensor = imageToTensor(image, { ...INPUT, preprocessing: PREPROCESSING });
+    const { classes } = await session.run({ input: tensor });
+    answers.push(Array.from(classes?.data as Float32Array));
+  }
+  await session.dispose();
+  return answers;
+}
+
+/** @param loaders also lists the .mjs files, which only browsers can import over a network */
+export async function shapesSite(loaders: boolean): Promise<Site> {
+  const folder = await mkdtemp(join(tmpdir(), "qdg-web-"));
+  const files = new Map<string, Uint8Array>();
+  try {
+    const output = join(folder, "model.onnx");
+    await exportModel("models/shapes/model.json", { output, targets: ["cpu", "wasm", "webgpu"] });
+    files.set("model.onnx", await readFile(output));
+    files.set("model.webgpu.onnx", await readFile(join(folder, "model.webgpu.onnx")));
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+  const images = [0, 3, 5].map((index) => shapeImage(index));
+  const wasm = files.get("model.onnx") as Uint8Array;
+  const answers = await onCpu(wasm, images);
+  const names = Object.values(ORT_WEB_FILES).flatMap((names) =>
+    loaders ? [names.wasm, names.mjs] : [names.wasm],
+  );
+  for (const name of names) files.set(name, await readFile(resolve(`onnxruntime-web/${name}`)));
+  const manifest: Manifest = {
+    version: 1,
+    models: [
+      { device: "wasm", ...fileOf("model.onnx", wasm) },
+      { device: "webgpu", ...fileOf("model.webgpu.onnx", files.get("model.webgpu.onnx") as Uint8Array) },
+    ],
+    labels: [...SHAPE_LABELS],
+    preprocessing: PREPROCESSING,
+    input: INPUT,
+    output: { name: "classes", kind: "probabilities" },
+    selfTest: {
+      cases: images.map(({ width, height, data }, i) => ({
+        width,
+        height,
+        pixels: Buffer.from(data).toString("base64"),
+        sha256: sha256(data),
+        expected: { classes: { values: answers[i] as number[], tolerance: 1e-5 } },
+      })),
+    },
+    runtime: {
+      files: names.map((name) => ({ name, ...fileOf(name, files.get(name) as Uint8Array) })),
+    },
+  };
+  return { manifest, files };
+}
+
+export interface TestServer {
+  /** Ends in a slash. */
+  readonly url: string;
+  /** Paths asked for, in order. */
+  readonly requests: string[];
+  close(): Promise<void>;
+}
+
+const TYPES: Readonly<Record<string, string>> = {
+  html: "text/html",
+  js: "text/javascript",
+  mjs: "text/javascript",
+  wasm: "application/wasm",
+  json: "application/json",
+};
+
+/** Serves bytes and texts by path; null hangs after half of the file that stands under `path.half`. */
+export async function serve(
+  files: ReadonlyMap<string, Uint8Array | string>,
+  headers: Readonly<Record<string, string>> = {},
+  stalls: ReadonlySet<string> = new Set(),
+): Promise<TestServer> {
+  const requests: string[] = [];
+  const server = createServer((request, response) => {
+    const path = new URL(request.url ?? "/", "http://localhost").pathname.slice(1);
+    requests.push(path);
+    const body = files.get(path);
+    if (body === undefined) {
+      response.writeHead(404).end();
+      return;
+    }
+    const type = TYPES[path.split(".").at(-1) ?? ""] ?? "application/octet-stream";
+    response.writeHead(200, { "Content-Type": type, "Content-Length": Buffer.byteLength(body), ...headers });
+    if (stalls.has(path)) response.write(Buffer.from(body).subarray(0, 1000));
+    else response.end(body);
+  });
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    requests,
+    close: () =>
+      new Promise((done) => {
+        server.close(() => done());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+/** The paths of a site in a folder, to be served. */
+export function pathsOf(site: Site, folder: string, manifest: unknown = site.manifest): Map<string, Uint8Array | string> {
+  return new Map<string, Uint8Array | string>([
+    ...[...site.files].map(([name, bytes]) => [`${folder}/${name}`, bytes] as const),
+    [`${folder}/manifest.json`, JSON.stringify(manifest)],
+  ]);
+}
