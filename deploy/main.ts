@@ -27,10 +27,14 @@ let busy = false;
 /** Counts what was on the paper: a result for what has gone since is not shown. */
 let paper = 0;
 
-const sketch = sketchOn(page.picture, () => Number(page.pen.value), (empty) => {
-  if (empty) forget();
-  else take(page.picture, "a drawing");
-});
+const sketch = sketchOn(
+  page.picture,
+  () => Number(page.pen.value),
+  (empty) => {
+    if (empty) forget();
+    else take(page.picture, "a drawing");
+  },
+);
 page.clear.addEventListener("click", () => {
   sketch.clear();
   forget();
@@ -58,7 +62,7 @@ async function start(): Promise<void> {
       onProgress: ({ loadedBytes, totalBytes }) => showProgress(loadedBytes, totalBytes),
     });
     showModel(model, manifest);
-    showLoaded("Ready. Draw something, or drop an image.");
+    showLoaded("Ready: draw, or drop an image.");
     await classifyWaiting();
     await keepOffline(model.device, {
       state: (text, ready) => showFact(page.offline, text, ready ? "good" : "plain"),
@@ -83,7 +87,11 @@ async function readManifest(): Promise<Manifest> {
 function showModel({ device, adapter, threads, fallbacks, selfTest }: Model, manifest: Manifest): void {
   showFact(page.device, device === "webgpu" ? "WebGPU" : `WebAssembly, ${count(threads, "thread")}`);
   const refused = fallbacks.find((each) => each.device === "webgpu");
-  const gpu = refused ? `not used: ${refused.reason}` : device === "webgpu" ? `in use: ${adapter ?? "GPU"}` : "not asked for";
+  const gpu = refused
+    ? `not used: ${refused.reason}`
+    : device === "webgpu"
+      ? `in use: ${adapter ?? "GPU"}`
+      : "not asked for";
   showFact(page.webgpu, gpu);
   if (refused && /self-test/.test(refused.reason)) {
     showProblem(
@@ -92,12 +100,14 @@ function showModel({ device, adapter, threads, fallbacks, selfTest }: Model, man
   }
   const { sizeBytes = 0 } = manifest.models.find((each) => each.device === device) ?? {};
   showFact(page.modelSize, `${megabytes(sizeBytes)}, ${count(manifest.labels.length, "class", "es")}`);
-  const used = manifest.runtime.files.filter(({ name }) => name.includes("asyncify") === (device === "webgpu"));
+  const used = manifest.runtime.files.filter(
+    ({ name }) => name.includes("asyncify") === (device === "webgpu"),
+  );
   showFact(page.runtimeSize, megabytes(used.reduce((sum, file) => sum + file.sizeBytes, 0)));
   if (!selfTest) return;
   showFact(
     page.selfTest,
-    `passed: this device computes what the trained model computes, on ${count(selfTest.cases, "picture")} with known answers (largest difference ${selfTest.largestDifference.toExponential(0)})`,
+    `passed: ${count(selfTest.cases, "picture")} gave the trained model's answers (largest difference ${selfTest.largestDifference.toExponential(0)})`,
     "good",
   );
 }

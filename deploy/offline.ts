@@ -20,7 +20,7 @@ export async function keepOffline(device: string, view: OfflineView): Promise<vo
     const { active } = await navigator.serviceWorker.ready;
     if (!active) return;
     const kept = await ask(active, { keep: device });
-    if (kept.kept) view.state("ready: this page works without a network from now on", true);
+    if (kept.kept) view.state("ready: works without a network", true);
     else view.state(`not possible: ${kept.reason ?? "the files could not be kept"}`, false);
   } catch (thrown) {
     view.state(`not possible: ${thrown instanceof Error ? thrown.message : String(thrown)}`, false);

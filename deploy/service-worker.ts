@@ -78,7 +78,11 @@ async function keep(roles: readonly string[]): Promise<void> {
 }
 
 /** A file out of an earlier version, if it is the same one, or from the server; with the hash it must have. */
-async function fetched(url: string, { path, sha256 }: SiteEntry, others: readonly Cache[]): Promise<Response> {
+async function fetched(
+  url: string,
+  { path, sha256 }: SiteEntry,
+  others: readonly Cache[],
+): Promise<Response> {
   for (const cache of others) {
     const known = await cache.match(url);
     if (known && (await sha256Of(known.clone())) === sha256) return known;

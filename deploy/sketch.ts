@@ -17,7 +17,11 @@ export interface Sketch {
  * @param penWidth in pixels of the canvas
  * @param changed called when a stroke ends, and when a key cleared the paper
  */
-export function sketchOn(canvas: HTMLCanvasElement, penWidth: () => number, changed: (empty: boolean) => void): Sketch {
+export function sketchOn(
+  canvas: HTMLCanvasElement,
+  penWidth: () => number,
+  changed: (empty: boolean) => void,
+): Sketch {
   const context = canvas.getContext("2d", { willReadFrequently: true });
   if (!context) throw new Error("this browser has no 2D canvas");
   const pen = { x: canvas.width / 2, y: canvas.height / 2, down: false };

@@ -42,7 +42,11 @@ export function showProgress(loadedBytes: number, totalBytes: number | null): vo
   page.progress.max = Math.max(1, totalBytes ?? loadedBytes);
   page.progress.value = loadedBytes;
   const total = totalBytes === null ? "" : ` of ${megabytes(totalBytes)}`;
-  showState(loadedBytes === totalBytes ? `Starting, ${megabytes(loadedBytes)} loaded` : `Loading: ${megabytes(loadedBytes)}${total}`);
+  showState(
+    loadedBytes === totalBytes
+      ? `Starting, ${megabytes(loadedBytes)} loaded`
+      : `Loading: ${megabytes(loadedBytes)}${total}`,
+  );
 }
 
 /** Loading has ended, well or not. */

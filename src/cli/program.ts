@@ -2,6 +2,7 @@
 
 import { Command } from "commander";
 import { VERSION } from "../base/version.js";
+import { certifyCommand } from "./commands/certify.js";
 import { demoCommand } from "./commands/demo.js";
 import { deployCommand } from "./commands/deploy.js";
 import { evaluateCommand } from "./commands/evaluate.js";
@@ -9,6 +10,7 @@ import { exportCommand } from "./commands/export.js";
 import { inspectCommand } from "./commands/inspect.js";
 import { parityCommand } from "./commands/parity.js";
 import { reportCommand } from "./commands/report.js";
+import { runCommand } from "./commands/run.js";
 import { serveCommand } from "./commands/serve.js";
 import { trainCommand } from "./commands/train.js";
 import type { Terminal } from "./terminal.js";
@@ -22,8 +24,10 @@ export function qdgProgram(terminal: Terminal = process): Command {
     .addCommand(trainCommand(terminal))
     .addCommand(exportCommand("export", terminal))
     .addCommand(parityCommand(terminal))
+    .addCommand(certifyCommand(terminal))
     .addCommand(inspectCommand(terminal))
     .addCommand(evaluateCommand(terminal))
+    .addCommand(runCommand(terminal))
     .addCommand(reportCommand(terminal))
     .addCommand(deployCommand(terminal))
     .addCommand(serveCommand(terminal))

@@ -90,7 +90,9 @@ async function onnxFiles(folder: string): Promise<string[]> {
       cause: thrown,
     });
   }
-  const paths = names.filter((name) => name.toLowerCase().endsWith(".onnx")).map((name) => join(folder, name));
+  const paths = names
+    .filter((name) => name.toLowerCase().endsWith(".onnx"))
+    .map((name) => join(folder, name));
   if (paths.length > 0) return paths.sort();
   throw new QdgError(
     "not-found",
@@ -157,7 +159,11 @@ function labelsOf(text: string | undefined, path: string): readonly string[] {
   if (Array.isArray(labels) && labels.length > 0 && labels.every((label) => typeof label === "string")) {
     return labels;
   }
-  throw new QdgError("invalid-data", `${path}: qdg.labels`, `got ${text.slice(0, 60)}, expected a list of names`);
+  throw new QdgError(
+    "invalid-data",
+    `${path}: qdg.labels`,
+    `got ${text.slice(0, 60)}, expected a list of names`,
+  );
 }
 
 function preprocessingOf(text: string | undefined, path: string): Preprocessing {

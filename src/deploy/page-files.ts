@@ -14,7 +14,9 @@ export const WORKER_SOURCE = "service-worker.js";
 
 /** Where `npm run build` puts the page: beside this file's folder in dist, or in dist when run from src. */
 export async function builtPageFolder(): Promise<string> {
-  const places = ["../page/", "../../dist/page/"].map((place) => fileURLToPath(new URL(place, import.meta.url)));
+  const places = ["../page/", "../../dist/page/"].map((place) =>
+    fileURLToPath(new URL(place, import.meta.url)),
+  );
   for (const place of places) {
     const found = await stat(join(place, "index.html")).catch(() => null);
     if (found?.isFile()) return place;
@@ -30,7 +32,9 @@ export async function builtPageFolder(): Promise<string> {
 export async function readPage(folder: string): Promise<Map<string, Uint8Array>> {
   try {
     const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-    const paths = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+    const paths = entries
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name));
     return new Map(
       await Promise.all(
         paths

@@ -112,7 +112,8 @@ function check(cases: readonly Expected[], got: readonly Record<string, Tensor>[
       const data = got[i]?.[name]?.data;
       const worst = values.reduce(
         // A NaN is no small difference.
-        (most, value, k) => Math.max(most, Math.abs(Number(data?.[k]) - value) || (Number(data?.[k]) === value ? 0 : Infinity)),
+        (most, value, k) =>
+          Math.max(most, Math.abs(Number(data?.[k]) - value) || (Number(data?.[k]) === value ? 0 : Infinity)),
         0,
       );
       if (data?.length === values.length && worst <= tolerance) continue;

@@ -4,8 +4,6 @@
 import { createHash } from "node:crypto";
 import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { dirname, join, relative, resolve, sep } from "node:path";
-import { promisify } from "node:util";
-import { brotliCompress, constants } from "node:zlib";
 import { QdgError } from "../base/error.js";
 import { noProgress, type Progress } from "../base/progress.js";
 import { preprocessingToJson } from "../image/preprocessing.js";
@@ -36,7 +34,6 @@ export interface SiteFile {
   readonly path: string;
   readonly role: SiteRole;
   readonly sizeBytes: number;
-  readonly brotliBytes: number;
 }
 
 export interface DeployResult {
@@ -60,13 +57,16 @@ const DEFAULT_TITLE = "What is in the picture?";
  * @throws QdgError `exists` for a folder that holds something else; what readDeployedModels and selfTestCases throw;
  * nothing is changed then
  */
-export async function deploySite(options: DeployOptions, progress: Progress = noProgress): Promise<DeployResult> {
+export async function deploySite(
+  options: DeployOptions,
+  progress: Progress = noProgress,
+): Promise<DeployResult> {
   const to = await targetFolder(options);
   const models = await readDeployedModels(options.folder, options);
   const page = await readPage(options.pageFolder ?? (await builtPageFolder()));
   const { contents, manifest } = await siteContents(models, page, options.title ?? DEFAULT_TITLE, progress);
-  const files = await sizes(contents, progress);
   await replaceFolder(to, new Map([...contents].map(([path, { bytes }]) => [path, bytes])));
+  const files = [...contents].map(([path, { role, bytes }]) => ({ path, role, sizeBytes: bytes.length }));
   return { path: options.to, files, manifest };
 }
 
@@ -124,7 +124,10 @@ async function siteContents(
 }
 
 /** The built service worker with the site's files before it: other files, another worker, which browsers then install. */
-function serviceWorker(page: ReadonlyMap<string, Uint8Array>, contents: ReadonlyMap<string, Content>): string {
+function serviceWorker(
+  page: ReadonlyMap<string, Uint8Array>,
+  contents: ReadonlyMap<string, Content>,
+): string {
   const source = page.get(WORKER_SOURCE);
   if (!source) throw new QdgError("internal", "the page", `has no ${WORKER_SOURCE}`);
   const files = [...contents].map(([path, { role, bytes }]) => ({ path, role, sha256: sha256Of(bytes) }));
@@ -171,24 +174,6 @@ async function foreignFile(folder: string): Promise<string | null> {
     return paths[0] ?? null;
   }
   return paths.find((path) => !own.has(path)) ?? null;
-}
-
-/** Brotli at its best for small files; at 5, as servers compress as they send, above 1 MB. */
-async function sizes(contents: ReadonlyMap<string, Content>, progress: Progress): Promise<SiteFile[]> {
-  let done = 0;
-  return Promise.all(
-    [...contents].map(async ([path, { role, bytes }]) => {
-      const quality = bytes.length > 1e6 ? 5 : constants.BROTLI_MAX_QUALITY;
-      const packed = await promisify(brotliCompress)(bytes, {
-        params: {
-          [constants.BROTLI_PARAM_QUALITY]: quality,
-          [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length,
-        },
-      });
-      progress.report("brotli sizes", ++done, contents.size);
-      return { path, role, sizeBytes: bytes.length, brotliBytes: packed.length };
-    }),
-  );
 }
 
 function plain(content: Uint8Array | string): Content {

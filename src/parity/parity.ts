@@ -118,7 +118,8 @@ export function labelsOf(model: ModelProto): readonly string[] | null {
   throw new QdgError("invalid-onnx", "metadata qdg.labels", "expected a list of names");
 }
 
-function jsonMetadata(model: ModelProto, key: string): unknown {
+/** A metadata property as JSON; null when it is absent. @throws QdgError `invalid-onnx` for what is none */
+export function jsonMetadata(model: ModelProto, key: string): unknown {
   const text = metadataOf(model, key);
   if (text === null) return null;
   try {

@@ -375,7 +375,9 @@ function side(value: unknown, where: string): number {
 
 /** A value as a message shows it: short, whatever was sent. */
 function shown(value: unknown): string {
-  const text = value === undefined ? "nothing" : JSON.stringify(value);
+  // JSON has no word for infinity, which 1e999 becomes.
+  const text =
+    value === undefined ? "nothing" : typeof value === "number" ? String(value) : JSON.stringify(value);
   return text.length > 60 ? `${text.slice(0, 60)}...` : text;
 }
 

@@ -67,7 +67,11 @@ export async function shapesSite(loaders: boolean): Promise<Site> {
   const files = new Map<string, Uint8Array>();
   try {
     const output = join(folder, "model.onnx");
-    await exportModel("models/shapes/model.json", { output, targets: ["cpu", "wasm", "webgpu"] });
+    await exportModel({
+      model: "models/shapes/model.json",
+      output,
+      targets: ["cpu", "wasm", "webgpu"],
+    });
     files.set("model.onnx", await readFile(output));
     files.set("model.webgpu.onnx", await readFile(join(folder, "model.webgpu.onnx")));
   } finally {
@@ -122,7 +126,7 @@ const TYPES: Readonly<Record<string, string>> = {
   json: "application/json",
 };
 
-/** Serves bytes and texts by path; null hangs after half of the file that stands under `path.half`. */
+/** Serves bytes and texts by path. Of a file among `stalls` 1000 bytes are sent, and then nothing. */
 export async function serve(
   files: ReadonlyMap<string, Uint8Array | string>,
   headers: Readonly<Record<string, string>> = {},
@@ -155,7 +159,11 @@ export async function serve(
 }
 
 /** The paths of a site in a folder, to be served. */
-export function pathsOf(site: Site, folder: string, manifest: unknown = site.manifest): Map<string, Uint8Array | string> {
+export function pathsOf(
+  site: Site,
+  folder: string,
+  manifest: unknown = site.manifest,
+): Map<string, Uint8Array | string> {
   return new Map<string, Uint8Array | string>([
     ...[...site.files].map(([name, bytes]) => [`${folder}/${name}`, bytes] as const),
     [`${folder}/manifest.json`, JSON.stringify(manifest)],

@@ -3,7 +3,7 @@
 import { readFile } from "node:fs/promises";
 import { Command } from "commander";
 import { errorText, QdgError } from "../../base/error.js";
-import type { DeployResult, SiteRole } from "../../deploy/site.js";
+import type { DeployResult, SiteFile, SiteRole } from "../../deploy/site.js";
 import { formatBytes } from "../format.js";
 import { size } from "../option-parsers.js";
 import { terminalProgress } from "../progress.js";
@@ -32,18 +32,29 @@ export function deployCommand(terminal: Terminal = process): Command {
     .action(async (folder: string, { json, labels, ...flags }: Flags) => {
       const { deploySite } = await import("../../deploy/site.js");
       const named = labels === undefined ? {} : { labels: await labelList(labels) };
-      const result = await deploySite({ folder, ...flags, ...named }, terminalProgress());
-      terminal.stdout.write(json ? `${JSON.stringify(result)}\n` : formatResult(result));
+      const progress = terminalProgress();
+      const result = await deploySite({ folder, ...flags, ...named }, progress);
+      const { brotliSizes } = await import("../../deploy/brotli-sizes.js");
+      const paths = result.files.map((file) => file.path);
+      const brotli = await brotliSizes(result.path, paths, progress);
+      const files = result.files.map((file, i) => ({ ...file, brotliBytes: brotli[i] ?? 0 }));
+      terminal.stdout.write(json ? `${JSON.stringify({ ...result, files })}\n` : formatResult(result, files));
     });
 }
 
 /** `a,b,c`, or the lines of a .txt file. @throws QdgError `usage`, `not-found` */
 async function labelList(text: string): Promise<readonly string[]> {
   const isFile = text.toLowerCase().endsWith(".txt");
-  const labels = (isFile ? (await linesOf(text)).split(/\r?\n/) : text.split(",")).map((label) => label.trim());
+  const labels = (isFile ? (await linesOf(text)).split(/\r?\n/) : text.split(",")).map((label) =>
+    label.trim(),
+  );
   while (isFile && labels.at(-1) === "") labels.pop();
   if (labels.length > 0 && labels.every((label) => label !== "")) return labels;
-  throw new QdgError("usage", "--labels", `got "${text.slice(0, 60)}", expected a name for each class, none empty`);
+  throw new QdgError(
+    "usage",
+    "--labels",
+    `got "${text.slice(0, 60)}", expected a name for each class, none empty`,
+  );
 }
 
 async function linesOf(path: string): Promise<string> {
@@ -54,7 +65,11 @@ async function linesOf(path: string): Promise<string> {
   }
 }
 
-function formatResult({ path, files, manifest }: DeployResult): string {
+interface MeasuredFile extends SiteFile {
+  readonly brotliBytes: number;
+}
+
+function formatResult({ path, manifest }: DeployResult, files: readonly MeasuredFile[]): string {
   const rows = files.map((file) => [
     file.path,
     file.role,

@@ -166,7 +166,7 @@ function squareInput(
 }
 
 /** Whether the last operator that computes is a softmax, or the logarithm of one. */
-function endsInSoftmax(path: string, graph: Graph): boolean {
+export function endsInSoftmax(path: string, graph: Graph): boolean {
   const [output, ...rest] = graph.outputs;
   if (!output || rest.length > 0) {
     throw new QdgError("usage", path, `has ${graph.outputs.length} outputs, expected one of a classifier`);

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { QdgError } from "../../../src/base/error.js";
 import { tfjsRuntime } from "../../../src/runtime/tfjs.js";
 import { useBackend } from "../../../src/train/backends/backends.js";
-import { TRIED } from "./available.js";
+import { TRIED } from "./run-on.js";
 
 const native = TRIED.find(({ name }) => name === "tensorflow")?.missing === null;
 const model = join(import.meta.dirname, "../../../models/shapes/model.json");

@@ -1,4 +1,4 @@
-// On which backends tests of training run here, and where their tensors come from.
+// The backends that tests of training run on here, numbers for them, and operations on one or the other.
 
 import * as tf from "@tensorflow/tfjs";
 import { BACKEND_NAMES, type BackendName, useBackend } from "../../../src/train/backends/backends.js";
@@ -79,4 +79,37 @@ export function difference(a: Values, b: Values): number {
     const apart = Math.abs(value - other) / scale;
     return Number.isNaN(apart) ? Infinity : Math.max(most, apart);
   }, 0);
+}
+
+export type Op = (...inputs: tf.Tensor[]) => tf.Tensor;
+
+/** Relative to the largest number: sums of some hundred float32 products, in different orders. */
+export const TOLERANCE = 2e-5;
+
+export async function on<Result>(
+  backend: "reference" | "wasm" | "tensorflow",
+  compute: () => Result,
+): Promise<Result> {
+  await (backend === "reference" ? useReference() : useBackend(backend));
+  return compute();
+}
+
+export function forward(op: Op, inputs: readonly Values[]): Values {
+  const result = tf.tidy(() => op(...inputs.map(tensorOf)));
+  const values = valuesOf(result);
+  result.dispose();
+  return values;
+}
+
+/** The gradient by input `index` of `sum(op * dy)`. */
+export function gradient(op: Op, inputs: readonly Values[], index: number, dy: Values): Values {
+  const result = tf.tidy(() => {
+    const tensors = inputs.map(tensorOf);
+    const loss = (x: tf.Tensor): tf.Tensor =>
+      tf.sum(tf.mul(op(...tensors.map((each, i) => (i === index ? x : each))), tensorOf(dy)));
+    return tf.grad(loss)(tensors[index] as tf.Tensor);
+  });
+  const values = valuesOf(result);
+  result.dispose();
+  return values;
 }

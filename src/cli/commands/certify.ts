@@ -1,0 +1,141 @@
+// `qdg certify`: one JSON and one page that say whether every target computes what the reference does, and with --verify
+// whether such a certificate still holds.
+
+import { Command } from "commander";
+import { join } from "node:path";
+import { checkWritable, writeFileAtomic } from "../../base/atomic-file.js";
+import { QdgError } from "../../base/error.js";
+import type { BrokenImage } from "../../image/folder.js";
+import { CERTIFIED_TARGETS, type Certificate, type CertifiedTarget } from "../../parity/certificate.js";
+import { DEFAULT_COUNT } from "../../parity/parity.js";
+import { integer, oneOf } from "../option-parsers.js";
+import { terminalProgress } from "../progress.js";
+import type { Terminal } from "../terminal.js";
+
+/** Exit code when a target falls outside what it promises, or a certificate does not hold. */
+const OUTSIDE = 3;
+const DEFAULT_TARGETS: readonly CertifiedTarget[] = ["cpu", "wasm"];
+
+interface Flags {
+  readonly data?: readonly string[];
+  readonly targets?: readonly CertifiedTarget[];
+  readonly count?: number | null;
+  readonly seed?: number;
+  readonly skipBroken?: boolean;
+  readonly output?: string;
+  readonly force?: boolean;
+  readonly verify?: string;
+  readonly json?: boolean;
+}
+
+export function certifyCommand(terminal: Terminal = process): Command {
+  return new Command("certify")
+    .description("certify that every target computes the same integers, as JSON and as a page; exit 3 when not")
+    .argument("[model.json]", "the model that was exported")
+    .argument("[folder]", "the folder with its .onnx files")
+    .option("--data <path...>", "folder of images, file.npy, input=file.npy for each input, or random:100")
+    .option("--targets <list>", `among ${CERTIFIED_TARGETS.join(", ")} (default: ${DEFAULT_TARGETS.join(",")})`, targetsOf)
+    .option("--count <n>", `samples to compare on, or all (default: ${DEFAULT_COUNT})`, countOf)
+    .option("--seed <n>", "which samples are picked (default: 0)", integer("--seed", 0))
+    .option("--skip-broken", "leave out images that cannot be decoded")
+    .option("-o, --output <file>", "JSON file to write, the page beside it (default: certificate.json in the folder)")
+    .option("--force", "replace files that exist")
+    .option("--verify <certificate.json>", "check hashes, run again with its options, and compare")
+    .option("--json", "print the certificate as JSON on stdout")
+    .action(async (model: string | undefined, folder: string | undefined, flags: Flags) => {
+      const passed =
+        flags.verify === undefined
+          ? await certifyFiles(model, folder, flags, terminal)
+          : await verify(flags.verify, model, folder, flags, terminal);
+      if (!passed) terminal.exitCode = OUTSIDE;
+    });
+}
+
+async function certifyFiles(
+  model: string | undefined,
+  folder: string | undefined,
+  flags: Flags,
+  terminal: Terminal,
+): Promise<boolean> {
+  const { data, targets = DEFAULT_TARGETS, output, force = false, json, verify: _, ...rest } = flags;
+  if (model === undefined || folder === undefined) {
+    throw new QdgError("usage", "qdg certify", "expected model.json and the folder of its .onnx files");
+  }
+  if (!data) {
+    throw new QdgError("usage", "--data", "got none, expected a folder of images, file.npy or random:100");
+  }
+  const path = output ?? join(folder, "certificate.json");
+  const page = `${path.replace(/\.json$/i, "")}.html`;
+  for (const each of [path, page]) await checkWritable(each, force);
+  const [{ certify }, { certificatePage }] = await Promise.all([
+    import("../../parity/certify.js"),
+    import("../../parity/certificate-page.js"),
+  ]);
+  const options = { ...rest, model, folder, data, targets, onSkipped: skipped(terminal) };
+  const certificate = await certify({ ...options, progress: terminalProgress() });
+  const text = `${JSON.stringify(certificate, null, 1)}\n`;
+  await writeFileAtomic(path, text, { force });
+  await writeFileAtomic(page, certificatePage(certificate), { force });
+  if (json) terminal.stdout.write(`${JSON.stringify(certificate)}\n`);
+  for (const note of certificate.notes) terminal.stderr.write(`note: ${note}\n`);
+  terminal.stderr.write(`${summary(certificate)}; ${path}, ${page}\n`);
+  for (const reason of certificate.reasons) terminal.stderr.write(`  ${reason}\n`);
+  return certificate.passed;
+}
+
+async function verify(
+  path: string,
+  model: string | undefined,
+  folder: string | undefined,
+  { data, json, ...rest }: Flags,
+  terminal: Terminal,
+): Promise<boolean> {
+  for (const name of ["targets", "count", "seed", "skipBroken", "output"] as const) {
+    if (rest[name] === undefined) continue;
+    throw new QdgError("usage", "--verify", `runs with the certificate's own options; leave ${name} out`);
+  }
+  const { verifyCertificate } = await import("../../parity/verify-certificate.js");
+  const { rerun, differences, notes } = await verifyCertificate(path, {
+    ...(model !== undefined && { model }),
+    ...(folder !== undefined && { folder }),
+    ...(data && { data }),
+    onSkipped: skipped(terminal),
+    progress: terminalProgress(),
+  });
+  if (json) terminal.stdout.write(`${JSON.stringify(rerun)}\n`);
+  for (const note of notes) terminal.stderr.write(`note: ${note}\n`);
+  const holds = differences.length === 0;
+  const verdict = holds ? "VERIFIED" : `NOT VERIFIED, ${differences.length} difference(s)`;
+  terminal.stderr.write(`${path}: ${verdict}; ${summary(rerun)}\n`);
+  for (const line of [...differences, ...rerun.reasons]) terminal.stderr.write(`  ${line}\n`);
+  return holds && rerun.passed;
+}
+
+/** "PASSED: cpu, wasm; 0 of 318,720 quantized elements differ on 10 inputs". */
+function summary({ passed, targets, data }: Certificate): string {
+  const elements = targets.reduce((sum, each) => sum + each.elements, 0);
+  const same = targets.reduce((sum, { histogram }) => sum + (histogram.find(([steps]) => steps === 0)?.[1] ?? 0), 0);
+  const names = targets.map(({ target }) => target).join(", ");
+  return `${passed ? "PASSED" : "NOT PASSED"}: ${names}; ${elements - same} of ${elements} quantized elements differ on ${data.inputs} input(s)`;
+}
+
+function skipped(terminal: Terminal): (broken: BrokenImage) => void {
+  const told = new Set<string>();
+  return ({ entry, reason }) => {
+    // The data is read twice: to be hashed, and to be run.
+    if (told.has(entry.path)) return;
+    told.add(entry.path);
+    terminal.stderr.write(`skipped ${entry.path}: ${reason}\n`);
+  };
+}
+
+function targetsOf(text: string): CertifiedTarget[] {
+  const parse = oneOf("--targets", CERTIFIED_TARGETS);
+  const targets = text.split(",").map((part) => parse(part.trim()));
+  if (new Set(targets).size === targets.length) return targets;
+  throw new QdgError("usage", "--targets", `got "${text}", expected each target once`);
+}
+
+function countOf(text: string): number | null {
+  return text === "all" ? null : integer("--count", 1)(text);
+}

@@ -1,0 +1,59 @@
+// `qdg run`: what is in these images, one JSON line a file on stdout as soon as it is known; errors on stderr.
+
+import { Command } from "commander";
+import { QdgError } from "../../base/error.js";
+import { CERTIFIED_TARGETS, type CertifiedTarget } from "../../parity/certificate.js";
+import { integer, oneOf, preprocessing, size } from "../option-parsers.js";
+import type { Terminal } from "../terminal.js";
+
+interface Flags {
+  readonly target: CertifiedTarget;
+  readonly top?: number;
+  readonly skipBroken?: boolean;
+  readonly preprocess?: string;
+  readonly inputSize?: readonly [number, number];
+  readonly labels?: readonly string[];
+}
+
+export function runCommand(terminal: Terminal = process): Command {
+  return new Command("run")
+    .description("classify images: one JSON line a file; probabilities of several .onnx files are averaged")
+    .argument("<path...>", "model.onnx, then images or folders of them")
+    .option("--target <name>", CERTIFIED_TARGETS.join(", "), oneOf("--target", CERTIFIED_TARGETS), "cpu")
+    .option("--top <k>", "give only the k most probable classes", integer("--top", 1))
+    .option("--skip-broken", "exit with 0 although images cannot be decoded")
+    .option(
+      "--preprocess <range>",
+      'how pixels become the input, instead of what the file says: "lo,hi" or JSON',
+    )
+    .option("--input-size <size>", "image size for a file that leaves it open: 224 or 192x256", size("--input-size"))
+    .option("--labels <list>", "names of the classes in order, separated by commas", (text: string) =>
+      text.split(",").map((name) => name.trim()),
+    )
+    .action(async (paths: readonly string[], flags: Flags) => {
+      const { preprocess, skipBroken = false, ...rest } = flags;
+      const isModel = (path: string): boolean => path.toLowerCase().endsWith(".onnx");
+      const models = paths.filter(isModel);
+      const images = paths.filter((path) => !isModel(path));
+      if (models.length === 0) throw new QdgError("usage", "qdg run", "got no .onnx file, expected model.onnx first");
+      if (images.length === 0) throw new QdgError("usage", "qdg run", "got no images, expected files or folders");
+      const { classifyImages } = await import("../../parity/classify-images.js");
+      let [classified, broken] = [0, 0];
+      const results = classifyImages({
+        ...rest,
+        models,
+        images,
+        ...(preprocess !== undefined && { preprocessing: await preprocessing(preprocess) }),
+      });
+      for await (const result of results) {
+        if ("error" in result) {
+          broken++;
+          terminal.stderr.write(`error: ${result.error}\n`);
+        } else {
+          classified++;
+          terminal.stdout.write(`${JSON.stringify(result)}\n`);
+        }
+      }
+      if (broken > 0 && (!skipBroken || classified === 0)) terminal.exitCode = 1;
+    });
+}

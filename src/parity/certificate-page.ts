@@ -1,0 +1,193 @@
+// A certificate as one page of HTML that people read: it loads nothing and its own policy forbids it to. Every name out of
+// files and runtimes is escaped. No numbers are made here but sums of the certificate's own.
+
+import { Markup, markup } from "../train/report/markup.js";
+import { pageStyle } from "../train/report/page-style.js";
+import type { Certificate, LayerExactness, StepCounts, TargetResult } from "./certificate.js";
+import type { GroupAccuracy } from "./metrics/accuracy.js";
+
+const STYLE = `
+.verdict{display:inline-block;padding:4px 14px;border-radius:8px;border:2px solid currentColor;font-weight:700;letter-spacing:.04em}
+.verdict.passed{color:var(--series-2)}
+.verdict.failed{color:var(--series-6)}
+code{font-size:13px;overflow-wrap:anywhere}
+.measured{color:var(--muted)}
+`;
+
+/** @returns the whole page */
+export function certificatePage(certificate: Certificate): string {
+  const { passed, reasons, notes, targets, reference } = certificate;
+  const title = `Certificate of ${certificate.model.path}`;
+  const proven = certificate.exactness.map(({ file, layers }) => {
+    const count = layers.filter(({ exactness }) => exactness === "proven").length;
+    return `${file} ${count} of ${layers.length}`;
+  });
+  return markup`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width,initial-scale=1">
+<title>${title}</title>
+<style>${new Markup(pageStyle() + STYLE)}</style>
+</head>
+<body>
+<header>
+<h1>${title}</h1>
+<p><span class="verdict ${passed ? "passed" : "failed"}">${passed ? "PASSED" : "NOT PASSED"}</span></p>
+<p>${targets.length} target(s) compared with the reference interpreter on ${certificate.data.inputs} input(s): ${
+    passed ? "each computes what it promises" : "not every one computes what it promises"
+  }. Proven by the bytes of the file alone: ${proven.join(", ")}.</p>
+${bullets(reasons)}${bullets(notes)}</header>
+<main>
+<section id="targets"><h2>Targets</h2>
+${targetsTable(targets)}
+<p class="muted">A step is one integer of a quantized tensor. Outputs are those of the file as it is deployed, relative to the largest of one input; integers are read from the same file with its quantized tensors given out.</p>
+${targets.map(differences)}</section>
+<section id="accuracy"><h2>Accuracy</h2>
+${accuracyTable(reference.accuracy, targets)}</section>
+<section id="exactness"><h2>Proven or measured</h2>
+<p>Proven: given the same integers before a layer, no runtime that follows IEEE 754 can compute others after it. No partial sum leaves the numbers that its kernel holds exactly, in any order of addition, and at most one correctly rounded operation follows. Numbers after the last integer are proven when nothing is rounded at all. Measured: equal on the inputs of this certificate.</p>
+${certificate.exactness.map(({ file, layers }) => exactnessTable(file, layers))}</section>
+<section id="life"><h2>Life</h2>
+<p>Equality says nothing of a network that is dead: each quantized tensor takes three levels at least, and inputs that differ get more than one class.</p>
+${lifeTable(certificate)}</section>
+<section id="subject"><h2>What was certified</h2>
+${subjectTable(certificate)}</section>
+</main>
+</body>
+</html>
+`.text;
+}
+
+function bullets(lines: readonly string[]): Markup | null {
+  if (lines.length === 0) return null;
+  return markup`<ul class="notes">${lines.map((line) => markup`<li>${line}</li>`)}</ul>
+`;
+}
+
+type Cell = Markup | string | number;
+
+function table(kind: "numbers" | "texts", head: readonly string[], rows: readonly (readonly Cell[])[]): Markup {
+  const body = rows.map(([first = "", ...rest]) => {
+    const cells = rest.map((cell) => markup`<td>${cell}</td>`);
+    return markup`<tr><th scope="row">${first}</th>${cells}</tr>
+`;
+  });
+  return markup`<div class="scroll"><table class="${kind}"><thead><tr>${head.map((name) => markup`<th scope="col">${name}</th>`)}</tr></thead>
+<tbody>${body}</tbody></table></div>
+`;
+}
+
+function targetsTable(targets: readonly TargetResult[]): Markup {
+  const head = ["target", "file", "tensors", "elements", "differing", "outputs relative", "predictions differing", "promise"];
+  return table(
+    "numbers",
+    head,
+    targets.map((result) => {
+      const { target, runtime, file, tensors, elements, predictions, promise } = result;
+      const same = result.histogram.find(([steps]) => steps === 0)?.[1] ?? 0;
+      return [
+        markup`${target}<br><small>${runtime}</small>`,
+        file,
+        tensors,
+        grouped(elements),
+        grouped(elements - same),
+        result.outputs.map(({ relativeDifference: each }) => (each === null ? "not finite" : each.toExponential(1))).join(", "),
+        predictions ? `${predictions.differing} of ${predictions.compared}` : "-",
+        `${promise.steps} steps, ${promise.relative} relative, ${promise.predictions} predictions`,
+      ];
+    }),
+  );
+}
+
+/** The histogram, and where a target leaves the reference. */
+function differences(result: TargetResult): Markup {
+  const { target, histogram, notFinite, differing, firstDifference: first } = result;
+  const rows = histogramRows(histogram, notFinite);
+  const where = first
+    ? markup`<p>First difference: layer ${first.layer}, tensor ${first.tensor}[${first.index.join(", ")}], input ${first.input}: got ${String(first.got)}, expected ${String(first.expected)}, counted from the zero point where the files differ in form.</p>
+`
+    : null;
+  const list =
+    differing.length === 0
+      ? null
+      : table(
+          "numbers",
+          ["tensor", "layer", "elements that differ"],
+          differing.map(({ name, layer, count }) => [name, layer, grouped(count)]),
+        );
+  return markup`<h3>${target}: elements by difference in steps</h3>
+${table("numbers", ["steps", "elements"], rows)}${where}${list}`;
+}
+
+function histogramRows(histogram: StepCounts, notFinite: number): Cell[][] {
+  const rows: Cell[][] = histogram.map(([steps, count]) => [steps > 0 ? `+${steps}` : String(steps), grouped(count)]);
+  if (notFinite > 0) rows.push(["no finite number", grouped(notFinite)]);
+  return rows;
+}
+
+function accuracyTable(reference: readonly GroupAccuracy[], targets: readonly TargetResult[]): Markup {
+  if (reference.length === 0) {
+    return markup`<p>The data carries no labels of the model: folders of images as domain/class/image do.</p>
+`;
+  }
+  return table(
+    "numbers",
+    ["domain", "inputs", "reference", ...targets.map(({ target }) => target)],
+    reference.map(({ group, inputs, accuracy }, i) => [
+      group === "" ? "all" : group,
+      inputs,
+      percent(accuracy),
+      ...targets.map((each) => percent(each.accuracy[i]?.accuracy ?? null)),
+    ]),
+  );
+}
+
+function exactnessTable(file: string, layers: readonly LayerExactness[]): Markup {
+  const rows = layers.map((each): Cell[] => [
+    markup`${each.layer}<br><small>${each.tensor}</small>`,
+    each.kernel === null ? "-" : each.kernel === "integer" ? "int32" : "float32",
+    each.accumulatorBound === null ? "-" : grouped(each.accumulatorBound),
+    each.limit === null ? "-" : `2^${Math.log2(each.limit)}`,
+    each.exactness === "proven"
+      ? markup`<strong>proven</strong>`
+      : markup`<span class="measured">measured: ${each.reason}</span>`,
+  ]);
+  return markup`<h3>${file}</h3>
+${table("texts", ["layer", "sums in", "largest sum", "below", "exactness"], rows)}`;
+}
+
+function lifeTable({ reference }: Certificate): Markup {
+  const classes = Object.entries(reference.classesPredicted).map(
+    ([name, count]) => markup`<p>${name}: ${count} class(es) predicted.</p>
+`,
+  );
+  const rows = reference.tensors.map(({ name, layer, bits, levelsUsed }) => [name, layer, bits, levelsUsed]);
+  return markup`${classes}${table("numbers", ["tensor", "layer", "bits", "levels used"], rows)}`;
+}
+
+function subjectTable(certificate: Certificate): Markup {
+  const { model, folder, files, data, versions, session, reference } = certificate;
+  const hash = (text: string): Markup => markup`<code>${text}</code>`;
+  const rows: Cell[][] = [
+    [model.path, markup`${hash(model.sha256)} (model.json and its weights)`],
+    ...files.map(({ name, sha256, sizeBytes, form, scales, targets }): Cell[] => [
+      `${folder}, ${name}`,
+      markup`${hash(sha256)}, ${grouped(sizeBytes)} bytes, form ${form ?? "float32"}, scales ${scales ?? "none"}; run by ${targets.join(", ") || "no target"}`,
+    ]),
+    ["data", markup`${data.description}: ${hash(data.sha256)} (what was fed), seed ${data.seed}`],
+    ["reference", `the interpreter of qdg on ${reference.file}`],
+    ["versions", `qdg ${versions.qdg}, Node ${versions.node}, ${versions.platform}`],
+    ["sessions", `${session.threads} thread(s), optimization ${session.optimization}`],
+  ];
+  return table("texts", ["", "SHA-256 and facts"], rows);
+}
+
+function grouped(count: number): string {
+  return count.toLocaleString("en-US", { maximumFractionDigits: 3 });
+}
+
+function percent(share: number | null): string {
+  return share === null ? "-" : `${(100 * share).toFixed(2)} %`;
+}

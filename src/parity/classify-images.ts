@@ -1,0 +1,167 @@
+// `qdg run` as a function: images one after the other through one file, or several whose probabilities are averaged. A
+// result leaves as soon as it is there; an image that cannot be read is a result too, never left out in silence.
+
+import { readFile, stat } from "node:fs/promises";
+import { errorText, QdgError } from "../base/error.js";
+import { imageInput } from "../export/samples.js";
+import { decodeImage } from "../image/decode.js";
+import { listImages } from "../image/folder.js";
+import type { Image } from "../image/image.js";
+import type { Preprocessing } from "../image/preprocessing.js";
+import { preprocessingFromJson } from "../image/preprocessing.js";
+import { type ImageInput, imageToTensor } from "../image/to-tensor.js";
+import { decodeModel } from "../onnx/codec.js";
+import { modelToGraph } from "../onnx/to-graph.js";
+import { runtimeOf } from "../runtime/registry.js";
+import { withExternalData } from "../runtime/external-data.js";
+import type { RuntimeName, Session } from "../runtime/runtime.js";
+import { endsInSoftmax } from "../train/evaluation/classifier.js";
+import { classificationOf, probabilitiesOf } from "../web/classification.js";
+import type { OutputKind } from "../web/manifest.js";
+import { jsonMetadata, labelsOf } from "./parity.js";
+import { metadataOf } from "./quantized-tensors.js";
+
+export interface ClassifyOptions {
+  /** .onnx files with the same classes. */
+  readonly models: readonly string[];
+  /** Files and folders of images. */
+  readonly images: readonly string[];
+  readonly target: RuntimeName;
+  /** Most probable classes to give; all when absent. */
+  readonly top?: number;
+  /** Instead of what the file says. */
+  readonly preprocessing?: Preprocessing;
+  readonly labels?: readonly string[];
+  /** Height and width where the file leaves them open. */
+  readonly inputSize?: readonly [number, number];
+}
+
+export interface ClassifiedImage {
+  readonly file: string;
+  readonly label: string;
+  /** By label, the most probable first (JavaScript puts labels that are whole numbers before others). */
+  readonly probabilities: Readonly<Record<string, number>>;
+  /** From decoded pixels to the result: resizing, preprocessing, the network. */
+  readonly latencyMs: number;
+}
+
+export interface BrokenFile {
+  readonly file: string;
+  readonly error: string;
+}
+
+/**
+ * Results in the order of the files, those of a folder by their paths.
+ *
+ * @throws QdgError `usage` for a file that is no classifier of images, or does not say what it needs; `unavailable` for
+ * the target; what runtimes throw. Not for a broken image.
+ */
+export async function* classifyImages(
+  options: ClassifyOptions,
+): AsyncGenerator<ClassifiedImage | BrokenFile, void, undefined> {
+  const { models, images, target, top } = options;
+  const opened: OpenModel[] = [];
+  try {
+    for (const path of models) opened.push(await openModel(path, target, options));
+    const labels = commonLabels(opened);
+    for await (const file of filesOf(images)) {
+      let image: Image;
+      try {
+        image = await decodeImage(file);
+      } catch (thrown) {
+        if (!(thrown instanceof QdgError) || !["invalid-data", "not-found", "io"].includes(thrown.code)) throw thrown;
+        yield { file, error: thrown.message };
+        continue;
+      }
+      const started = performance.now();
+      const mean = labels.map(() => 0);
+      for (const model of opened) {
+        const probabilities = await probabilitiesFor(image, model, labels.length);
+        probabilities.forEach((p, k) => (mean[k] = (mean[k] as number) + p / opened.length));
+      }
+      const { label, latencyMs } = classificationOf(mean, labels, performance.now() - started);
+      const ranked = labels.map((name, k) => [name, mean[k] as number] as const).sort(([, a], [, b]) => b - a);
+      yield { file, label, probabilities: Object.fromEntries(ranked.slice(0, top)), latencyMs };
+    }
+  } finally {
+    for (const { session } of opened) await session.dispose();
+  }
+}
+
+interface OpenModel {
+  readonly path: string;
+  readonly session: Session;
+  readonly input: ImageInput;
+  readonly inputName: string;
+  readonly output: string;
+  readonly kind: OutputKind;
+  readonly labels: readonly string[];
+}
+
+async function openModel(path: string, target: RuntimeName, options: ClassifyOptions): Promise<OpenModel> {
+  const model = decodeModel(withExternalData(await bytesOf(path), path), path);
+  const graph = modelToGraph(model);
+  const [value, ...others] = graph.inputs;
+  if (!value || others.length > 0) {
+    throw new QdgError("usage", path, `has ${graph.inputs.length} inputs, expected one that takes images`);
+  }
+  const stated = jsonMetadata(model, "qdg.preprocessing");
+  const preprocessing =
+    options.preprocessing ??
+    (stated === null ? null : preprocessingFromJson(stated, `${path}, metadata qdg.preprocessing`));
+  const layout = metadataOf(model, "qdg.layout") === "nchw" ? "nchw" : "nhwc";
+  const input = imageInput(value, { layout, preprocessing }, options.inputSize);
+  const kind = endsInSoftmax(path, graph) ? "probabilities" : "logits";
+  const labels = options.labels ?? labelsOf(model);
+  if (!labels) {
+    throw new QdgError("usage", path, "does not name its classes; give them in the order of the output with --labels");
+  }
+  const runtime = await runtimeOf(target);
+  const availability = await runtime.probe();
+  if (!availability.available) {
+    throw new QdgError("unavailable", `target ${target}`, `${availability.reason}; ${availability.remedy}`);
+  }
+  const session = await runtime.open({ path });
+  return { path, session, input, inputName: value.name, output: graph.outputs[0]?.name ?? "", kind, labels };
+}
+
+function commonLabels(models: readonly OpenModel[]): readonly string[] {
+  const [first, ...rest] = models;
+  if (!first) throw new QdgError("usage", "qdg run", "got no .onnx file, expected one or more");
+  if (new Set(first.labels).size < first.labels.length) {
+    throw new QdgError("usage", first.path, `has two classes of one name among ${first.labels.join(", ")}; name them with --labels`);
+  }
+  for (const { path, labels } of rest) {
+    if (labels.length === first.labels.length && labels.every((label, k) => label === first.labels[k])) continue;
+    throw new QdgError(
+      "usage",
+      path,
+      `has the classes ${labels.join(", ")}, expected ${first.labels.join(", ")} as ${first.path}; average files of the same classes`,
+    );
+  }
+  return first.labels;
+}
+
+async function probabilitiesFor(image: Image, model: OpenModel, labels: number): Promise<number[]> {
+  const { session, input, inputName, output, kind, path } = model;
+  const results = await session.run({ [inputName]: imageToTensor(image, input) });
+  return probabilitiesOf(results[output], kind, labels, path);
+}
+
+async function* filesOf(paths: readonly string[]): AsyncGenerator<string, void, undefined> {
+  for (const path of paths) {
+    // What is not there is for the decoder to say, in its turn.
+    const found = await stat(path).catch(() => null);
+    if (found?.isDirectory()) yield* (await listImages(path)).map((entry) => entry.path);
+    else yield path;
+  }
+}
+
+async function bytesOf(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (thrown) {
+    const missing = (thrown as NodeJS.ErrnoException).code === "ENOENT";
+    throw new QdgError(missing ? "not-found" : "io", path, `cannot be read: ${errorText(thrown)}`, { cause: thrown });
+  }
+}

@@ -1,0 +1,586 @@
+import { createRequire } from "node:module";
+import { readFileSync } from "node:fs";
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { QdgError } from "../../src/base/error.js";
+import type { OrtWeb } from "../../src/runtime/ort-web.js";
+import { ORT_WEB_FILES, startOrtWeb } from "../../src/runtime/ort-web.js";
+import type { Session } from "../../src/runtime/runtime.js";
+import type { Adapter, Platform } from "../../src/web/device.js";
+import { loadEnsembleWith } from "../../src/web/ensemble.js";
+import type { FileCache } from "../../src/web/file-cache.js";
+import type { LoadOptions, LoadProgress } from "../../src/web/load.js";
+import { load, loadOn } from "../../src/web/load.js";
+import type { Manifest, WebDevice } from "../../src/web/manifest.js";
+import type { Model } from "../../src/web/model.js";
+import { onCpu, pathsOf, serve, sha256, shapeImage, shapesSite } from "./site.js";
+import type { Site, TestServer } from "./site.js";
+
+const { resolve } = createRequire(import.meta.url);
+
+let site: Site;
+let server: TestServer;
+/** What the server serves; tests add to it under names of their own. */
+const paths = new Map<string, Uint8Array | string>();
+const stalls = new Set<string>();
+const memories: WebAssembly.Memory[] = [];
+
+beforeAll(async () => {
+  const { Memory } = WebAssembly;
+  vi.spyOn(WebAssembly, "Memory").mockImplementation(function (descriptor) {
+    const memory = new Memory(descriptor);
+    memories.push(memory);
+    return memory;
+  });
+  site = await shapesSite(false);
+  for (const [path, body] of pathsOf(site, "m")) paths.set(path, body);
+  // Without the runtime's 14 MB, which is started by then.
+  for (const [path, body] of pathsOf(site, "lean", { ...site.manifest, runtime: { files: [] } })) {
+    paths.set(path, body);
+  }
+  server = await serve(paths, {}, stalls);
+});
+afterAll(() => server.close());
+beforeEach(() => {
+  server.requests.length = 0;
+  opened = 0;
+  disposed = 0;
+});
+
+let opened = 0;
+let disposed = 0;
+
+const NO_GPU: Adapter = { available: false, reason: "there is no GPU adapter" };
+const GPU: Adapter = { available: true, description: "fake GPU" };
+
+/** A machine whose GPU computes on wasm; `break` may change what a device answers, or refuse to open. */
+function machine(
+  adapter: Adapter,
+  broken: (device: WebDevice, session: Session) => Session = (_, session) => session,
+  cache: FileCache | null = null,
+): Platform {
+  return {
+    adapter: async () => adapter,
+    cache: () => cache,
+    async start(device, options): Promise<OrtWeb> {
+      await options.files();
+      const wasm = readFileSync(resolve(`onnxruntime-web/${ORT_WEB_FILES.wasm.wasm}`));
+      const build = await startOrtWeb("wasm", { files: async () => ({ wasm }) });
+      return {
+        threads: build.threads,
+        async open(model, where) {
+          const session = await build.open(model, where);
+          opened++;
+          return broken(device, {
+            ...session,
+            dispose: async () => {
+              disposed++;
+              await session.dispose();
+            },
+          });
+        },
+      };
+    },
+  };
+}
+
+/** The answers of `device` are changed by `change`. */
+function lying(device: WebDevice, change: (p: number) => number): (d: WebDevice, s: Session) => Session {
+  return (actual, session) =>
+    actual !== device
+      ? session
+      : {
+          ...session,
+          run: async (feeds) => {
+            const { classes } = await session.run(feeds);
+            if (classes?.dtype !== "float32") throw new Error("expected classes");
+            return { classes: { ...classes, data: (classes.data as Float32Array).map(change) } };
+          },
+        };
+}
+
+async function errorOf(promise: Promise<unknown>): Promise<QdgError> {
+  const thrown = await promise.then(
+    () => null,
+    (reason: unknown) => reason,
+  );
+  expect(thrown).toBeInstanceOf(QdgError);
+  return thrown as QdgError;
+}
+
+/** Serves a site under another name, with some of its files changed. */
+function place(folder: string, files: Record<string, Uint8Array | string>, manifest?: unknown): string {
+  for (const [path, body] of pathsOf(site, folder, manifest)) paths.set(path, body);
+  for (const [name, body] of Object.entries(files)) paths.set(`${folder}/${name}`, body);
+  return `${server.url}${folder}/`;
+}
+
+const wasmModel = (): Uint8Array => site.files.get("model.onnx") as Uint8Array;
+
+describe("load", () => {
+  test("gives a model that answers as onnxruntime-node does, with what the manifest says", async () => {
+    const model = await load(`${server.url}m/`);
+    const images = Array.from({ length: 7 }, (_, i) => shapeImage(i, 31));
+    const expected = await onCpu(wasmModel(), images);
+    for (const [i, image] of images.entries()) {
+      const { label, index, probabilities, latencyMs } = await model.classify(image);
+      probabilities.forEach((p, k) => expect(Math.abs(p - (expected[i]?.[k] ?? NaN))).toBeLessThan(1e-6));
+      expect(label).toBe(site.manifest.labels[index]);
+      expect(index).toBe(expected[i]?.indexOf(Math.max(...(expected[i] ?? []))));
+      expect(latencyMs).toBeGreaterThan(0);
+    }
+    expect(model).toMatchObject({
+      url: `${server.url}m/model.onnx`,
+      device: "wasm",
+      adapter: null,
+      threads: 1,
+      labels: site.manifest.labels,
+      inputs: [{ name: "input", dtype: "float32", shape: ["N", 32, 32, 3] }],
+      selfTest: { device: "wasm", cases: 3, values: 21 },
+    });
+    expect(model.selfTest?.largestDifference).toBeLessThan(1e-6);
+    expect(model.fallbacks).toEqual([
+      { device: "webgpu", reason: expect.stringContaining("has no WebGPU") as string },
+    ]);
+    await model.dispose();
+  });
+
+  test.each(["lean", "lean/", "lean/manifest.json", "lean?x=1"])("takes the address %s", async (path) => {
+    const model = await load(new URL(path, server.url));
+    expect(model.url).toContain("/lean/model.onnx");
+    await model.dispose();
+  });
+
+  test("runs tensors by the model's names, and says what does not fit", async () => {
+    const model = await load(`${server.url}lean/`);
+    const data = new Float32Array(2 * 32 * 32 * 3);
+    const { classes } = await model.run({ input: { dtype: "float32", shape: [2, 32, 32, 3], data } });
+    expect(classes?.shape).toEqual([2, 7]);
+    expect((await errorOf(model.run({ x: { dtype: "float32", shape: [], data } }))).code).toBe("runtime");
+    await model.dispose();
+  });
+
+  test("calls that overlap all get their own answers", async () => {
+    const model = await load(`${server.url}lean/`);
+    const images = Array.from({ length: 6 }, (_, i) => shapeImage(i, 77));
+    const alone: string[] = [];
+    for (const image of images) alone.push((await model.classify(image)).probabilities.join());
+    const together = await Promise.all(images.map((image) => model.classify(image)));
+    expect(together.map(({ probabilities }) => probabilities.join())).toEqual(alone);
+    expect(new Set(alone).size).toBe(6);
+    await model.dispose();
+  });
+
+  test("reports bytes of a total that is known from the start", async () => {
+    const seen: LoadProgress[] = [];
+    const model = await loadOn(machine(NO_GPU), `${server.url}m/`, { onProgress: (now) => seen.push(now) });
+    const [wasm, runtime] = [site.manifest.models[0], site.manifest.runtime.files[0]];
+    const total = (wasm?.sizeBytes ?? 0) + (runtime?.sizeBytes ?? 0);
+    expect(new Set(seen.map(({ totalBytes }) => totalBytes))).toEqual(new Set([total]));
+    expect(seen.at(-1)?.loadedBytes).toBe(total);
+    expect(seen.length).toBeGreaterThan(10);
+    seen.forEach(({ loadedBytes }, i) => expect(loadedBytes).toBeGreaterThan(seen[i - 1]?.loadedBytes ?? 0));
+    await model.dispose();
+  });
+
+  test("asks only for the files of the device it takes", async () => {
+    const model = await loadOn(machine(NO_GPU), `${server.url}m/`);
+    expect(server.requests.toSorted()).toEqual([
+      "m/manifest.json",
+      "m/model.onnx",
+      "m/ort-wasm-simd-threaded.wasm",
+    ]);
+    await model.dispose();
+  });
+});
+
+describe("an abort", () => {
+  test.each(["manifest.json", "model.onnx", "ort-wasm-simd-threaded.wasm"])(
+    "ends a load that waits for %s",
+    async (file) => {
+      const url = place("stalled", {});
+      stalls.add(`stalled/${file}`);
+      const controller = new AbortController();
+      const loading = errorOf(loadOn(machine(NO_GPU), url, { signal: controller.signal }));
+      await vi.waitFor(() => expect(server.requests).toContain(`stalled/${file}`));
+      const reason = new Error("the visitor left");
+      controller.abort(reason);
+      const error = await loading;
+      stalls.delete(`stalled/${file}`);
+      expect(error.code).toBe("interrupted");
+      expect(error.cause).toBe(reason);
+      expect(opened).toBe(0);
+    },
+  );
+
+  test("before the start asks the server for nothing", async () => {
+    const error = await errorOf(load(`${server.url}m/`, { signal: AbortSignal.abort() }));
+    expect(error.code).toBe("interrupted");
+    expect(server.requests).toEqual([]);
+  });
+
+  test("during the self-test disposes of the session", async () => {
+    const controller = new AbortController();
+    const platform = machine(NO_GPU, (_, session) => ({
+      ...session,
+      run: (feeds) => {
+        controller.abort();
+        return session.run(feeds);
+      },
+    }));
+    const error = await errorOf(loadOn(platform, `${server.url}lean/`, { signal: controller.signal }));
+    expect(error.code).toBe("interrupted");
+    expect([opened, disposed]).toEqual([1, 1]);
+  });
+});
+
+describe("a file that is not what the manifest promises is never used", () => {
+  const flipped = (bytes: Uint8Array): Uint8Array => {
+    const copy = bytes.slice();
+    copy[copy.length >> 1] = (copy[copy.length >> 1] as number) ^ 1;
+    return copy;
+  };
+
+  test.each<[string, string, (bytes: Uint8Array) => Uint8Array, string]>([
+    ["a model with one bit changed", "model.onnx", flipped, "got SHA-256"],
+    ["a model cut short", "model.onnx", (bytes) => bytes.subarray(1), "bytes, expected"],
+    [
+      "a model with a byte more",
+      "model.onnx",
+      (bytes) => Buffer.concat([bytes, new Uint8Array(1)]),
+      "got over",
+    ],
+    ["an empty model", "model.onnx", () => new Uint8Array(0), "got 0 bytes"],
+    ["the runtime with one bit changed", "ort-wasm-simd-threaded.wasm", flipped, "got SHA-256"],
+  ])("%s", async (_, file, change, message) => {
+    const url = place("tampered", { [file]: change(site.files.get(file) as Uint8Array) });
+    const error = await errorOf(loadOn(machine(NO_GPU), url));
+    expect(error.code).toBe("invalid-data");
+    expect(error.message).toContain(`${url}${file}: ${message}`);
+    expect(opened).toBe(0);
+  });
+
+  test("a changed model for webgpu is an error, not a fallback", async () => {
+    const url = place("tampered-gpu", {
+      "model.webgpu.onnx": flipped(site.files.get("model.webgpu.onnx") as Uint8Array),
+    });
+    const error = await errorOf(loadOn(machine(GPU), url));
+    expect(error.message).toContain("model.webgpu.onnx: got SHA-256");
+    expect(opened).toBe(0);
+  });
+
+  test("changed pixels of the self-test", async () => {
+    const { selfTest } = site.manifest;
+    const cases = selfTest.cases.map((item) => ({ ...item, pixels: item.pixels.replace(/^..../, "AAAA") }));
+    const url = place("tampered-test", {}, { ...site.manifest, selfTest: { cases } });
+    const error = await errorOf(loadOn(machine(NO_GPU), url));
+    expect(error.message).toContain("self-test 0: pixels: got SHA-256");
+    expect([opened, disposed]).toEqual([1, 1]);
+  });
+
+  test("a missing file has its own code", async () => {
+    const url = place("missing", {});
+    paths.delete("missing/model.onnx");
+    expect((await errorOf(loadOn(machine(NO_GPU), url))).code).toBe("not-found");
+    expect((await errorOf(load(`${server.url}nowhere/`))).message).toContain("got HTTP status 404");
+  });
+
+  test("a server that is not there has its own code", async () => {
+    const gone = await serve(new Map());
+    await gone.close();
+    expect((await errorOf(load(gone.url))).message).toMatch(/cannot be fetched.*\[io\]/);
+  });
+
+  test("a manifest whose file lies in another folder is refused before anything is fetched", async () => {
+    const [wasm] = site.manifest.models;
+    const url = place("outside", {}, { ...site.manifest, models: [{ ...wasm, file: "../m/model.onnx" }] });
+    expect((await errorOf(load(url))).code).toBe("invalid-path");
+    expect(server.requests).toEqual(["outside/manifest.json"]);
+  });
+});
+
+describe("the device", () => {
+  const only = (device: WebDevice): Manifest => ({
+    ...site.manifest,
+    models: site.manifest.models.filter((model) => model.device === device),
+    runtime: { files: [] },
+  });
+
+  test.each<[string, Adapter, LoadOptions, "both" | WebDevice, WebDevice, string[]]>([
+    ["auto with a GPU", GPU, {}, "both", "webgpu", []],
+    ["auto without a GPU", NO_GPU, {}, "both", "wasm", ["there is no GPU adapter"]],
+    ["auto without a file for webgpu", GPU, {}, "wasm", "wasm", ["the manifest has no model for webgpu"]],
+    ["auto without a file for wasm", GPU, {}, "webgpu", "webgpu", []],
+    ["wasm where there is a GPU", GPU, { device: "wasm" }, "both", "wasm", []],
+    ["webgpu", GPU, { device: "webgpu" }, "both", "webgpu", []],
+  ])("%s", async (_, adapter, options, files, device, reasons) => {
+    const url = place(
+      `only-${files}`,
+      {},
+      files === "both" ? { ...site.manifest, runtime: { files: [] } } : only(files),
+    );
+    const model = await loadOn(machine(adapter), url, options);
+    expect(model.device).toBe(device);
+    expect(model.adapter).toBe(device === "webgpu" ? "fake GPU" : null);
+    expect(model.fallbacks.map(({ reason }) => reason)).toEqual(reasons);
+    expect((await model.classify(shapeImage(2))).label).toBe("heart");
+    await model.dispose();
+  });
+
+  test.each<[string, Adapter, LoadOptions, WebDevice]>([
+    ["webgpu is asked for and there is no GPU", NO_GPU, { device: "webgpu" }, "webgpu"],
+    ["webgpu is asked for and there is no file for it", GPU, { device: "webgpu" }, "wasm"],
+    ["wasm is asked for and there is no file for it", GPU, { device: "wasm" }, "webgpu"],
+    ["there is a file for webgpu alone, and no GPU", NO_GPU, {}, "webgpu"],
+  ])("is an error when %s", async (_, adapter, options, files) => {
+    const error = await errorOf(loadOn(machine(adapter), place("single", {}, only(files)), options));
+    expect(error.code).toBe("unavailable");
+    expect(error.message).toMatch(/no GPU|no model for/);
+  });
+
+  test("falls back to wasm when the session cannot be made on the GPU, and says why", async () => {
+    const broken = machine(GPU, (device, session) => {
+      if (device === "webgpu") throw new QdgError("runtime", "model", "out of GPU memory");
+      return session;
+    });
+    const model = await loadOn(broken, `${server.url}lean/`);
+    expect(model.device).toBe("wasm");
+    expect(model.fallbacks).toEqual([{ device: "webgpu", reason: "model: out of GPU memory [runtime]" }]);
+    await model.dispose();
+  });
+
+  test.each<[string, (p: number) => number]>([
+    ["slightly other numbers", (p) => p + 3e-5],
+    ["NaN", () => NaN],
+    ["zeros", () => 0],
+  ])("falls back to wasm when the GPU's self-test gives %s, and says so", async (_, change) => {
+    const model = await loadOn(machine(GPU, lying("webgpu", change)), `${server.url}lean/`);
+    expect(model.device).toBe("wasm");
+    expect(model.fallbacks[0]?.reason).toMatch(
+      /self-test 0, output "classes": element \d: got .* expected .* webgpu of this machine/,
+    );
+    expect(model.selfTest?.device).toBe("wasm");
+    expect([opened, disposed]).toEqual([2, 1]);
+    await model.dispose();
+  });
+
+  test("is an error when the self-test fails on wasm, or on the device that was asked for", async () => {
+    const wrong = (p: number): number => p * 1.001;
+    const onWasm = await errorOf(loadOn(machine(NO_GPU, lying("wasm", wrong)), `${server.url}lean/`));
+    expect(onWasm.message).toContain("wasm of this machine does not compute");
+    const asked = loadOn(machine(GPU, lying("webgpu", wrong)), `${server.url}lean/`, { device: "webgpu" });
+    expect((await errorOf(asked)).message).toContain("webgpu of this machine does not compute");
+    expect([opened, disposed]).toEqual([2, 2]);
+  });
+
+  test("is an error when the files are for another network than the manifest says", async () => {
+    const input = { ...site.manifest.input, height: 28 };
+    const error = await errorOf(loadOn(machine(NO_GPU), place("other", {}, { ...site.manifest, input })));
+    expect(error.message).toContain(
+      'input: got "input" float32 [N, 32, 32, 3], expected "input" float32 [1, 28, 32, 3]',
+    );
+    expect([opened, disposed]).toEqual([1, 1]);
+  });
+});
+
+describe("options", () => {
+  test.each<[LoadOptions, string]>([
+    [{ device: "gpu" as never }, "device: got gpu, expected auto, webgpu or wasm"],
+    [{ threads: 0 }, "threads: got 0, expected an integer >= 1"],
+    [{ threads: 2 }, "threads: got 2, but this page is not cross-origin isolated"],
+    [{ device: "webgpu", threads: 1.5 }, "no WebGPU"],
+    [{ onnx: { labels: [] } }, "onnx: these options are for a file without a manifest"],
+  ])("%j", async (options, message) => {
+    expect((await errorOf(load(`${server.url}lean/`, options))).message).toContain(message);
+  });
+
+  test("an address that is none", async () => {
+    expect((await errorOf(load("model/"))).message).toMatch(/^url: got "model\/", expected an address/);
+  });
+});
+
+describe("the cache", () => {
+  function memory(): FileCache & { readonly entries: Map<string, Uint8Array<ArrayBuffer>> } {
+    const entries = new Map<string, Uint8Array<ArrayBuffer>>();
+    return {
+      entries,
+      get: async (key) => entries.get(key) ?? null,
+      put: async (key, bytes) => void entries.set(key, bytes),
+    };
+  }
+
+  test("makes a second load ask for the manifest alone, and counts the same bytes", async () => {
+    const cache = memory();
+    const first: LoadProgress[] = [];
+    const second: LoadProgress[] = [];
+    const platform = machine(NO_GPU, undefined, cache);
+    await (await loadOn(platform, `${server.url}m/`, { onProgress: (now) => first.push(now) })).dispose();
+    expect([...cache.entries.keys()].toSorted()).toEqual(
+      [site.manifest.models[0]?.sha256, site.manifest.runtime.files[0]?.sha256].toSorted(),
+    );
+    server.requests.length = 0;
+    await (await loadOn(platform, `${server.url}m/`, { onProgress: (now) => second.push(now) })).dispose();
+    expect(server.requests).toEqual(["m/manifest.json"]);
+    expect(second.at(-1)).toEqual(first.at(-1));
+  });
+
+  test("is not believed: an entry with other bytes is fetched again", async () => {
+    const cache = memory();
+    const hash = sha256(wasmModel());
+    cache.entries.set(hash, new Uint8Array(5));
+    const model = await loadOn(machine(NO_GPU, undefined, cache), `${server.url}lean/`);
+    expect(server.requests).toContain("lean/model.onnx");
+    expect(cache.entries.get(hash)).toEqual(new Uint8Array(wasmModel()));
+    await model.dispose();
+  });
+
+  test("is neither read nor filled with cache: false", async () => {
+    const cache = memory();
+    const model = await loadOn(machine(NO_GPU, undefined, cache), `${server.url}lean/`, { cache: false });
+    expect(cache.entries.size).toBe(0);
+    await model.dispose();
+  });
+});
+
+describe("dispose", () => {
+  test("twice is once, and every call after it is an error", async () => {
+    const model = await loadOn(machine(NO_GPU), `${server.url}lean/`);
+    await Promise.all([model.dispose(), model.dispose()]);
+    await model.dispose();
+    expect(disposed).toBe(1);
+    expect((await errorOf(model.run({}))).message).toContain("the model was disposed of; load it again");
+    expect((await errorOf(model.classify(shapeImage(0)))).message).toContain("disposed of");
+  });
+
+  test("lets a run that was called before it finish", async () => {
+    const model = await load(`${server.url}lean/`);
+    const running = model.classify(shapeImage(3));
+    // classify decodes first; by now it waits for the network.
+    await Promise.resolve().then(() => undefined);
+    await model.dispose();
+    expect((await running).label).toBe("ring");
+  });
+
+  test("50 loads and disposals take no more memory than 10", async () => {
+    const bytes = (): number => memories.reduce((sum, { buffer }) => sum + buffer.byteLength, 0);
+    let afterTen = 0;
+    for (let i = 1; i <= 50; i++) {
+      const model = await load(`${server.url}lean/`);
+      await model.classify(shapeImage(i));
+      await model.dispose();
+      if (i === 10) afterTen = bytes();
+    }
+    expect(afterTen).toBeGreaterThan(0);
+    expect(bytes()).toBe(afterTen);
+  });
+});
+
+describe("loadEnsemble", () => {
+  const one =
+    (platform: Platform): typeof load =>
+    (url, options) =>
+      loadOn(platform, url, options);
+
+  test("averages the probabilities of its models", async () => {
+    let turn = 0;
+    const platform = machine(NO_GPU, (_, session) => {
+      const second = turn++ === 1;
+      return {
+        ...session,
+        run: async (feeds) => {
+          const { classes } = await session.run(feeds);
+          // Only after the self-test, which must see the true numbers.
+          if (classes === undefined || !second || runs++ < 3) return { classes: classes as never };
+          return { classes: { ...classes, data: (classes.data as Float32Array).toReversed() } };
+        },
+      };
+    });
+    let runs = 0;
+    const ensemble = await loadEnsembleWith(one(platform), [`${server.url}lean/`, `${server.url}m/`], {});
+    const [expected = []] = await onCpu(wasmModel(), [shapeImage(1)]);
+    const { probabilities, label } = await ensemble.classify(shapeImage(1));
+    const sum = probabilities.reduce((total, p) => total + p, 0);
+    expect(sum).toBeCloseTo(1, 6);
+    probabilities.forEach((p, k) =>
+      expect(p).toBeCloseTo(((expected[k] ?? NaN) + (expected[6 - k] ?? NaN)) / 2, 6),
+    );
+    expect(site.manifest.labels).toContain(label);
+    await ensemble.dispose();
+    expect(disposed).toBe(2);
+  });
+
+  test("adds up the progress of all", async () => {
+    const seen: LoadProgress[] = [];
+    const ensemble = await loadEnsembleWith(load, [`${server.url}lean/`, `${server.url}lean/`], {
+      onProgress: (now) => seen.push(now),
+    });
+    expect(seen.at(-1)).toEqual({ loadedBytes: 2 * wasmModel().length, totalBytes: 2 * wasmModel().length });
+    await ensemble.dispose();
+  });
+
+  test("is an error without models, with other labels, and when one fails; nothing stays open", async () => {
+    const platform = machine(NO_GPU);
+    expect((await errorOf(loadEnsembleWith(one(platform), [], {}))).code).toBe("usage");
+    const other = { ...site.manifest, labels: site.manifest.labels.toReversed(), runtime: { files: [] } };
+    const urls = [`${server.url}lean/`, place("reversed", {}, other)];
+    expect((await errorOf(loadEnsembleWith(one(platform), urls, {}))).message).toContain(
+      "labels: got triangle",
+    );
+    const gone = [`${server.url}lean/`, `${server.url}nowhere/`];
+    expect((await errorOf(loadEnsembleWith(one(platform), gone, {}))).code).toBe("not-found");
+    expect([opened, disposed]).toEqual([3, 3]);
+  });
+});
+
+describe("a bare ONNX file", () => {
+  const at = (name: string): string => `${server.url}m/${name}`;
+
+  test("says itself how to classify, and brings no self-test", async () => {
+    const model: Model = await load(at("model.onnx"));
+    expect(model).toMatchObject({ device: "wasm", labels: site.manifest.labels, selfTest: null });
+    expect(model.fallbacks).toEqual([{ device: "webgpu", reason: "the file was not exported for webgpu" }]);
+    const [expected] = await onCpu(wasmModel(), [shapeImage(5)]);
+    const { label, probabilities } = await model.classify(shapeImage(5));
+    expect(label).toBe("star");
+    probabilities.forEach((p, k) => expect(p).toBeCloseTo(expected?.[k] ?? NaN, 6));
+    await model.dispose();
+  });
+
+  test("that was exported for webgpu goes there", async () => {
+    const model = await loadOn(machine(GPU), at("model.webgpu.onnx"));
+    expect(model.device).toBe("webgpu");
+    expect((await model.classify(shapeImage(5))).label).toBe("star");
+    await model.dispose();
+  });
+
+  test("takes what the caller says before what it says itself", async () => {
+    const labels = ["a", "b", "c", "d", "e", "f", "g"];
+    const model = await load(at("model.onnx"), {
+      onnx: { labels, sha256: sha256(wasmModel()), output: { name: "classes", kind: "logits" } },
+    });
+    const { label, probabilities } = await model.classify(shapeImage(0));
+    expect(label).toBe("a");
+    // A softmax of probabilities is flat: the caller's word was taken.
+    expect(Math.max(...probabilities)).toBeLessThan(0.4);
+    await model.dispose();
+    const wrong = errorOf(load(at("model.onnx"), { onnx: { sha256: "0".repeat(64) } }));
+    expect((await wrong).code).toBe("invalid-data");
+  });
+
+  test.each<[string, LoadOptions["onnx"], string]>([
+    ["labels of another count", { labels: ["a"] }, "expected 1 finite numbers, one a label"],
+    ["no labels", { labels: [] }, "the file does not say its labels"],
+    ["another layout", { layout: "nchw" }, "expected an image of fixed size with 1 or 3 channels"],
+    ["an output that is not there", { output: { name: "x", kind: "logits" } }, 'expected "x" among them'],
+  ])("with %s is an error of classify, not of run", async (_, onnx, message) => {
+    const model = await load(at("model.onnx"), { ...(onnx && { onnx }) });
+    const data = new Float32Array(32 * 32 * 3);
+    await model.run({ input: { dtype: "float32", shape: [1, 32, 32, 3], data } });
+    expect((await errorOf(model.classify(shapeImage(0)))).message).toContain(message);
+    await model.dispose();
+  });
+
+  test("that is none is an error", async () => {
+    paths.set("bad/a.onnx", "<!doctype html><title>not found</title>");
+    expect((await errorOf(load(`${server.url}bad/a.onnx`))).code).toBe("invalid-onnx");
+  });
+});

@@ -1,0 +1,197 @@
+import { describe, expect, test } from "vitest";
+import type { Manifest } from "../../src/web/manifest.js";
+import { checkFileName, MANIFEST_LIMITS, parseManifest } from "../../src/web/manifest.js";
+
+const HASH = "0123456789abcdef".repeat(4);
+
+const GOOD: Manifest = {
+  version: 1,
+  models: [
+    { device: "wasm", file: "model.01234567.onnx", sha256: HASH, sizeBytes: 1000 },
+    { device: "webgpu", file: "model.webgpu.onnx", sha256: HASH, sizeBytes: 2 },
+  ],
+  labels: ["cat", "dog"],
+  preprocessing: { range: [0, 1], mean: [0.5], std: [0.5], resize: "center-crop" },
+  input: { name: "input", height: 32, width: 48, channels: 3, layout: "nchw" },
+  output: { name: "classes", kind: "logits" },
+  selfTest: {
+    cases: [
+      {
+        width: 2,
+        height: 1,
+        pixels: "AAECAwQF",
+        sha256: HASH,
+        expected: {
+          classes: { values: [0.25, -3], tolerance: 1e-5 },
+          "relu/integers": { values: [0, 7, 3], tolerance: 0 },
+        },
+      },
+    ],
+  },
+  runtime: {
+    files: [{ name: "ort-wasm-simd-threaded.wasm", file: "ort.0123.wasm", sha256: HASH, sizeBytes: 5 }],
+  },
+};
+
+/** GOOD with the value at a path such as `models.0.file` replaced, or taken out. */
+function changed(path: string, value: unknown): string {
+  const copy = structuredClone(GOOD) as unknown as Record<string, unknown>;
+  const keys = path.split("/");
+  const last = keys.pop() as string;
+  const holder = keys.reduce((object, key) => object[key] as Record<string, unknown>, copy);
+  if (value === undefined) Reflect.deleteProperty(holder, last);
+  else holder[last] = value;
+  return JSON.stringify(copy);
+}
+
+test("a manifest comes back as it was written", () => {
+  expect(parseManifest(JSON.stringify(GOOD), "manifest.json")).toEqual(GOOD);
+});
+
+test("one model, no runtime files and equal tolerances of 0 are a manifest too", () => {
+  const manifest = { ...GOOD, models: [GOOD.models[0]], runtime: { files: [] } };
+  expect(parseManifest(JSON.stringify(manifest), "m")).toEqual(manifest);
+});
+
+describe("parseManifest refuses", () => {
+  test.each<[what: string, path: string, value: unknown, message: string]>([
+    ["a later version", "version", 2, "m: version: got 2, expected 1; take the qdg/web"],
+    ["a version in a text", "version", "1", 'm: version: got "1", expected 1'],
+    ["no version", "version", undefined, "m: version: got nothing"],
+    ["an unknown key", "licence", "x", 'm: unknown key "licence"'],
+    ["no labels", "labels", undefined, 'm: no key "labels"'],
+    ["no model", "models", [], "m: models: got 0 entries, expected a list of 1 to 2"],
+    ["an object for the models", "models", {}, "m: models: got {}, expected a list"],
+    ["two models for a device", "models/1/device", "wasm", "got two for wasm"],
+    ["an unknown device", "models/0/device", "npu", 'm: models[0].device: got "npu"'],
+    ["an unknown key of a model", "models/0/url", "x", 'm: models[0]: unknown key "url"'],
+    ["null for a model", "models/0", null, "m: models[0]: got null, expected an object"],
+    ["a hash of another length", "models/0/sha256", HASH.slice(1), "m: models[0].sha256: got"],
+    ["a hash in capitals", "models/0/sha256", HASH.toUpperCase(), "expected 64 hexadecimal digits"],
+    ["a hash with a line end", "models/0/sha256", `${HASH}\n`, "expected 64 hexadecimal digits"],
+    ["an empty file", "models/0/sizeBytes", 0, "m: models[0].sizeBytes: got 0, expected an integer from 1"],
+    ["half a byte", "models/0/sizeBytes", 1.5, "got 1.5, expected an integer"],
+    ["a size in a text", "models/0/sizeBytes", "9", 'got "9", expected an integer'],
+    ["a model beyond the limit", "models/0/sizeBytes", MANIFEST_LIMITS.modelBytes + 1, "expected an integer"],
+    [
+      "a runtime beyond the limit",
+      "runtime/files/0/sizeBytes",
+      MANIFEST_LIMITS.runtimeBytes + 1,
+      "to 134217728",
+    ],
+    [
+      "a runtime file twice",
+      "runtime/files",
+      [GOOD.runtime.files[0], GOOD.runtime.files[0]],
+      'got "ort-wasm-simd-threaded.wasm" twice',
+    ],
+    ["too many runtime files", "runtime/files", Array.from({ length: 17 }), "got 17 entries"],
+    ["no label", "labels", [], "m: labels: got 0 entries"],
+    ["an empty label", "labels/1", "", 'm: labels[1]: got "", expected a text'],
+    ["a label that is a number", "labels/1", 3, "m: labels[1]: got 3"],
+    ["a label without end", "labels/1", "x".repeat(201), "m: labels[1]: got"],
+    ["another count of labels than of values", "labels", ["a"], "expected.classes: got 2 values, expected 1"],
+    ["preprocessing with an unknown key", "preprocessing/gamma", 2, "m: preprocessing: unknown key"],
+    ["preprocessing of other channels", "preprocessing/mean", [0, 0], "got 2 numbers, expected 1 or 3"],
+    ["a side of 0", "input/height", 0, "m: input.height: got 0"],
+    ["a side without end", "input/width", 65536, "m: input.width: got 65536"],
+    ["a side that is null", "input/width", null, "m: input.width: got null, expected a finite number"],
+    ["two channels", "input/channels", 2, "m: input.channels: got 2, expected 1 or 3"],
+    ["an unknown layout", "input/layout", "hwc", 'm: input.layout: got "hwc"'],
+    ["an input without a name", "input/name", "", 'm: input.name: got ""'],
+    ["an unknown kind of output", "output/kind", "scores", 'm: output.kind: got "scores"'],
+    ["no test", "selfTest/cases", [], "m: selfTest.cases: got 0 entries"],
+    ["too many tests", "selfTest/cases", Array.from({ length: 17 }), "got 17 entries"],
+    ["a test without the output", "output/name", "other", "expected.other: got no values"],
+    ["an output that objects inherit", "output/name", "toString", "expected.toString: got no values"],
+    [
+      "pixels of another size",
+      "selfTest/cases/0/height",
+      2,
+      "got 8 characters, expected 16 digits of base64",
+    ],
+    ["pixels that are no base64", "selfTest/cases/0/pixels", "AAECAwQ=", "expected 8 digits of base64"],
+    ["a test picture beyond the limit", "selfTest/cases/0/width", 65535 * 5, "got 327675"],
+    [
+      "a large test picture",
+      "selfTest/cases/0",
+      { ...GOOD.selfTest.cases[0], width: 1024, height: 1024 },
+      "got 1024 x 1024, expected up to 262144 pixels",
+    ],
+    ["a list for what is expected", "selfTest/cases/0/expected", [], "expected: got [], expected an object"],
+    [
+      "a value that is no number",
+      "selfTest/cases/0/expected/classes/values",
+      [0, "1"],
+      'classes.values[1]: got "1"',
+    ],
+    ["a negative tolerance", "selfTest/cases/0/expected/classes/tolerance", -1, "tolerance: got -1"],
+    ["an unknown key of a test", "selfTest/cases/0/label", 1, 'm: selfTest.cases[0]: unknown key "label"'],
+  ])("%s", (_, path, value, message) => {
+    expect(() => parseManifest(changed(path, value), "m")).toThrow(message);
+  });
+
+  test("an image input of more elements than are ever allocated", () => {
+    const input = { ...GOOD.input, height: 60000, width: 60000 };
+    expect(() => parseManifest(changed("input", input), "m")).toThrow("expected up to 67108864 elements");
+  });
+
+  test.each(["null", "3", '"x"', "[]"])("%s in the place of a manifest", (text) => {
+    expect(() => parseManifest(text, "m")).toThrow("m: version: got nothing, expected 1");
+  });
+
+  test("numbers that overflow to infinity", () => {
+    const text = changed("selfTest/cases/0/expected/classes/tolerance", 77777).replace("77777", "1e999");
+    expect(() => parseManifest(text, "m")).toThrow("tolerance: got Infinity, expected a finite number");
+  });
+
+  test("what is no JSON, with its own code", () => {
+    expect(() => parseManifest("<!doctype html>", "m")).toThrow("[invalid-json]");
+  });
+
+  test("a text beyond the limit, before it is parsed", () => {
+    expect(() => parseManifest(" ".repeat(MANIFEST_LIMITS.manifestBytes + 1), "m")).toThrow(
+      "expected up to 8388608",
+    );
+  });
+
+  test.each([
+    "",
+    "a",
+    ".",
+    "..",
+    "../model.onnx",
+    "a/b",
+    "a\\b",
+    "/etc/passwd",
+    "C:model",
+    ".hidden",
+    "a..b",
+    "%2e%2e",
+    "a?b",
+    "a#b",
+    "a b",
+    "a\n",
+    "é",
+    "x".repeat(201),
+    3,
+    null,
+  ])("the file name %j", (file) => {
+    expect(() => parseManifest(changed("models/0/file", file), "m")).toThrow("[invalid-path]");
+    expect(() => parseManifest(changed("runtime/files/0/name", file), "m")).toThrow("[invalid-path]");
+  });
+});
+
+test("a prototype in the JSON stays a name like any other", () => {
+  const text = changed("selfTest/cases/0/expected", {}).replace(
+    '"expected":{}',
+    '"expected":{"__proto__":{"values":[1,2],"tolerance":0},"classes":{"values":[1,2],"tolerance":0}}',
+  );
+  const { expected } = parseManifest(text, "m").selfTest.cases[0] ?? { expected: {} };
+  expect(Object.keys(expected)).toEqual(["__proto__", "classes"]);
+  expect(Object.getPrototypeOf(expected)).toBe(Object.prototype);
+});
+
+test.each(["model.onnx", "model.0a1b2c3d.onnx", "A-b_c.9", "0"])("%s is a file name", (file) => {
+  expect(checkFileName(file, "m")).toBe(file);
+});
