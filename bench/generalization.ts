@@ -73,25 +73,21 @@ async function run(setting: Setting, seed: number, threads: string): Promise<voi
   const asked = begun
     ? ["--resume"]
     : [
-        ...[
-          "--data",
-          join(SHARED_FOLDER, "data", "digits-dg"),
-          "--test-domain",
-          testDomain,
-          "--method",
-          method,
-        ],
+        "--data",
+        join(SHARED_FOLDER, "data", "digits-dg"),
+        "--test-domain",
+        testDomain,
+        "--method",
+        method,
+        "--steps",
+        String(steps),
+        "--seed",
+        String(seed),
+        "--image-size",
+        String(imageSize),
+        ...OPTIONS,
         ...(bits === null ? [] : ["--bits", String(bits)]),
-        ...[
-          "--steps",
-          String(steps),
-          "--seed",
-          String(seed),
-          "--image-size",
-          String(imageSize),
-          ...OPTIONS,
-          ...extra.split(" ").filter(Boolean),
-        ],
+        ...extra.split(" ").filter(Boolean),
       ];
   process.stderr.write(`${begun ? "going on with" : "training"} ${name}\n`);
   const main = join(PACKAGE_FOLDER, "dist", "cli", "main.js");

@@ -50,7 +50,7 @@ function offerUpdate(registration: ServiceWorkerRegistration, view: OfflineView)
       waiting.addEventListener("statechange", () => {
         if (waiting.state === "activated") location.reload();
       });
-      waiting.postMessage({ activate: true });
+      waiting.postMessage({ activate: true }, []);
     });
   };
   offer();

@@ -7,7 +7,13 @@ import { dirname, join, relative, resolve, sep } from "node:path";
 import { QdgError } from "../base/error.js";
 import { noProgress, type Progress } from "../base/progress.js";
 import { preprocessingToJson } from "../image/preprocessing.js";
-import { MANIFEST_FILE, type Manifest, MANIFEST_VERSION, parseManifest } from "../web/manifest.js";
+import {
+  MANIFEST_FILE,
+  type Manifest,
+  MANIFEST_VERSION,
+  type ManifestModel,
+  parseManifest,
+} from "../web/manifest.js";
 import { type DeployedModels, type ModelChoices, readDeployedModels } from "./deployed-models.js";
 import { formatHeaders, parseHeaders, siteHeaders } from "./headers.js";
 import { builtPageFolder, pageHtml, readPage, WORKER_SOURCE } from "./page-files.js";
@@ -85,10 +91,9 @@ async function siteContents(
     const { bytes } = contents.get(path) as Content;
     return { file: path, sha256: sha256Of(bytes), sizeBytes: bytes.length };
   };
-  const modelEntries = [...contents].map(([path, { role }]) => ({
-    device: role === "webgpu" ? ("webgpu" as const) : ("wasm" as const),
-    ...entryOf(path),
-  }));
+  const modelEntries: ManifestModel[] = [...contents.keys()].map((path, i) =>
+    Object.assign({ device: models.files[i]?.device ?? "wasm" }, entryOf(path)),
+  );
   const runtime = [];
   for (const { name, device, bytes } of await runtimeFiles(models.files.map((file) => file.device))) {
     const path = name.replace(/(\.[a-z]+)$/, `.${sha256Of(bytes).slice(0, 8)}$1`);

@@ -21,7 +21,7 @@ import {
 } from "./certificate.js";
 import { brokenPromises, CertifiedRun } from "./certified-run.js";
 import { layerExactness } from "./exactness/layers.js";
-import { type ExportedFile, fileFor, readExportedFiles } from "./exported-files.js";
+import { type HashedFile, fileFor, readExportedFiles } from "./exported-files.js";
 import type { InputSource } from "./inputs.js";
 import { matchTensors, type TensorMatch } from "./match-tensors.js";
 import { DEFAULT_COUNT, labelsOf, openData } from "./parity.js";
@@ -53,11 +53,11 @@ const SESSION = { threads: 1, optimization: "all" } as const satisfies RuntimeOp
 /** What is checked before anything runs. */
 export interface CertifiedSources {
   readonly source: string;
-  readonly files: readonly ExportedFile[];
+  readonly files: readonly HashedFile[];
   readonly inputs: InputSource;
   readonly data: CertifiedData;
   /** The file that the reference runs. */
-  readonly reference: ExportedFile;
+  readonly reference: HashedFile;
 }
 
 /**
@@ -122,7 +122,7 @@ export async function certifySources(
     const session = await open(referenceRuntime, inner);
     const reference = new ReferenceRun(tensors, outputs, labelsOf(referenceFile.model));
     const runs: CertifiedRun[] = [];
-    const matches = new Map<ExportedFile, TensorMatch>();
+    const matches = new Map<HashedFile, TensorMatch>();
     for (const target of targets) {
       const { runtime, version } = await available(target, options);
       const file = fileFor(target, files, folder);
@@ -184,7 +184,7 @@ async function available(
 }
 
 function certifiedFile(
-  { name, sha256, bytes, form, scales }: ExportedFile,
+  { name, sha256, bytes, form, scales }: HashedFile,
   targets: readonly CertifiedTarget[],
 ): CertifiedFile {
   return { name, sha256, sizeBytes: bytes.length, form, scales, targets };

@@ -8,6 +8,7 @@ import { exportModel, type ExportResult } from "../export/export-model.js";
 import { preprocessingFromJson, type Preprocessing } from "../image/preprocessing.js";
 import { imageToTensor } from "../image/to-tensor.js";
 import { decodeModel } from "../onnx/codec.js";
+import { parseLearned } from "../quant/learned.js";
 import type { BackendChoice } from "../train/backends/backends.js";
 import { disposeBatch, evaluationBatches } from "../train/data/batch.js";
 import type { Dataset, Domain } from "../train/data/dataset.js";
@@ -96,8 +97,8 @@ export async function runDemo(
 }
 
 function preprocessingOf({ userDefinedMetadata }: LayersModel): Preprocessing {
-  const { preprocessing } = userDefinedMetadata?.["qdg"] as { preprocessing: unknown };
-  return preprocessingFromJson(preprocessing, "preprocessing");
+  const learned = parseLearned(userDefinedMetadata);
+  return preprocessingFromJson(learned?.preprocessing, "preprocessing");
 }
 
 function* disposing<T extends Parameters<typeof disposeBatch>[0]>(batches: Iterable<T>): Generator<T, void> {

@@ -9,7 +9,7 @@ import type { ModelProto } from "../onnx/model-proto.js";
 import type { CertifiedTarget } from "./certificate.js";
 import { metadataOf } from "./quantized-tensors.js";
 
-export interface ExportedFile {
+export interface HashedFile {
   readonly name: string;
   readonly sha256: string;
   /** The very bytes that are hashed and run. */
@@ -30,12 +30,12 @@ const GPU_FORM = "webgpu";
  * @throws QdgError `not-found` for a folder without them; `invalid-onnx` for one that qdg did not export;
  * `invalid-data` for a file of another model
  */
-export async function readExportedFiles(folder: string, source: string): Promise<ExportedFile[]> {
+export async function readExportedFiles(folder: string, source: string): Promise<HashedFile[]> {
   const names = (await namesIn(folder)).filter((name) => name.toLowerCase().endsWith(".onnx")).sort();
   if (names.length === 0) {
     throw new QdgError("not-found", folder, "holds no .onnx file; export the model into it with qdg-export");
   }
-  const files: ExportedFile[] = [];
+  const files: HashedFile[] = [];
   for (const name of names) {
     const path = join(folder, name);
     const bytes = await bytesOf(path);
@@ -68,7 +68,7 @@ export async function readExportedFiles(folder: string, source: string): Promise
  *
  * @throws QdgError `not-found` when there is none, `usage` when there are several
  */
-export function fileFor(target: CertifiedTarget, files: readonly ExportedFile[], folder: string): ExportedFile {
+export function fileFor(target: CertifiedTarget, files: readonly HashedFile[], folder: string): HashedFile {
   const gpu = target === "webgpu" || target === "browser-webgpu";
   const fitting = files.filter(({ form }) => form !== null && (form === GPU_FORM) === gpu);
   const [file, ...rest] = fitting;

@@ -6,7 +6,7 @@ import { errorText, QdgError } from "../base/error.js";
 import { readModelFiles } from "../read/read-model.js";
 import type { Certificate, TargetResult } from "./certificate.js";
 import { certifySources, type CertifyOptions, readSources } from "./certify.js";
-import { type ExportedFile, readExportedFiles } from "./exported-files.js";
+import { type HashedFile, readExportedFiles } from "./exported-files.js";
 import { parseCertificate } from "./read-certificate.js";
 
 /** Where things lie now, where that is not what the certificate says. */
@@ -65,7 +65,7 @@ function checkHash(what: string, got: string, expected: string, certificate: str
   );
 }
 
-function checkFiles(files: readonly ExportedFile[], stated: Certificate, folder: string, path: string): void {
+function checkFiles(files: readonly HashedFile[], stated: Certificate, folder: string, path: string): void {
   for (const { name, sha256 } of stated.files) {
     const file = files.find((each) => each.name === name);
     if (!file) {

@@ -27,7 +27,8 @@ export function execute(
   feeds: ReadonlyMap<Value, HeldTensor>,
   hooks: Hooks,
 ): Map<Value, HeldTensor> {
-  const after = hooks.after ?? ((_, held) => held);
+  const after = (value: Value, computed: HeldTensor): HeldTensor =>
+    hooks.after?.(value, computed) ?? computed;
   const held = new Map<Value, HeldTensor>();
   for (const input of graph.inputs) {
     const feed = feeds.get(input);
@@ -61,17 +62,10 @@ function run(node: Node, inputs: readonly (HeldTensor | null)[]): HeldTensor[] {
 
 /** A constant of the graph as a tfjs tensor in the graph's order of axes; null for int64, which operators read on the host. */
 export function constantTensor({ dtype, shape, data }: Tensor): HeldTensor | null {
-  switch (dtype) {
-    case "float32":
-      return { tensor: tf.tensor(data as Float32Array, [...shape], "float32"), layout: "as-is" };
-    case "int8":
-    case "uint8":
-    case "int32":
-      return {
-        tensor: tf.tensor(Int32Array.from(data as ArrayLike<number>), [...shape], "int32"),
-        layout: "as-is",
-      };
-    default:
-      return null;
+  if (dtype === "float32") {
+    return { tensor: tf.tensor(data as Float32Array, [...shape], "float32"), layout: "as-is" };
   }
+  if (dtype !== "int8" && dtype !== "uint8" && dtype !== "int32") return null;
+  const integers = Int32Array.from(data as ArrayLike<number>);
+  return { tensor: tf.tensor(integers, [...shape], "int32"), layout: "as-is" };
 }

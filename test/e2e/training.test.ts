@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { preprocessingFromJson } from "../../src/image/preprocessing.js";
+import { parseLearned } from "../../src/quant/learned.js";
 import { compareTrained } from "../../src/parity/trained.js";
 import { disposeBatch, evaluationBatches } from "../../src/train/data/batch.js";
 import { openDataset } from "../../src/train/data/open-dataset.js";
@@ -24,21 +25,50 @@ const COUNT = 100;
 it("trains, exports without calibration, and evaluates the file to the accuracy that training reported", async () => {
   const out = join(folder, "run");
   const trained = await runCli(
-    ...[
-      ...["train", "--data", "shapes-dg", "--test-domain", "flat", "--method", "gaqat", "--bits", "3"],
-      ...["--image-size", "16", "--steps", "40", "--float-steps", "20", "--window", "5", "--batch-size", "8"],
-      ...["--eval-every", "40", "--backend", "wasm", "--out", out, "--json"],
-    ],
+    "train",
+    "--data",
+    "shapes-dg",
+    "--test-domain",
+    "flat",
+    "--method",
+    "gaqat",
+    "--bits",
+    "3",
+    "--image-size",
+    "16",
+    "--steps",
+    "40",
+    "--float-steps",
+    "20",
+    "--window",
+    "5",
+    "--batch-size",
+    "8",
+    "--eval-every",
+    "40",
+    "--backend",
+    "wasm",
+    "--out",
+    out,
+    "--json",
   );
   expect(trained.code, trained.stderr).toBe(0);
   const { kept } = JSON.parse(trained.stdout) as {
     kept: { domains: { name: string; all: number | null; role: string }[] };
   };
-  const exported = await runCli(...["export", join(out, "model.json"), "--bits", "3"]);
+  const exported = await runCli("export", join(out, "model.json"), "--bits", "3");
   expect(exported.code, exported.stderr).toBe(0);
   const onnx = join(out, "model.onnx");
   const evaluated = await runCli(
-    ...[...["evaluate", onnx, "--data", "shapes-dg", "--domains", "flat", "--targets", "cpu,wasm", "--json"]],
+    "evaluate",
+    onnx,
+    "--data",
+    "shapes-dg",
+    "--domains",
+    "flat",
+    "--targets",
+    "cpu,wasm",
+    "--json",
   );
   expect(evaluated.code, evaluated.stderr).toBe(0);
   const held = kept.domains.find(({ role }) => role === "test");
@@ -46,7 +76,7 @@ it("trains, exports without calibration, and evaluates the file to the accuracy 
 
   // The same, element by element, over the whole domain that was held out.
   const model = await loadLayersModel(join(out, "model.json"));
-  const { preprocessing } = model.userDefinedMetadata?.["qdg"] as { preprocessing: unknown };
+  const preprocessing = parseLearned(model.userDefinedMetadata)?.preprocessing;
   const network = await IntegerNetwork.create(model);
   const dataset = await openDataset("shapes-dg", { imageSize: 16, shapes: { perClass: COUNT } });
   const domain = dataset.domains.find(({ name }) => name === "flat");

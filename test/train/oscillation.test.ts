@@ -41,7 +41,14 @@ describe("the oscillation of a weight", () => {
   });
 
   test("goes on from its state as if never stopped", () => {
-    const sequence = [[0, 3], [1, 2], [0, 3], [1, 3], [1, 2], [0, 3]];
+    const sequence = [
+      [0, 3],
+      [1, 2],
+      [0, 3],
+      [1, 3],
+      [1, 2],
+      [0, 3],
+    ];
     const whole = new Oscillation(2);
     looksAt(whole, ...sequence);
     for (let cut = 0; cut <= sequence.length; cut++) {

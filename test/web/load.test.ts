@@ -22,15 +22,19 @@ let server: TestServer;
 /** What the server serves; tests add to it under names of their own. */
 const paths = new Map<string, Uint8Array | string>();
 const stalls = new Set<string>();
-const memories: WebAssembly.Memory[] = [];
+/** The heaps of all WebAssembly modules that were started. */
+const memories: { readonly buffer: { readonly byteLength: number } }[] = [];
 
 beforeAll(async () => {
-  const { Memory } = WebAssembly;
-  vi.spyOn(WebAssembly, "Memory").mockImplementation(function (descriptor) {
-    const memory = new Memory(descriptor);
-    memories.push(memory);
-    return memory;
-  });
+  const { WebAssembly } = globalThis as unknown as {
+    WebAssembly: { Memory: new (limits: object) => (typeof memories)[number] };
+  };
+  WebAssembly.Memory = class extends WebAssembly.Memory {
+    constructor(limits: object) {
+      super(limits);
+      memories.push(this);
+    }
+  };
   site = await shapesSite(false);
   for (const [path, body] of pathsOf(site, "m")) paths.set(path, body);
   // Without the runtime's 14 MB, which is started by then.

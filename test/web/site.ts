@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { exportModel } from "../../src/export/export-model.js";
 import { drawShape, SHAPE_IMAGE_SIZE, SHAPE_LABELS } from "../../src/image/draw-shapes.js";
 import type { Image } from "../../src/image/image.js";
-import { rangePreprocessing } from "../../src/image/preprocessing.js";
+import { type Preprocessing, rangePreprocessing } from "../../src/image/preprocessing.js";
 import { imageToTensor } from "../../src/image/to-tensor.js";
 import { cpuRuntime } from "../../src/runtime/cpu.js";
 import { ORT_WEB_FILES } from "../../src/runtime/ort-web.js";
@@ -26,7 +26,7 @@ export const INPUT = {
   channels: 3,
   layout: "nhwc",
 } as const;
-export const PREPROCESSING = { ...rangePreprocessing(0, 1), mean: [0, 0, 0], std: [1, 1, 1] };
+export const PREPROCESSING: Preprocessing = { ...rangePreprocessing(0, 1), mean: [0, 0, 0], std: [1, 1, 1] };
 
 export interface Site {
   readonly manifest: Manifest;
@@ -36,6 +36,11 @@ export interface Site {
 
 export function sha256(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
+}
+
+/** A copy that is no Buffer, whose slices would share its memory. */
+async function read(path: string): Promise<Uint8Array> {
+  return new Uint8Array(await readFile(path));
 }
 
 function fileOf(file: string, bytes: Uint8Array): ManifestFile {
@@ -72,8 +77,8 @@ export async function shapesSite(loaders: boolean): Promise<Site> {
       output,
       targets: ["cpu", "wasm", "webgpu"],
     });
-    files.set("model.onnx", await readFile(output));
-    files.set("model.webgpu.onnx", await readFile(join(folder, "model.webgpu.onnx")));
+    files.set("model.onnx", await read(output));
+    files.set("model.webgpu.onnx", await read(join(folder, "model.webgpu.onnx")));
   } finally {
     await rm(folder, { recursive: true });
   }
@@ -83,7 +88,7 @@ export async function shapesSite(loaders: boolean): Promise<Site> {
   const names = Object.values(ORT_WEB_FILES).flatMap((names) =>
     loaders ? [names.wasm, names.mjs] : [names.wasm],
   );
-  for (const name of names) files.set(name, await readFile(resolve(`onnxruntime-web/${name}`)));
+  for (const name of names) files.set(name, await read(resolve(`onnxruntime-web/${name}`)));
   const manifest: Manifest = {
     version: 1,
     models: [

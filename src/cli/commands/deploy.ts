@@ -48,7 +48,8 @@ async function labelList(text: string): Promise<readonly string[]> {
   const labels = (isFile ? (await linesOf(text)).split(/\r?\n/) : text.split(",")).map((label) =>
     label.trim(),
   );
-  while (isFile && labels.at(-1) === "") labels.pop();
+  // A file ends in a line break.
+  if (isFile && labels.at(-1) === "") labels.pop();
   if (labels.length > 0 && labels.every((label) => label !== "")) return labels;
   throw new QdgError(
     "usage",

@@ -2,7 +2,7 @@
 // serves a fixed list of files and the bytes that Node lays out; no path of a request ever reaches the disk.
 
 import { randomBytes } from "node:crypto";
-import { createReadStream } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
@@ -73,13 +73,7 @@ export class LoopbackServer {
     this.#answers.set(path, (request, response) => {
       if (request.method !== "GET") return refuse(response, 405);
       withdraw();
-      response.writeHead(200, {
-        ...HEADERS,
-        "Content-Type": "application/octet-stream",
-        "Content-Length": bytes.byteLength,
-        "Cache-Control": "no-store",
-      });
-      response.end(bytes);
+      sendBytes(response, "application/octet-stream", bytes);
     });
     return { path, withdraw };
   }
@@ -154,16 +148,28 @@ globalThis.qdg = (${makeHarness.toString()})(ort, ${encodeFrame.toString()}, ${d
   }
 
   #serveFile(name: string, type: string, file: string): void {
+    // Kept in memory for the pages to come. The browser keeps nothing: its cache in memory is too small for
+    // these files, and of two pages that load one at a time it then fails the second.
+    let read: Promise<Buffer> | undefined;
     this.#answers.set(this.#prefix + name, (request, response) => {
       if (request.method !== "GET") return refuse(response, 405);
-      // Pages of one browser share its cache: the WebAssembly is fetched, and compiled, once.
-      const headers = { ...HEADERS, "Content-Type": type, "Cache-Control": "max-age=3600, immutable" };
-      const stream = createReadStream(file);
-      stream.on("open", () => response.writeHead(200, headers));
-      stream.on("error", () => (response.headersSent ? response.destroy() : refuse(response, 404)));
-      stream.pipe(response);
+      read ??= readFile(file);
+      read.then(
+        (bytes) => sendBytes(response, type, bytes),
+        () => refuse(response, 404),
+      );
     });
   }
+}
+
+function sendBytes(response: ServerResponse, type: string, bytes: Uint8Array): void {
+  response.writeHead(200, {
+    ...HEADERS,
+    "Content-Type": type,
+    "Content-Length": bytes.byteLength,
+    "Cache-Control": "no-store",
+  });
+  response.end(bytes);
 }
 
 function refuse(response: ServerResponse, status: number): void {

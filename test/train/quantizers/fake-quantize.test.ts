@@ -2,13 +2,18 @@
 // form and against finite differences of the surrogate that they belong to.
 
 import * as tf from "@tensorflow/tfjs";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { fakeQuantize as judge } from "../../../src/quant/affine.js";
 import { activationSpec, qmax, qmin, type QuantSpec, weightSpec } from "../../../src/quant/spec.js";
 import { useBackend } from "../../../src/train/backends/backends.js";
 import { fakeQuantize, fakeQuantizeAsymmetric } from "../../../src/train/quantizers/fake-quantize.js";
 import { BACKENDS_HERE } from "../support/backends.js";
+
+/** The range of signed 3 bits and LSQ's factor 1. */
+const threeBits = (v: tf.Tensor, s: tf.Tensor): tf.Tensor => fakeQuantize(v, s, { low: -4, high: 3 }, 1);
+const asymmetric = (v: tf.Tensor, s: tf.Tensor, z: tf.Tensor): tf.Tensor =>
+  fakeQuantizeAsymmetric(v, s, z, { low: 0, high: 7 }, 1);
 
 const rangeOf = (spec: QuantSpec): { low: number; high: number } => ({ low: qmin(spec), high: qmax(spec) });
 
@@ -122,8 +127,10 @@ describe.each(BACKENDS_HERE)("on backend %s", (backend) => {
       expected[k] = (expected[k] as number) + (dy[i] as number) * slope;
     });
     const got = tf.tidy(() => {
-      const f = (v: tf.Tensor, s: tf.Tensor): tf.Tensor => fakeQuantize(v, s, { low: -4, high: 3 }, 1);
-      const [, ds] = tf.grads(f)([tf.tensor(x, [3, 2]), tf.tensor(scale, [1, 2])], tf.tensor(dy, [3, 2]));
+      const [, ds] = tf.grads(threeBits)(
+        [tf.tensor(x, [3, 2]), tf.tensor(scale, [1, 2])],
+        tf.tensor(dy, [3, 2]),
+      );
       return (ds as tf.Tensor).dataSync();
     });
     expect(got[0]).toBeCloseTo(expected[0] as number, 5);
@@ -141,7 +148,7 @@ describe.each(BACKENDS_HERE)("on backend %s", (backend) => {
         if (ratio < -4) return ss * -4;
         if (ratio > 3) return ss * 3;
         // Straight through: the integer moves with v but not with s.
-        return vv + ss * error + (ss - s) * 0;
+        return vv + ss * error;
       };
       const [dv, ds] = gradients(Math.fround(v), Math.fround(s), { low: -4, high: 3 }, 1);
       expect(dv / 2).toBeCloseTo((surrogate(v + h, s) - surrogate(v - h, s)) / (2 * h), 4);
@@ -154,12 +161,10 @@ describe.each(BACKENDS_HERE)("on backend %s", (backend) => {
     const dy = [1, 2, 4];
     // z = 3 of 0..7: the range is -1.5..2.
     const [dv, ds, dz] = tf.tidy(() => {
-      const f = (v: tf.Tensor, scale: tf.Tensor, z: tf.Tensor): tf.Tensor =>
-        fakeQuantizeAsymmetric(v, scale, z, { low: 0, high: 7 }, 1);
       const inputs = [tf.tensor([0.6, -2, 3]), tf.scalar(s), tf.scalar(3.2)];
       return tf
-        .grads(f)(inputs, tf.tensor(dy))
-        .map((gradient) => [...gradient.dataSync()]);
+        .grads(asymmetric)(inputs, tf.tensor(dy))
+        .map((gradient) => Array.from(gradient.dataSync()));
     }) as [number[], number[], number[]];
     expect(dv).toEqual([1, 0, 0]);
     expect(dz[0]).toBeCloseTo(-s * (2 + 4), 5);
@@ -174,9 +179,9 @@ function gradients(
   range: { low: number; high: number },
   gradientScale: number,
 ): [number, number] {
+  const f = (value: tf.Tensor, scale: tf.Tensor): tf.Tensor =>
+    fakeQuantize(value, scale, range, gradientScale);
   const [dv, ds] = tf.tidy(() => {
-    const f = (value: tf.Tensor, scale: tf.Tensor): tf.Tensor =>
-      fakeQuantize(value, scale, range, gradientScale);
     return tf
       .grads(f)([tf.tensor([v]), tf.scalar(s)], tf.tensor([2]))
       .map((gradient) => gradient.dataSync()[0] as number);

@@ -1,0 +1,302 @@
+import { createHash } from "node:crypto";
+import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { brotliCompressSync } from "node:zlib";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { headersOf, parseHeaders } from "../../src/deploy/headers.js";
+import { pageHtml } from "../../src/deploy/page-files.js";
+import { testPictures } from "../../src/deploy/self-test.js";
+import { type DeployOptions, type DeployResult, deploySite } from "../../src/deploy/site.js";
+import { exportModel } from "../../src/export/export-model.js";
+import { SHAPE_LABELS } from "../../src/image/draw-shapes.js";
+import { decodeModel, encodeModel } from "../../src/onnx/codec.js";
+import { MANIFEST_LIMITS, parseManifest } from "../../src/web/manifest.js";
+import { deployShapes, SHAPES_MODEL, temporaryFolder } from "../support/deployed-site.js";
+import { runCli } from "../support/run-cli.js";
+
+let root: string;
+let result: DeployResult;
+const at = (...parts: string[]): string => join(root, ...parts);
+const text = (path: string): Promise<string> => readFile(at("site", path), "utf8");
+const sha256 = (bytes: Uint8Array | string): string => createHash("sha256").update(bytes).digest("hex");
+
+beforeAll(async () => {
+  root = await temporaryFolder();
+  result = await deployShapes(root, ["cpu", "wasm", "webgpu"], { title: "Shapes <&> more" });
+});
+
+afterAll(() => rm(root, { recursive: true }));
+
+/** Deploys `folder` beside the first site, with the page that is built. */
+function deploy(folder: string, options: Partial<DeployOptions> = {}): Promise<DeployResult> {
+  return deploySite({ folder, to: at("other"), pageFolder: at("page"), ...options });
+}
+
+/** model.onnx with other metadata, in a folder of its own. */
+async function withMetadata(name: string, change: (metadata: Map<string, string>) => void): Promise<string> {
+  const model = decodeModel(await readFile(at("out", "model.onnx")));
+  const metadata = new Map((model.metadataProps ?? []).map(({ key = "", value = "" }) => [key, value]));
+  change(metadata);
+  const metadataProps = [...metadata].map(([key, value]) => ({ key, value }));
+  await mkdir(at(name), { recursive: true });
+  await writeFile(at(name, "model.onnx"), encodeModel({ ...model, metadataProps }));
+  return at(name);
+}
+
+describe("a site", () => {
+  test("has every file that it says it has, and no other", async () => {
+    const entries = await readdir(at("site"), { recursive: true, withFileTypes: true });
+    const found = entries
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name));
+    expect(found.sort()).toEqual(result.files.map(({ path }) => at("site", path)).sort());
+    for (const { path, sizeBytes } of result.files) {
+      expect((await readFile(at("site", path))).length).toBe(sizeBytes);
+    }
+  });
+
+  test("names models and runtime files by their hash, and the manifest holds the hash and size of each", async () => {
+    const manifest = parseManifest(await text("manifest.json"), "manifest.json");
+    expect(manifest).toEqual(result.manifest);
+    expect(manifest.models.map(({ device }) => device)).toEqual(["wasm", "webgpu"]);
+    expect(manifest.models[0]?.file).toMatch(/^model\.[0-9a-f]{8}\.onnx$/);
+    expect(manifest.models[1]?.file).toMatch(/^model\.webgpu\.[0-9a-f]{8}\.onnx$/);
+    expect(manifest.runtime.files.map(({ name }) => name)).toEqual([
+      "ort-wasm-simd-threaded.mjs",
+      "ort-wasm-simd-threaded.wasm",
+      "ort-wasm-simd-threaded.asyncify.mjs",
+      "ort-wasm-simd-threaded.asyncify.wasm",
+    ]);
+    for (const file of [...manifest.models, ...manifest.runtime.files]) {
+      const bytes = await readFile(at("site", file.file));
+      expect(sha256(bytes)).toBe(file.sha256);
+      expect(bytes.length).toBe(file.sizeBytes);
+      expect(file.file).toContain(file.sha256.slice(0, 8));
+    }
+  });
+
+  test("carries models byte for byte as they were exported", async () => {
+    for (const [i, name] of ["model.onnx", "model.webgpu.onnx"].entries()) {
+      expect(sha256(await readFile(at("out", name)))).toBe(result.manifest.models[i]?.sha256);
+    }
+  });
+
+  test("says what the model's metadata says of labels, input and preprocessing", () => {
+    const { labels, input, preprocessing, output } = result.manifest;
+    expect(labels).toEqual([...SHAPE_LABELS]);
+    expect(input).toMatchObject({ height: 32, width: 32, channels: 3, layout: "nhwc" });
+    expect(preprocessing).toMatchObject({ range: [0, 1], resize: "stretch" });
+    expect(output.kind).toBe("probabilities");
+  });
+
+  test("tests itself with pictures that get different answers", () => {
+    const { cases } = result.manifest.selfTest;
+    const best = cases.map(({ expected }) => {
+      const { values } = Object.values(expected)[0] ?? { values: [] };
+      expect(values.reduce((sum, value) => sum + value, 0)).toBeCloseTo(1, 5);
+      return values.indexOf(Math.max(...values));
+    });
+    expect(new Set(best).size).toBeGreaterThan(2);
+    for (const { pixels, sha256: hash, width, height } of cases) {
+      const bytes = Buffer.from(pixels, "base64");
+      expect(bytes.length).toBe(width * height * 3);
+      expect(sha256(bytes)).toBe(hash);
+    }
+  });
+
+  test("has no inline script, style or handler, and asks no other origin", async () => {
+    const html = await text("index.html");
+    expect(html).not.toMatch(/<script(?![^>]*\ssrc=)[^>]*>|<style|\sstyle=|\son[a-z]+=|javascript:|data:/i);
+    const addresses = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map((match) => match[1] ?? "");
+    expect(addresses.length).toBeGreaterThan(2);
+    for (const address of addresses) {
+      expect(address).toMatch(/^\.\//);
+      expect(result.files.map(({ path }) => `./${path}`)).toContain(address);
+    }
+  });
+
+  test("shows a row for each class and the title, escaped", async () => {
+    const html = await text("index.html");
+    expect(html.match(/class="bar"/g)).toHaveLength(SHAPE_LABELS.length);
+    expect(html).toContain("<h1>Shapes &lt;&amp;&gt; more</h1>");
+    const page = pageHtml("<!--qdg:title--><!--qdg:rows-->", "$&", ['<img src="x" onerror="y">']);
+    expect(page).not.toContain("<img");
+    expect(page).toContain("$&");
+    const many = Array.from({ length: 1000 }, (_, i) => `class ${i}`);
+    expect(pageHtml("<!--qdg:title--><!--qdg:rows-->", "t", many).match(/<li>/g)).toHaveLength(10);
+  });
+
+  test("has a service worker that knows the hash of every file but its own", async () => {
+    const worker = await text("sw.js");
+    const { version, files } = JSON.parse(/^self\.qdgSite = (.*);\n/.exec(worker)?.[1] ?? "") as {
+      version: string;
+      files: { path: string; role: string; sha256: string }[];
+    };
+    expect(version).toMatch(/^[0-9a-f]{16}$/);
+    expect(files.map(({ path }) => path).sort()).toEqual(
+      result.files
+        .map(({ path }) => path)
+        .filter((path) => path !== "sw.js" && path !== "_headers")
+        .sort(),
+    );
+    for (const { path, sha256: hash } of files) expect(sha256(await readFile(at("site", path)))).toBe(hash);
+  });
+
+  test("has caching headers for every file by its path", async () => {
+    const rules = parseHeaders(await text("_headers"), "_headers");
+    for (const { path } of result.files) {
+      if (path === "_headers") continue;
+      const caching = headersOf(rules, `/${path}`)["Cache-Control"];
+      expect(caching, path).toMatch(/\.[0-9a-f]{8}\.|^assets\//.test(path) ? /immutable/ : /^no-cache$/);
+    }
+  });
+
+  test("brings under 60 kB of JavaScript of ours as brotli", async () => {
+    const own = result.files.filter(({ path }) => path.endsWith(".js") && !/\/ort\./.test(path));
+    let total = 0;
+    for (const { path } of own) total += brotliCompressSync(await readFile(at("site", path))).length;
+    expect(own.length).toBeGreaterThan(1);
+    expect(total).toBeLessThan(60_000);
+  });
+
+  test("is the same when it is made again", async () => {
+    const again = await deploy(at("out"), { title: "Shapes <&> more" });
+    expect(again.manifest).toEqual(result.manifest);
+    expect(await readFile(at("other", "sw.js"), "utf8")).toBe(await text("sw.js"));
+    await rm(at("other"), { recursive: true });
+  });
+});
+
+test("test pictures are of the input's size up to 64 pixels a side, and keep its shape", () => {
+  const sizes = (h: number, w: number): number[][] =>
+    testPictures(h, w).map(({ height, width }) => [height, width]);
+  expect(sizes(32, 32)[0]).toEqual([32, 32]);
+  expect(sizes(224, 112)[3]).toEqual([64, 32]);
+  expect(sizes(1, 4000)[0]).toEqual([1, 64]);
+  expect(64 * 64).toBeLessThan(MANIFEST_LIMITS.selfTestPixels);
+});
+
+describe("what cannot be deployed", () => {
+  test("is a folder without .onnx files, or none at all", async () => {
+    await mkdir(at("empty"));
+    await expect(deploy(at("empty"))).rejects.toThrow(/holds no \.onnx file; .*qdg export.* \[not-found\]/);
+    await expect(deploy(at("nowhere"))).rejects.toThrow(/\[not-found\]/);
+  });
+
+  test("is a broken file", async () => {
+    await mkdir(at("broken"));
+    const bytes = await readFile(at("out", "model.onnx"));
+    await writeFile(at("broken", "model.onnx"), bytes.subarray(0, 1000));
+    await expect(deploy(at("broken"))).rejects.toThrow(/broken.model\.onnx.*\[invalid-onnx\]/);
+    await writeFile(at("broken", "model.onnx"), "");
+    await expect(deploy(at("broken"))).rejects.toThrow(/is empty/);
+  });
+
+  test.each([
+    ["preprocessing", "qdg.preprocessing", /export it again with --preprocess/],
+    ["labels", "qdg.labels", /give --labels a,b,c/],
+    ["a source", "qdg.source", /was not written by qdg/],
+    ["a layout", "qdg.layout", /qdg\.layout: got nothing, expected nhwc or nchw/],
+  ])("is a file without %s", async (name, key, message) => {
+    const folder = await withMetadata(`no-${name}`, (metadata) => metadata.delete(key));
+    await expect(deploy(folder)).rejects.toThrow(message);
+  });
+
+  test("is a file with labels of another number, unless right ones are given", async () => {
+    const folder = await withMetadata("labels", (metadata) => metadata.set("qdg.labels", '["a", "b"]'));
+    await expect(deploy(folder)).rejects.toThrow(/for 2 labels, expected one output with a number for each/);
+    const labels = SHAPE_LABELS.map((label) => label.toUpperCase());
+    expect((await deploy(folder, { labels })).manifest.labels).toEqual(labels);
+    await rm(at("other"), { recursive: true });
+  });
+
+  test("is metadata that is damaged", async () => {
+    const folder = await withMetadata("damaged", (metadata) => metadata.set("qdg.preprocessing", "{"));
+    await expect(deploy(folder)).rejects.toThrow(/qdg\.preprocessing: .*\[invalid-json\]/);
+    const wrong = await withMetadata("damaged", (metadata) =>
+      metadata.set("qdg.preprocessing", '{"range": [1, 0]}'),
+    );
+    await expect(deploy(wrong)).rejects.toThrow(/\[invalid-data\]/);
+  });
+
+  test("is files of different models, or two for one device, or none for WebAssembly", async () => {
+    const folder = await withMetadata("mixed", (metadata) => metadata.set("qdg.source", "0".repeat(64)));
+    await cp(at("out", "model.webgpu.onnx"), join(folder, "model.webgpu.onnx"));
+    await expect(deploy(folder)).rejects.toThrow(/different models \(qdg\.source\)/);
+    const two = await withMetadata("two", () => undefined);
+    await cp(join(two, "model.onnx"), join(two, "second.onnx"));
+    await expect(deploy(two)).rejects.toThrow(/both for wasm, expected one/);
+    await mkdir(at("gpu"));
+    await cp(at("out", "model.webgpu.onnx"), at("gpu", "model.webgpu.onnx"));
+    await expect(deploy(at("gpu"))).rejects.toThrow(/has no file for WebAssembly/);
+  });
+
+  test("is a file for WebGPU that computes another thing than the one for WebAssembly", async () => {
+    const folder = at("different");
+    await mkdir(folder);
+    const path = join(folder, "model.onnx");
+    await exportModel({ model: SHAPES_MODEL, output: path, targets: ["cpu", "wasm"], float: true });
+    await cp(at("out", "model.webgpu.onnx"), join(folder, "model.webgpu.onnx"));
+    await expect(deploy(folder)).rejects.toThrow(
+      /model\.webgpu\.onnx in the reference: output \S+ differs from the reference by 0\.\d+ on test picture \d/,
+    );
+  });
+
+  test("changes nothing", async () => {
+    await expect(readdir(at("other"))).rejects.toThrow();
+    const hidden = (await readdir(root)).filter((name) => name.startsWith("."));
+    expect(hidden).toEqual([]);
+  });
+});
+
+describe("a folder that is there already", () => {
+  test("is replaced when it is a site of qdg, and old files go", async () => {
+    await deploy(at("out"), { title: "one" });
+    const folder = await withMetadata("only-wasm", () => undefined);
+    await deploy(folder, { title: "two" });
+    expect(await readFile(at("other", "index.html"), "utf8")).toContain("<h1>two</h1>");
+    expect((await readdir(at("other"))).filter((name) => name.includes("webgpu"))).toEqual([]);
+    expect((await readdir(root)).filter((name) => name.startsWith("."))).toEqual([]);
+  });
+
+  test("is left alone when it holds a file of someone else, unless forced", async () => {
+    await writeFile(at("other", "CNAME"), "example.org");
+    await expect(deploy(at("out"))).rejects.toThrow(/holds CNAME, .*--force.*\[exists\]/);
+    expect(await readFile(at("other", "CNAME"), "utf8")).toBe("example.org");
+    await deploy(at("only-wasm"), { force: true });
+    expect(await readdir(at("other"))).not.toContain("CNAME");
+    await mkdir(at("photos"));
+    await writeFile(at("photos", "index.html"), "mine");
+    await expect(deploy(at("out"), { to: at("photos") })).rejects.toThrow(/\[exists\]/);
+    expect(await readFile(at("photos", "index.html"), "utf8")).toBe("mine");
+  });
+
+  test("is taken when it is empty, and is an error when it is a file", async () => {
+    await mkdir(at("new"));
+    await deploy(at("only-wasm"), { to: at("new") });
+    expect(await readdir(at("new"))).toContain("manifest.json");
+    await expect(deploy(at("out"), { to: at("page", "index.html") })).rejects.toThrow(/is a file/);
+  });
+
+  test("is never the folder of the models or one that holds it, even when forced", async () => {
+    for (const to of [at("out"), root, "/", "."]) {
+      await expect(deploy(at("out"), { to, force: true })).rejects.toThrow(/would replace .*\[usage\]/);
+    }
+    expect(await readdir(at("out"))).toContain("model.onnx");
+  });
+});
+
+describe("on the command line", () => {
+  test("a folder without models is one line on stderr and exit code 1", async () => {
+    const { code, stderr, stdout } = await runCli("deploy", at("empty"), "--to", at("cli"));
+    expect([code, stdout]).toEqual([1, ""]);
+    expect(stderr).toMatch(/^error: .*holds no \.onnx file.*\n$/);
+  });
+
+  test("--to is needed, and labels must be names", async () => {
+    expect((await runCli("deploy", at("out"))).code).toBe(2);
+    expect((await runCli("deploy", at("out"), "--to", at("cli"), "--labels", "a,,b")).code).toBe(2);
+    const missing = await runCli("deploy", at("out"), "--to", at("cli"), "--labels", at("none.txt"));
+    expect([missing.code, missing.stderr.includes("none.txt")]).toEqual([1, true]);
+  });
+});
