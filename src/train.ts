@@ -14,7 +14,13 @@ export type { Dataset, Domain } from "./train/data/dataset.js";
 export { openDataset } from "./train/data/open-dataset.js";
 export { splitDomain, type Split } from "./train/data/split.js";
 export { IntegerNetwork, type QuantizedTensor } from "./train/integer-network.js";
-export { type LayersModel, loadLayersModel, saveLayersModel } from "./train/layers-model-file.js";
+export {
+  type LayersModel,
+  loadLayersModel,
+  preprocessingOf,
+  saveLayersModel,
+} from "./train/layers-model-file.js";
+export { compareTrained, type TrainedParity } from "./parity/trained.js";
 export type { Method, MethodState, StepReport, WindowReport } from "./train/methods/method.js";
 export {
   createMethod,

@@ -5,16 +5,15 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { QdgError } from "../base/error.js";
 import { exportModel, type ExportResult } from "../export/export-model.js";
-import { preprocessingFromJson, type Preprocessing } from "../image/preprocessing.js";
+import type { Preprocessing } from "../image/preprocessing.js";
 import { imageToTensor } from "../image/to-tensor.js";
 import { decodeModel } from "../onnx/codec.js";
-import { parseLearned } from "../quant/learned.js";
 import type { BackendChoice } from "../train/backends/backends.js";
-import { disposeBatch, evaluationBatches } from "../train/data/batch.js";
+import { evaluationBatches } from "../train/data/batch.js";
 import type { Dataset, Domain } from "../train/data/dataset.js";
 import { openDataset } from "../train/data/open-dataset.js";
 import { IntegerNetwork } from "../train/integer-network.js";
-import { graphOf, type LayersModel, loadLayersModel } from "../train/layers-model-file.js";
+import { graphOf, loadLayersModel, preprocessingOf } from "../train/layers-model-file.js";
 import type { TrainObserver } from "../train/run/observer.js";
 import { train, type TrainResult } from "../train/run/train.js";
 import type { AskedTrainOptions } from "../train/run/train-options.js";
@@ -72,13 +71,14 @@ export async function runDemo(
   const domain = dataset.domains.find(({ name }) => name === testDomain[0]);
   if (!domain) throw new QdgError("internal", "demo", `no domain ${testDomain[0]}`);
   const preprocessing = preprocessingOf(model);
+  if (!preprocessing) throw new QdgError("internal", "demo", "training stored no preprocessing");
 
   const network = await IntegerNetwork.create(model);
   const whole: TrainedParity[] = [];
   for (const target of ["cpu", "wasm"] as const) {
     const images = Uint32Array.from({ length: domain.count }, (_, i) => i);
     const batches = evaluationBatches(domain, images, imageSize, BATCH, preprocessing);
-    whole.push(await compareTrained(network, bytes, target, disposing(batches)));
+    whole.push(await compareTrained(network, bytes, target, batches));
   }
   network.dispose();
   const report = await compare({
@@ -94,18 +94,6 @@ export async function runDemo(
   });
   const floatBytes = [...model.weights.values()].reduce((sum, { data }) => sum + data.byteLength, 0);
   return { trained, exported, floatBytes, whole, report };
-}
-
-function preprocessingOf({ userDefinedMetadata }: LayersModel): Preprocessing {
-  const learned = parseLearned(userDefinedMetadata);
-  return preprocessingFromJson(learned?.preprocessing, "preprocessing");
-}
-
-function* disposing<T extends Parameters<typeof disposeBatch>[0]>(batches: Iterable<T>): Generator<T, void> {
-  for (const batch of batches) {
-    yield batch;
-    disposeBatch(batch);
-  }
 }
 
 /** Images of a domain, evenly spaced, with the names of their classes. */

@@ -6,7 +6,7 @@ import { storedZeroPoint } from "../lower/form.js";
 import { decodeModel, encodeModel } from "../onnx/codec.js";
 import type { RuntimeName, Session } from "../runtime/runtime.js";
 import { runtimeOf } from "../runtime/registry.js";
-import type { Batch } from "../train/data/batch.js";
+import { type Batch, disposeBatch } from "../train/data/batch.js";
 import type { IntegerNetwork } from "../train/integer-network.js";
 import { quantizedTensors, type QuantizedTensor } from "./quantized-tensors.js";
 import { LEAST_LEVELS } from "./metrics/levels-used.js";
@@ -30,7 +30,7 @@ export interface TrainedParity {
 
 /**
  * @param bytes the exported file, in the integer form or the float form, with its images as [N, H, W, C]
- * @param batches disposed of by the caller; read once
+ * @param batches read once, and disposed of
  */
 export async function compareTrained(
   network: IntegerNetwork,
@@ -43,7 +43,10 @@ export async function compareTrained(
   const session = await (await runtimeOf(target)).open({ bytes: encodeModel(withOutputs(model, listed)) });
   const comparison = new Comparison(target, new Map(listed.map((each) => [each.name, each])));
   try {
-    for (const batch of batches) await comparison.add(network, session, batch);
+    for (const batch of batches) {
+      await comparison.add(network, session, batch);
+      disposeBatch(batch);
+    }
   } finally {
     await session.dispose();
   }

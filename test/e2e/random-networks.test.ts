@@ -13,6 +13,7 @@ import { readLayersModel } from "../../src/read/layers-model.js";
 import { cpuRuntime } from "../../src/runtime/cpu.js";
 import { referenceRuntime } from "../../src/runtime/reference.js";
 import { wasmRuntime } from "../../src/runtime/wasm.js";
+import { webgpuRuntime } from "../../src/runtime/webgpu.js";
 import { chance } from "../support/layer-cases.js";
 import { compareFloat, parseSaved, type SavedModel, seeded } from "../support/layers-models.js";
 import { compareQuantized } from "../support/quantized-models.js";
@@ -50,13 +51,15 @@ async function readSaved(saved: SavedModel): Promise<Graph> {
   return readLayersModel(json, weights);
 }
 
+const { available } = await webgpuRuntime.probe();
+
 describe("a random network", () => {
   test.each(SEEDS)(
     "computes what tfjs computes, and the same integers on every runtime (seed %i)",
     async (seed) => {
       const c = chance(seed);
       const { model, saved } = await randomNetwork(seed, 10);
-      const options = { seed, saved, keepWeights: true };
+      const options = { seed, saved, keepWeights: true, onGpu: available };
       const float = await compareFloat(model, options);
       expect(float.difference / Math.max(1, float.magnitude)).toBeLessThan(1e-4);
       const found = await compareQuantized(

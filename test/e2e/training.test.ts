@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { preprocessingFromJson } from "../../src/image/preprocessing.js";
 import { parseLearned } from "../../src/quant/learned.js";
 import { compareTrained } from "../../src/parity/trained.js";
-import { disposeBatch, evaluationBatches } from "../../src/train/data/batch.js";
+import { evaluationBatches } from "../../src/train/data/batch.js";
 import { openDataset } from "../../src/train/data/open-dataset.js";
 import { IntegerNetwork } from "../../src/train/integer-network.js";
 import { loadLayersModel } from "../../src/train/layers-model-file.js";
@@ -84,9 +84,8 @@ it("trains, exports without calibration, and evaluates the file to the accuracy 
   const all = Uint32Array.from({ length: domain.count }, (_, i) => i);
   const range = preprocessingFromJson(preprocessing, "test");
   for (const target of ["cpu", "wasm"] as const) {
-    const batches = [...evaluationBatches(domain, all, 16, 100, range)];
+    const batches = evaluationBatches(domain, all, 16, 100, range);
     const result = await compareTrained(network, await readFile(onnx), target, batches);
-    batches.forEach(disposeBatch);
     expect(result).toMatchObject({
       images: 700,
       mismatches: {},

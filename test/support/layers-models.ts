@@ -110,6 +110,8 @@ export interface CompareOptions extends ReadOptions {
   readonly mend?: (configs: Record<string, unknown>[], model: tf.LayersModel) => void;
   /** Leave the weights as they are. */
   readonly keepWeights?: boolean;
+  /** Run the WebGPU form on the webgpu runtime too, which every node of it must have a kernel for. */
+  readonly onGpu?: boolean;
 }
 
 export interface Comparison {

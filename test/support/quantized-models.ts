@@ -1,4 +1,4 @@
-// A random layers-model quantized, written in both forms, and run on every runtime: equal integers are counted
+// A random layers-model quantized, written in every form, and run on every runtime: equal integers are counted
 // by name, nearness to the float network in decibels.
 
 import * as tf from "@tensorflow/tfjs";
@@ -20,6 +20,7 @@ import { readLayersModel } from "../../src/read/layers-model.js";
 import { cpuRuntime } from "../../src/runtime/cpu.js";
 import { referenceRuntime } from "../../src/runtime/reference.js";
 import { wasmRuntime } from "../../src/runtime/wasm.js";
+import { webgpuRuntime } from "../../src/runtime/webgpu.js";
 import {
   type CompareOptions,
   configsOf,
@@ -33,7 +34,7 @@ const FACTS = { source: "test", layout: "nhwc", preprocessing: null, labels: nul
 const SAMPLE_COUNT = 8;
 
 export interface QuantizedComparison {
-  /** Quantized tensors compared, over both forms. */
+  /** Quantized tensors compared, over all forms and runtimes. */
   readonly tensors: number;
   /** Tensors that differ from the reference interpreter's of the integer form. */
   readonly mismatches: readonly TensorMismatch[];
@@ -110,7 +111,8 @@ export async function compareQuantizedGraph(
       ]),
     );
     const open = encodeModel(withOutputs(proto, tensors));
-    for (const runtime of [referenceRuntime, cpuRuntime, wasmRuntime]) {
+    const onGpu = form === "webgpu" && options.onGpu === true;
+    for (const runtime of [referenceRuntime, cpuRuntime, wasmRuntime, ...(onGpu ? [webgpuRuntime] : [])]) {
       const session = await runtime.open({ bytes: open });
       const results: Record<string, Tensor>[] = [];
       for (const each of tested) results.push(centred(await session.run(each), zeroPoints));
@@ -141,7 +143,7 @@ export async function compareQuantizedGraph(
   return { tensors, mismatches, outputDifference, sqnrDb, operators };
 }
 
-/** Quantized tensors as `q - zeroPoint` in both forms, so that they compare. */
+/** Quantized tensors as `q - zeroPoint` in all forms, so that they compare. */
 function centred(
   results: Record<string, Tensor>,
   zeroPoints: ReadonlyMap<string, number>,

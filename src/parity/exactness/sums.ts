@@ -130,9 +130,10 @@ function sumInFloat(layer: string, operands: readonly Known[], bound: number, la
   const own: SumFact = { layer, kernel: "float", bound, limit: FLOAT_LIMIT };
   const sum = operands.reduce<SumFact | null>((most, each) => largerSum(most, each.sum), own);
   const exact = bound < FLOAT_LIMIT;
+  const end = exact ? largest : Number.POSITIVE_INFINITY;
   return {
-    low: -largest,
-    high: largest,
+    low: -end,
+    high: end,
     step: exact ? step : 0,
     rounded: !exact,
     unproven: exact ? null : `sums up to ${bound} may pass 2^24, from where float32 rounds`,

@@ -31,6 +31,21 @@ const HEADERS = {
   "X-Content-Type-Options": "nosniff",
 } as const;
 
+/** Bytes laid out for one GET, at a path from the origin's root. */
+export interface Offered {
+  readonly path: string;
+  /** Takes them away unread. */
+  readonly withdraw: () => void;
+}
+
+/** One POST to come, at a path from the origin's root. */
+export interface Expected {
+  readonly path: string;
+  /** Its body; null before it has come whole. */
+  readonly received: () => Uint8Array | null;
+  readonly withdraw: () => void;
+}
+
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;
 
 export class LoopbackServer {
@@ -66,8 +81,8 @@ export class LoopbackServer {
     return `http://${this.#origin}${this.#prefix}${kind}.html`;
   }
 
-  /** Lays out bytes for one GET. The path, from the origin's root, and what takes them away unread. */
-  offer(bytes: Uint8Array): { readonly path: string; withdraw(): void } {
+  /** Lays out bytes for one GET. */
+  offer(bytes: Uint8Array): Offered {
     const path = this.#newPath();
     const withdraw = (): void => void this.#answers.delete(path);
     this.#answers.set(path, (request, response) => {
@@ -78,8 +93,8 @@ export class LoopbackServer {
     return { path, withdraw };
   }
 
-  /** Opens a path to one POST. `received` gives its body, null before it has come whole. */
-  expect(): { readonly path: string; received(): Uint8Array | null; withdraw(): void } {
+  /** Opens a path to one POST. */
+  expect(): Expected {
     const path = this.#newPath();
     let body: Uint8Array | null = null;
     const withdraw = (): void => void this.#answers.delete(path);

@@ -60,14 +60,20 @@ export interface HarnessPage {
 
 type ValueOf<F> = F extends (...args: never[]) => Promise<Reply<infer T>> ? T : never;
 
-/** What is open now: for tests and for a look at what a program left behind. null when no browser runs. */
-export async function browserInUse(
-  path: string,
-): Promise<{ readonly processId: number; readonly pages: number } | null> {
+export interface BrowserInUse {
+  readonly processId: number;
+  readonly pages: number;
+  /** Threads of all pages beside their main one. */
+  readonly workers: number;
+}
+
+/** What is open now, to see what a program left behind. null when no browser runs. */
+export async function browserInUse(path: string): Promise<BrowserInUse | null> {
   const running = await shared.get(path)?.running;
-  return running === undefined
-    ? null
-    : { processId: running.processId, pages: running.context.pages().length };
+  if (running === undefined) return null;
+  const pages = running.context.pages();
+  const workers = pages.reduce((sum, page) => sum + page.workers().length, 0);
+  return { processId: running.processId, pages: pages.length, workers };
 }
 
 /**

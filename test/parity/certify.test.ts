@@ -1,0 +1,337 @@
+// Certificates of the shapes model: what holds, what a target made wrong leaves in them, and what is refused.
+
+import { createHash } from "node:crypto";
+import { cp, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { decodeModel, encodeModel } from "../../src/onnx/codec.js";
+import type { ModelProto } from "../../src/onnx/model-proto.js";
+import type { Certificate } from "../../src/parity/certificate.js";
+import { certificatePage } from "../../src/parity/certificate-page.js";
+import { certify, type CertifyOptions } from "../../src/parity/certify.js";
+import { parseCertificate } from "../../src/parity/read-certificate.js";
+import { verifyCertificate } from "../../src/parity/verify-certificate.js";
+import { changedCpu, exportShapes, SHAPES_MODEL, writeDomains } from "../support/certified-models.js";
+import { newFolder, removeFolder } from "../support/small-models.js";
+
+const INPUTS = 8;
+let folder = "";
+let out = "";
+let images = "";
+let certificate: Certificate;
+
+beforeAll(async () => {
+  folder = await newFolder();
+  out = await exportShapes(join(folder, "out"));
+  images = await writeDomains(join(folder, "images"), INPUTS);
+  certificate = await certify(optionsFor());
+}, 120_000);
+afterAll(() => removeFolder(folder));
+
+function optionsFor(changes: Partial<CertifyOptions> = {}): CertifyOptions {
+  return { model: SHAPES_MODEL, folder: out, data: [images], targets: ["cpu", "wasm"], ...changes };
+}
+
+/** The exported files in a folder of their own, model.onnx as `edit` leaves it. */
+async function edited(name: string, edit: (model: ModelProto) => ModelProto): Promise<string> {
+  const to = join(folder, name);
+  await cp(out, to, { recursive: true });
+  const path = join(to, "model.onnx");
+  await writeFile(path, encodeModel(edit(decodeModel(await readFile(path)))));
+  return to;
+}
+
+const withMetadata =
+  (key: string, value: string | null) =>
+  (model: ModelProto): ModelProto => ({
+    ...model,
+    metadataProps: (model.metadataProps ?? []).flatMap((entry) =>
+      entry.key !== key ? [entry] : value === null ? [] : [{ key, value }],
+    ),
+  });
+
+async function written(name: string, content: Certificate): Promise<string> {
+  const path = join(folder, name);
+  await writeFile(path, JSON.stringify(content));
+  return path;
+}
+
+describe("a certificate of cpu and wasm", () => {
+  test("says that every integer is the reference's and that the network is alive", () => {
+    expect(certificate.passed).toBe(true);
+    expect(certificate.reasons).toEqual([]);
+    expect(certificate.reference.tensors.map(({ name }) => name)).toContain("relu4b");
+    expect(certificate.reference.tensors.every(({ levelsUsed }) => levelsUsed >= 3)).toBe(true);
+    expect(certificate.reference.classesPredicted["classes"]).toBeGreaterThan(1);
+    for (const result of certificate.targets) {
+      expect(result.tensors).toBe(certificate.reference.tensors.length);
+      // Of one input: 2 * 3*32*32 + 16*16*16 + 24*16*16 + 6 * 32*8*8 + ... elements.
+      expect(result.elements).toBe(INPUTS * 31872);
+      expect(result.histogram).toEqual([[0, result.elements]]);
+      expect(result.predictions).toEqual({ compared: INPUTS, differing: 0 });
+      expect(result.outputs[0]?.relativeDifference).toBeLessThan(1e-6);
+    }
+  });
+
+  test("holds the SHA-256 of each file, of the model with its weights, and of the data", async () => {
+    for (const { name, sha256, sizeBytes } of certificate.files) {
+      const bytes = await readFile(join(out, name));
+      expect([sha256, sizeBytes]).toEqual([createHash("sha256").update(bytes).digest("hex"), bytes.length]);
+    }
+    const hash = createHash("sha256").update(await readFile(SHAPES_MODEL));
+    expect(certificate.model.sha256).toBe(hash.update(await readFile("models/shapes/weights.bin")).digest("hex"));
+    expect(certificate.files.map(({ name, targets }) => [name, targets])).toEqual([
+      ["model.onnx", ["cpu", "wasm"]],
+      ["model.webgpu.onnx", []],
+    ]);
+  });
+
+  test("gives accuracy by domain where folders say domain and class", () => {
+    const groups = certificate.reference.accuracy.map(({ group, inputs }) => [group, inputs]);
+    expect(groups).toEqual([
+      ["", INPUTS],
+      ["other", INPUTS / 2],
+      ["plain", INPUTS / 2],
+    ]);
+    expect(certificate.targets.map(({ accuracy }) => accuracy)).toEqual([
+      certificate.reference.accuracy,
+      certificate.reference.accuracy,
+    ]);
+  });
+
+  test("comes back from JSON as it was", () => {
+    expect(parseCertificate(JSON.stringify(certificate), "cert")).toEqual(certificate);
+  });
+
+  test("is a page that loads nothing and escapes every name", () => {
+    const page = certificatePage({ ...certificate, folder: '"><script>alert(1)</script>', reasons: ["<b>"] });
+    expect(page).toContain(certificate.model.sha256);
+    expect(page).toContain("PASSED");
+    expect(page).not.toMatch(/<script|<b>|src=|https?:/);
+    expect(page).toContain("default-src 'none'");
+    expect(page).toContain("prefers-color-scheme:dark");
+  });
+});
+
+test("the file for GPUs holds the integers of the one for hosts, zero points taken out", async () => {
+  const found = await certify(optionsFor({ targets: ["webgpu"], runtimeOf: changedCpu("webgpu") }));
+  expect(found.passed).toBe(true);
+  expect(found.targets[0]).toMatchObject({ file: "model.webgpu.onnx", runtime: "cpu as <webgpu>" });
+  expect(found.reference.file).toBe("model.onnx");
+  // bn3b and bn3s are stored from 4 in the one and from 0 in the other.
+  expect(found.targets[0]?.histogram).toEqual([[0, found.targets[0]?.elements]]);
+  expect(found.targets[0]?.tensors).toBe(certificate.reference.tensors.length);
+  expect(found.exactness.map(({ file }) => file)).toEqual(["model.webgpu.onnx"]);
+});
+
+describe("a target that computes something else", () => {
+  test("is outside its promise, with the histogram and the first layer that differs", async () => {
+    const runtimes = changedCpu("wasm", (results) => {
+      const [relu2, relu5] = [results["relu2"], results["relu5"]];
+      if (relu2) relu2.data[5] = Number(relu2.data[5]) + 2;
+      if (relu5) relu5.data[0] = Number(relu5.data[0]) + 100;
+      if (relu5) relu5.data[1] = Number(relu5.data[1]) + 2;
+    });
+    const found = await certify(optionsFor({ runtimeOf: runtimes }));
+    expect(found.passed).toBe(false);
+    const [cpu, wasm] = found.targets;
+    expect(cpu?.histogram).toEqual([[0, cpu?.elements]]);
+    expect(wasm?.histogram).toEqual([
+      [0, (wasm?.elements ?? 0) - 3 * INPUTS],
+      [2, 2 * INPUTS],
+      [100, INPUTS],
+    ]);
+    expect(wasm?.differing).toEqual([
+      { name: "relu2", layer: "relu2", count: INPUTS },
+      { name: "relu5", layer: "relu5", count: 2 * INPUTS },
+    ]);
+    expect(wasm?.firstDifference).toMatchObject({ layer: "relu2", index: [0, 0, 0, 5] });
+    expect(found.reasons).toEqual([
+      expect.stringMatching(/^wasm: 24 of \d+ quantized elements differ, by up to 100 step\(s\), in 2 of 13 tensors/),
+    ]);
+    expect(certificatePage(found)).toContain("NOT PASSED");
+  });
+
+  test("is outside it for numbers that are none, other outputs and other predictions", async () => {
+    const runtimes = changedCpu("webgpu", (results) => {
+      const output = results["classes"];
+      output?.data.reverse();
+      if (results["relu2"]) results["relu2"].data[0] = Number.NaN;
+    });
+    const found = await certify(optionsFor({ targets: ["webgpu"], runtimeOf: runtimes }));
+    expect(found.targets[0]?.notFinite).toBe(INPUTS);
+    expect(found.reasons).toEqual([
+      expect.stringContaining(`${INPUTS} of them no finite number`) as string,
+      expect.stringContaining("output classes differs by") as string,
+      expect.stringMatching(/[1-8] of 8 predictions differ, expected 0/) as string,
+    ]);
+    expect(parseCertificate(JSON.stringify(found), "cert").passed).toBe(false);
+  });
+});
+
+describe("files that are refused", () => {
+  test.each<[what: string, changes: () => Promise<Partial<CertifyOptions>>, says: RegExp]>([
+    [
+      "a file of another model",
+      async () => ({ folder: await edited("other", withMetadata("qdg.source", "0".repeat(64))) }),
+      /model\.onnx: was exported from another model .*\[invalid-data\]/,
+    ],
+    [
+      "a file that does not say of which",
+      async () => ({ folder: await edited("silent", withMetadata("qdg.source", null)) }),
+      /model\.onnx: does not say which model it is of .*qdg-export/,
+    ],
+    [
+      "no file for a target",
+      async () => {
+        const to = await edited("hosts", (model) => model);
+        await rm(join(to, "model.webgpu.onnx"));
+        return { folder: to, targets: ["cpu", "browser-webgpu"] };
+      },
+      /holds no quantized file for browser-webgpu; export with qdg-export --target cpu,wasm,webgpu/,
+    ],
+    [
+      "two files for a target",
+      async () => {
+        const to = await edited("twice", (model) => model);
+        await cp(join(to, "model.onnx"), join(to, "second.onnx"));
+        return { folder: to };
+      },
+      /got model\.onnx, second\.onnx for cpu, expected one file/,
+    ],
+    ["an empty folder", async () => ({ folder: images }), /holds no \.onnx file; export the model/],
+    ["no folder", async () => ({ folder: join(folder, "none") }), /none: cannot be read.*\[not-found\]/],
+    ["no targets", async () => ({ targets: [] }), /--targets: got none/],
+  ])("%s", async (_, changes, says) => {
+    await expect(certify(optionsFor(await changes()))).rejects.toThrow(says);
+  });
+
+  test("a target that is not available is an error with its reason and remedy, and no other runs in its place", async () => {
+    const runtimes = changedCpu("webgpu");
+    const runtimeOf: CertifyOptions["runtimeOf"] = async (name) => ({
+      ...(await runtimes(name)),
+      probe: () => Promise.resolve({ available: false, reason: "no adapter", remedy: "install a driver" }),
+    });
+    await expect(certify(optionsFor({ targets: ["webgpu"], runtimeOf }))).rejects.toThrow(
+      "target webgpu: no adapter; install a driver [unavailable]",
+    );
+  });
+});
+
+describe("verifying", () => {
+  test("finds what the certificate states, also where the files lie elsewhere", async () => {
+    const path = await written("good.json", certificate);
+    const to = await edited("moved", (model) => model);
+    await cp(join(out, "model.onnx"), join(to, "model.onnx"));
+    const { differences, notes, rerun } = await verifyCertificate(path, { folder: to });
+    expect([differences, notes, rerun.passed]).toEqual([[], [], true]);
+  });
+
+  test("names counts that were edited, and versions that are others", async () => {
+    const [cpu, wasm] = certificate.targets;
+    const path = await written("edited.json", {
+      ...certificate,
+      versions: { ...certificate.versions, node: "1.2.3" },
+      targets: [{ ...cpu, elements: 7 }, wasm] as Certificate["targets"],
+      reference: {
+        ...certificate.reference,
+        accuracy: certificate.reference.accuracy.map((each) => ({ ...each, accuracy: 0.5 })),
+      },
+    });
+    const { differences, notes } = await verifyCertificate(path);
+    expect(differences).toContain(
+      `targets.cpu.elements: the certificate states 7, the rerun found ${INPUTS * 31872}`,
+    );
+    expect(differences.some((each) => each.startsWith("reference.accuracy.0.accuracy: the certificate states 0.5"))).toBe(true);
+    expect(notes).toEqual([`node: 1.2.3 then, ${process.versions.node} now`]);
+  });
+
+  test.each<[what: string, changes: () => Promise<Parameters<typeof verifyCertificate>[1]>, says: RegExp]>([
+    [
+      "a byte of a file",
+      async () => {
+        const to = await edited("byte", withMetadata("qdg.scales", "other"));
+        return { folder: to };
+      },
+      /is a certificate for something other than .*byte, model\.onnx: that has SHA-256/,
+    ],
+    [
+      "the model",
+      async () => {
+        await cp("models/shapes", join(folder, "model"), { recursive: true });
+        const path = join(folder, "model", "model.json");
+        await writeFile(path, `${await readFile(path, "utf8")} `);
+        return { model: path };
+      },
+      /other than .*model\.json: that has SHA-256/,
+    ],
+    [
+      "the data",
+      async () => {
+        await cp(images, join(folder, "fewer"), { recursive: true });
+        await rm(join(folder, "fewer", "plain"), { recursive: true });
+        return { data: [join(folder, "fewer")] };
+      },
+      /other than 4 of 4 images in .*fewer: that has SHA-256/,
+    ],
+    [
+      "which files there are",
+      async () => {
+        const to = join(folder, "more");
+        await cp(out, to, { recursive: true });
+        await cp(join(out, "model.onnx"), join(to, "more.onnx"));
+        return { folder: to };
+      },
+      /for other files: more\.onnx in .* is not among them/,
+    ],
+    [
+      "a file that is gone",
+      async () => {
+        const to = join(folder, "gone");
+        await cp(out, to, { recursive: true });
+        await rm(join(to, "model.webgpu.onnx"));
+        return { folder: to };
+      },
+      /is a certificate for model\.webgpu\.onnx, which is not in/,
+    ],
+  ])("refuses another: %s, before anything runs", async (_, changes, says) => {
+    const path = await written("refused.json", certificate);
+    const runtimeOf = (): never => {
+      throw new Error("ran");
+    };
+    await expect(verifyCertificate(path, { ...(await changes()), runtimeOf })).rejects.toThrow(says);
+  });
+});
+
+describe("a certificate that is none", () => {
+  const change = (edit: (json: Record<string, unknown>) => void): string => {
+    const json = structuredClone(certificate) as unknown as Record<string, unknown>;
+    edit(json);
+    return JSON.stringify(json);
+  };
+  test.each<[what: string, text: () => string, says: RegExp]>([
+    ["no JSON", () => "{", /cert: is not JSON/],
+    ["a list", () => "[]", /cert: got \[\], expected an object/],
+    ["another version", () => change((json) => (json["qdgCertificate"] = 2)), /qdgCertificate: got 2, expected 1/],
+    ["a key too many", () => change((json) => (json["extra"] = 1)), /got the key "extra"/],
+    ["a field that is missing", () => change((json) => delete json["data"]), /cert\.data: got nothing/],
+    ["a hash that is none", () => change((json) => (json["model"] = { path: "m", sha256: "00" })), /cert\.model\.sha256: got "00"/],
+    [
+      "a path for a file's name",
+      () => change((json) => ((json["files"] as { name: string }[])[0] = { ...certificate.files[0], name: "../x" } as { name: string })),
+      /cert\.files\[0\]\.name: got "\.\.\/x", expected the name of a file \[invalid-path\]/,
+    ],
+    [
+      "a negative count",
+      () => change((json) => ((json["targets"] as Record<string, unknown>[])[0] = { ...certificate.targets[0], elements: -1 })),
+      /cert\.targets\[0\]\.elements: got -1/,
+    ],
+    [
+      "an unknown target",
+      () => change((json) => ((json["targets"] as Record<string, unknown>[])[0] = { ...certificate.targets[0], target: "tpu" })),
+      /cert\.targets\[0\]\.target: got "tpu", expected cpu or wasm or/,
+    ],
+  ])("%s", (_, text, says) => {
+    expect(() => parseCertificate(text(), "cert")).toThrow(says);
+  });
+});

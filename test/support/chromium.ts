@@ -1,0 +1,27 @@
+// Starts the system's Chromium for tests: nothing is downloaded, and no test is skipped where it is missing.
+
+import { type Browser, chromium } from "playwright-core";
+import { findBrowser } from "../../src/runtime/browser/find-browser.js";
+
+const QUIET = [
+  "--no-sandbox",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+const SOFTWARE_GPU = [
+  "--enable-unsafe-webgpu",
+  "--enable-features=Vulkan",
+  "--use-webgpu-adapter=swiftshader",
+];
+
+/** A headless browser; with `gpu`, WebGPU on the software adapter, and without it no WebGPU. */
+export function startChromium({ gpu }: { readonly gpu: boolean }): Promise<Browser> {
+  const found = findBrowser(undefined);
+  if (!found)
+    throw new Error("no Chromium, Chrome or Edge here: install one, or set QDG_BROWSER to its program");
+  const args = gpu ? [...QUIET, ...SOFTWARE_GPU] : [...QUIET, "--disable-features=WebGPU,WebGPUService"];
+  return chromium.launch({ executablePath: found.path, args });
+}

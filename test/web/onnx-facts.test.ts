@@ -1,0 +1,57 @@
+import fc from "fast-check";
+import { beforeAll, describe, expect, test } from "vitest";
+import { QdgError } from "../../src/base/error.js";
+import { decodeModel } from "../../src/onnx/codec.js";
+import { readOnnxFacts } from "../../src/web/onnx-facts.js";
+import { shapesSite } from "./site.js";
+
+let file: Uint8Array;
+beforeAll(async () => {
+  file = (await shapesSite(false)).files.get("model.onnx") as Uint8Array;
+});
+
+/** Never another error than one that a user can act on, and never a hang. */
+function readOrRefuse(bytes: Uint8Array): void {
+  try {
+    readOnnxFacts(bytes, "file");
+  } catch (thrown) {
+    expect(thrown).toBeInstanceOf(QdgError);
+    expect((thrown as QdgError).code).toBe("invalid-onnx");
+  }
+}
+
+describe("readOnnxFacts", () => {
+  test("reads the metadata and the producers that the full decoder reads", () => {
+    const model = decodeModel(file, "file");
+    const { metadata, producers } = readOnnxFacts(file, "file");
+    expect([...metadata]).toEqual((model.metadataProps ?? []).map(({ key, value }) => [key, value]));
+    expect([...producers]).toEqual([["classes", "Softmax"]]);
+  });
+
+  test("knows nothing of an empty file, and refuses a page in HTML", () => {
+    expect(readOnnxFacts(new Uint8Array(0), "file").metadata.size).toBe(0);
+    expect(() => readOnnxFacts(new TextEncoder().encode("<!doctype html>"), "file")).toThrow(
+      "is no ONNX file",
+    );
+  });
+
+  test("refuses numbers without end and lengths beyond the file", () => {
+    expect(() => readOnnxFacts(new Uint8Array(100).fill(0xff), "file")).toThrow("is no ONNX file");
+    expect(() => readOnnxFacts(Uint8Array.of(0x3a, 0x05, 1), "file")).toThrow("is no ONNX file");
+    const huge = Uint8Array.of(0x3a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f);
+    expect(() => readOnnxFacts(huge, "file")).toThrow("is no ONNX file");
+  });
+
+  test("reads or refuses any bytes, and any damaged file", () => {
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), readOrRefuse), { numRuns: 500 });
+    fc.assert(
+      fc.property(fc.nat(file.length - 1), fc.nat(255), (at, byte) => {
+        const copy = file.slice();
+        copy[at] = byte;
+        readOrRefuse(copy);
+        readOrRefuse(file.subarray(0, at));
+      }),
+      { numRuns: 100 },
+    );
+  });
+});
