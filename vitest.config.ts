@@ -5,7 +5,7 @@ const config: ReturnType<typeof defineConfig> = defineConfig({
     include: ["test/**/*.test.ts"],
     // Two cores: tfjs and ONNX Runtime both keep theirs busy.
     maxWorkers: 2,
-    testTimeout: 180_000,
+    testTimeout: 300_000,
     hookTimeout: 180_000,
   },
 });

@@ -59,7 +59,7 @@ describe("a random network", () => {
     async (seed) => {
       const c = chance(seed);
       const { model, saved } = await randomNetwork(seed, 10);
-      const options = { seed, saved, keepWeights: true, onGpu: available };
+      const options = { seed, saved, keepWeights: true, onGpu: available && seed <= 5 };
       const float = await compareFloat(model, options);
       expect(float.difference / Math.max(1, float.magnitude)).toBeLessThan(1e-4);
       const found = await compareQuantized(
