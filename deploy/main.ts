@@ -54,14 +54,16 @@ async function start(): Promise<void> {
   try {
     const asked = new URLSearchParams(location.search).get("device");
     const device = asked === "wasm" || asked === "webgpu" ? asked : "auto";
-    const manifest = await readManifest();
+    const sizes = readManifest();
+    // Its error is that of load too, which is waited for first.
+    sizes.catch(() => undefined);
     model = await load("./", {
       device,
       // The service worker keeps the files; a second copy would take the space twice.
       cache: false,
       onProgress: ({ loadedBytes, totalBytes }) => showProgress(loadedBytes, totalBytes),
     });
-    showModel(model, manifest);
+    showModel(model, await sizes);
     showLoaded("Ready: draw, or drop an image.");
     await classifyWaiting();
     await keepOffline(model.device, {

@@ -37,8 +37,9 @@ export function showProblem(text: string): void {
   if (page.problem.textContent !== text) page.problem.textContent = text;
 }
 
-/** @param total null while it is not known */
+/** Shows how far loading is, until showLoaded: files that still come after an error do not hide it. */
 export function showProgress(loadedBytes: number, totalBytes: number | null): void {
+  if (page.progress.classList.contains("done")) return;
   page.progress.max = Math.max(1, totalBytes ?? loadedBytes);
   page.progress.value = loadedBytes;
   const total = totalBytes === null ? "" : ` of ${megabytes(totalBytes)}`;
@@ -52,6 +53,8 @@ export function showProgress(loadedBytes: number, totalBytes: number | null): vo
 /** Loading has ended, well or not. */
 export function showLoaded(text: string): void {
   page.progress.classList.add("done");
+  // While it is busy a screen reader does not read out every megabyte.
+  page.state.removeAttribute("aria-busy");
   showState(text);
 }
 

@@ -25,7 +25,8 @@ await build({
     target: "es2023",
     // The content security policy allows no data: address and no inline script.
     assetsInlineLimit: 0,
-    modulePreload: { polyfill: false },
+    // It would load ONNX Runtime's loader for WebGPU on visits that do without.
+    modulePreload: false,
   },
 });
 

@@ -7,6 +7,7 @@ import { keepPads } from "../graph/passes/keep-pads.js";
 import { verifyGraph } from "../graph/verify.js";
 import { lower, type Lowered, type LowerOptions } from "../lower/lower.js";
 import { unpackFunction } from "../lower/unpack-function.js";
+import { requireWebgpuKernels } from "../lower/webgpu-kernels.js";
 import { MIN_BITS } from "../quant/spec.js";
 import { encodeModel } from "../onnx/codec.js";
 import { graphToModel } from "../onnx/from-graph.js";
@@ -19,7 +20,10 @@ export interface IntegerFile {
   readonly lowered: Lowered;
 }
 
-/** @param metadata by the lowered graph, since it names that graph's values */
+/**
+ * @param metadata by the lowered graph, since it names that graph's values
+ * @throws QdgError `unsupported-layer` for what has no exact lowering, or in the webgpu form no kernel
+ */
 export function integerFile(
   graph: Graph,
   opset: number,
@@ -30,6 +34,7 @@ export function integerFile(
   const expanded = keepPads(expandComposites(lowered.graph));
   removeDeadNodes(expanded);
   verifyGraph(expanded);
+  if (options.form === "webgpu") requireWebgpuKernels(expanded);
   const functions = [];
   for (let bits = MIN_BITS; bits < 8; bits++) functions.push(unpackFunction(bits, opset));
   const model = graphToModel(expanded, {

@@ -121,7 +121,13 @@ export class FloatForm implements Form {
   }
 
   /** `clip(roundHalfEven(ratio))`: the bounds are integers, so that clipping and rounding commute. */
-  protected round(ratio: Value, quantization: Quantization, bounds: Bounds, layer: string, name: string): Integers {
+  protected round(
+    ratio: Value,
+    quantization: Quantization,
+    bounds: Bounds,
+    layer: string,
+    name: string,
+  ): Integers {
     const zeroPoint = quantization.params.zeroPoint[0] as number;
     const low = bounds.low - zeroPoint;
     const high = this.emitter.float(bounds.high - zeroPoint);

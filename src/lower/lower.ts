@@ -6,10 +6,8 @@ import type { Graph, Node, Value } from "../graph/graph.js";
 import { consumers, inputOf, outputOf, stringAttribute } from "../graph/graph.js";
 import { scalarActivation } from "../graph/activations.js";
 import { activationInputs, clipRange, floatTail, kindOf, onlyRectifier } from "../graph/node-kinds.js";
-import { dequantize, quantize } from "../quant/affine.js";
 import { isExactInFloat32 } from "../quant/bias.js";
 import type { Quantization } from "../quant/spec.js";
-import { qmax, qmin } from "../quant/spec.js";
 import { averagePoolWeights, averagesWholeWindows } from "./average-pool.js";
 import { Emitter } from "./emitter.js";
 import { exactAdd } from "./exact-sums.js";
@@ -24,6 +22,7 @@ import {
   scaleOf,
 } from "./form.js";
 import { IntegerForm } from "./integer-form.js";
+import { lookupTable, rectifierFunction } from "./lookup-table.js";
 import { materialize } from "./materialize.js";
 import { quantizedWeights } from "./quantized-weights.js";
 import { storedRealWeights } from "./real-weights.js";
@@ -259,7 +258,11 @@ class Lowering {
     if (!x || !quantizer) return this.#lowerReal(node);
     const isStatic = x.value.shape.slice(2).every((dim) => typeof dim === "number");
     if (node.op === "GlobalAveragePool" && isStatic) {
-      return this.#finish(output, this.#bounded(this.#form.globalAverage(node, x), averageBound(x), node), node);
+      return this.#finish(
+        output,
+        this.#bounded(this.#form.globalAverage(node, x), averageBound(x), node),
+        node,
+      );
     }
     if (node.op !== "AveragePool" || !averagesWholeWindows(node)) return this.#lowerReal(node);
     const { conv, weights } = averagePoolWeights(node);
@@ -392,17 +395,4 @@ function rearrangesIntegers(node: Node): boolean {
   return (
     stringAttribute(node, "mode", "constant") === "constant" && (value === undefined || Number(value) === 0)
   );
-}
-
-function rectifierFunction(node: Node): ((x: number) => number) | null {
-  const range = clipRange(node);
-  return range && ((x) => Math.min(Math.max(x, range[0]), range[1]));
-}
-
-/** `table[i] = quantize(f(dequantize(qmin + i)))`: every integer of x through f, rounded once. */
-function lookupTable(f: (x: number) => number, from: Quantization, to: Quantization): Int32Array {
-  const low = qmin(from.spec);
-  const integers = Int32Array.from({ length: qmax(from.spec) - low + 1 }, (_, i) => low + i);
-  const results = Float32Array.from(dequantize(integers, [integers.length], from), f);
-  return quantize(results, [results.length], to);
 }

@@ -43,7 +43,8 @@ ${bullets(reasons)}${bullets(notes)}</header>
 <section id="targets"><h2>Targets</h2>
 ${targetsTable(targets)}
 <p class="muted">A step is one integer of a quantized tensor. Outputs are those of the file as it is deployed, relative to the largest of one input; integers are read from the same file with its quantized tensors given out.</p>
-${targets.map(differences)}</section>
+<h3>Elements by difference in steps</h3>
+${histogramTable(targets)}${targets.map(differences)}</section>
 <section id="accuracy"><h2>Accuracy</h2>
 ${accuracyTable(reference.accuracy, targets)}</section>
 <section id="exactness"><h2>Proven or measured</h2>
@@ -68,7 +69,11 @@ function bullets(lines: readonly string[]): Markup | null {
 
 type Cell = Markup | string | number;
 
-function table(kind: "numbers" | "texts", head: readonly string[], rows: readonly (readonly Cell[])[]): Markup {
+function table(
+  kind: "numbers" | "texts",
+  head: readonly string[],
+  rows: readonly (readonly Cell[])[],
+): Markup {
   const body = rows.map(([first = "", ...rest]) => {
     const cells = rest.map((cell) => markup`<td>${cell}</td>`);
     return markup`<tr><th scope="row">${first}</th>${cells}</tr>
@@ -80,51 +85,46 @@ function table(kind: "numbers" | "texts", head: readonly string[], rows: readonl
 }
 
 function targetsTable(targets: readonly TargetResult[]): Markup {
-  const head = ["target", "file", "tensors", "elements", "differing", "outputs relative", "predictions differing", "promise"];
   return table(
     "numbers",
-    head,
-    targets.map((result) => {
-      const { target, runtime, file, tensors, elements, predictions, promise } = result;
-      const same = result.histogram.find(([steps]) => steps === 0)?.[1] ?? 0;
-      return [
-        markup`${target}<br><small>${runtime}</small>`,
-        file,
-        tensors,
-        grouped(elements),
-        grouped(elements - same),
-        result.outputs.map(({ relativeDifference: each }) => (each === null ? "not finite" : each.toExponential(1))).join(", "),
-        predictions ? `${predictions.differing} of ${predictions.compared}` : "-",
-        `${promise.steps} steps, ${promise.relative} relative, ${promise.predictions} predictions`,
-      ];
-    }),
+    ["target", "elements", "differing", "outputs, relative", "predictions differing", "file", "promise"],
+    targets.map(({ target, file, elements, histogram, outputs, predictions, promise }) => [
+      target,
+      grouped(elements),
+      grouped(elements - countAt(histogram, 0)),
+      outputs.map(({ relativeDifference: each }) => each?.toExponential(1) ?? "not finite").join(", "),
+      predictions ? `${predictions.differing} of ${predictions.compared}` : "-",
+      file,
+      `${promise.steps} steps, ${promise.relative} relative, ${promise.predictions} predictions`,
+    ]),
   );
 }
 
-/** The histogram, and where a target leaves the reference. */
-function differences(result: TargetResult): Markup {
-  const { target, histogram, notFinite, differing, firstDifference: first } = result;
-  const rows = histogramRows(histogram, notFinite);
-  const where = first
-    ? markup`<p>First difference: layer ${first.layer}, tensor ${first.tensor}[${first.index.join(", ")}], input ${first.input}: got ${String(first.got)}, expected ${String(first.expected)}, counted from the zero point where the files differ in form.</p>
-`
-    : null;
-  const list =
-    differing.length === 0
-      ? null
-      : table(
-          "numbers",
-          ["tensor", "layer", "elements that differ"],
-          differing.map(({ name, layer, count }) => [name, layer, grouped(count)]),
-        );
-  return markup`<h3>${target}: elements by difference in steps</h3>
-${table("numbers", ["steps", "elements"], rows)}${where}${list}`;
+/** Steps down, targets across. */
+function histogramTable(targets: readonly TargetResult[]): Markup {
+  const steps = [...new Set(targets.flatMap(({ histogram }) => histogram.map(([each]) => each)))];
+  const rows: Cell[][] = [];
+  for (const each of steps.sort((a, b) => a - b)) {
+    const counts = targets.map(({ histogram }) => grouped(countAt(histogram, each)));
+    rows.push([each > 0 ? `+${each}` : String(each), ...counts]);
+  }
+  if (targets.some(({ notFinite }) => notFinite > 0)) {
+    rows.push(["no finite number", ...targets.map(({ notFinite }) => grouped(notFinite))]);
+  }
+  return table("numbers", ["steps", ...targets.map(({ target }) => target)], rows);
 }
 
-function histogramRows(histogram: StepCounts, notFinite: number): Cell[][] {
-  const rows: Cell[][] = histogram.map(([steps, count]) => [steps > 0 ? `+${steps}` : String(steps), grouped(count)]);
-  if (notFinite > 0) rows.push(["no finite number", grouped(notFinite)]);
-  return rows;
+function countAt(histogram: StepCounts, steps: number): number {
+  return histogram.find(([each]) => each === steps)?.[1] ?? 0;
+}
+
+/** Where a target leaves the reference; nothing where it does not. */
+function differences({ target, differing, firstDifference: first }: TargetResult): Markup {
+  if (!first) return markup``;
+  const rows = differing.map(({ name, layer, count }) => [name, layer, grouped(count)]);
+  return markup`<h3>${target}: where it differs</h3>
+<p>First in layer ${first.layer}, tensor ${first.tensor}[${first.index.join(", ")}], input ${first.input}: got ${String(first.got)}, expected ${String(first.expected)}, counted from the zero point where the files differ in form.</p>
+${table("numbers", ["tensor", "layer", "elements that differ"], rows)}`;
 }
 
 function accuracyTable(reference: readonly GroupAccuracy[], targets: readonly TargetResult[]): Markup {
@@ -169,7 +169,6 @@ function lifeTable({ reference }: Certificate): Markup {
 
 function subjectTable(certificate: Certificate): Markup {
   const { model, folder, files, data, versions, session, reference } = certificate;
-  const hash = (text: string): Markup => markup`<code>${text}</code>`;
   const rows: Cell[][] = [
     [model.path, markup`${hash(model.sha256)} (model.json and its weights)`],
     ...files.map(({ name, sha256, sizeBytes, form, scales, targets }): Cell[] => [
@@ -179,6 +178,7 @@ function subjectTable(certificate: Certificate): Markup {
     ["data", markup`${data.description}: ${hash(data.sha256)} (what was fed), seed ${data.seed}`],
     ["reference", `the interpreter of qdg on ${reference.file}`],
     ["versions", `qdg ${versions.qdg}, Node ${versions.node}, ${versions.platform}`],
+    ...certificate.targets.map(({ target, runtime }): Cell[] => [target, runtime]),
     ["sessions", `${session.threads} thread(s), optimization ${session.optimization}`],
   ];
   return table("texts", ["", "SHA-256 and facts"], rows);
@@ -190,4 +190,8 @@ function grouped(count: number): string {
 
 function percent(share: number | null): string {
   return share === null ? "-" : `${(100 * share).toFixed(2)} %`;
+}
+
+function hash(text: string): Markup {
+  return markup`<code>${text}</code>`;
 }

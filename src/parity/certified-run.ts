@@ -72,7 +72,7 @@ export class CertifiedRun {
       const got = centred(rawGot, pair.candidateOffset);
       this.#steps.add(expected, got);
       this.#elements += expected.data.length;
-      const count = differing(expected, got);
+      const count = mismatchesOf(expected, got);
       if (count === 0) return;
       this.#differing.set(pair, (this.#differing.get(pair) ?? 0) + count);
       this.#locator.add(order, pair.reference, input.name, expected, got);
@@ -153,7 +153,7 @@ function centred(tensor: Tensor, offset: number): Tensor {
   return { dtype: "float32", shape: tensor.shape, data };
 }
 
-function differing(expected: Tensor, got: Tensor): number {
+function mismatchesOf(expected: Tensor, got: Tensor): number {
   const [a, b] = [numbersOf(expected), numbersOf(got)];
   let count = 0;
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) count++;

@@ -132,7 +132,9 @@ export async function certifySources(
       const deployed = await open(runtime, file.bytes);
       const given = pairs.map(({ candidate }) => candidate);
       const opened = await open(runtime, encodeModel(withOutputs(file.model, given)));
-      runs.push(new CertifiedRun({ target, runtime: version, file: file.name, deployed, opened, pairs, outputs }));
+      runs.push(
+        new CertifiedRun({ target, runtime: version, file: file.name, deployed, opened, pairs, outputs }),
+      );
     }
     let done = 0;
     for await (const input of inputs.read()) {
@@ -154,13 +156,24 @@ export async function certifySources(
       notes: reference.notes(),
       model: { path: model, sha256: source },
       folder,
-      files: files.map((file) => certifiedFile(file, targets.filter((target) => fileFor(target, files, folder) === file))),
-      versions: { qdg: VERSION, node: process.versions.node, platform: `${process.platform} ${process.arch}` },
+      files: files.map((file) =>
+        certifiedFile(
+          file,
+          targets.filter((target) => fileFor(target, files, folder) === file),
+        ),
+      ),
+      versions: {
+        qdg: VERSION,
+        node: process.versions.node,
+        platform: `${process.platform} ${process.arch}`,
+      },
       session: SESSION,
       data,
       reference: {
         file: referenceFile.name,
-        tensors: reference.tensorUse().map(({ name, layer, bits, levelsUsed }) => ({ name, layer, bits, levelsUsed })),
+        tensors: reference
+          .tensorUse()
+          .map(({ name, layer, bits, levelsUsed }) => ({ name, layer, bits, levelsUsed })),
         classesPredicted: reference.classesPredicted(),
         accuracy: reference.accuracy(),
       },

@@ -69,7 +69,8 @@ export async function* classifyImages(
       try {
         image = await decodeImage(file);
       } catch (thrown) {
-        if (!(thrown instanceof QdgError) || !["invalid-data", "not-found", "io"].includes(thrown.code)) throw thrown;
+        if (!(thrown instanceof QdgError) || !["invalid-data", "not-found", "io"].includes(thrown.code))
+          throw thrown;
         yield { file, error: thrown.message };
         continue;
       }
@@ -80,7 +81,9 @@ export async function* classifyImages(
         probabilities.forEach((p, k) => (mean[k] = (mean[k] as number) + p / opened.length));
       }
       const { label, latencyMs } = classificationOf(mean, labels, performance.now() - started);
-      const ranked = labels.map((name, k) => [name, mean[k] as number] as const).sort(([, a], [, b]) => b - a);
+      const ranked = labels
+        .map((name, k) => [name, mean[k] as number] as const)
+        .sort(([, a], [, b]) => b - a);
       yield { file, label, probabilities: Object.fromEntries(ranked.slice(0, top)), latencyMs };
     }
   } finally {
@@ -114,7 +117,11 @@ async function openModel(path: string, target: RuntimeName, options: ClassifyOpt
   const kind = endsInSoftmax(path, graph) ? "probabilities" : "logits";
   const labels = options.labels ?? labelsOf(model);
   if (!labels) {
-    throw new QdgError("usage", path, "does not name its classes; give them in the order of the output with --labels");
+    throw new QdgError(
+      "usage",
+      path,
+      "does not name its classes; give them in the order of the output with --labels",
+    );
   }
   const runtime = await runtimeOf(target);
   const availability = await runtime.probe();
@@ -129,10 +136,15 @@ function commonLabels(models: readonly OpenModel[]): readonly string[] {
   const [first, ...rest] = models;
   if (!first) throw new QdgError("usage", "qdg run", "got no .onnx file, expected one or more");
   if (new Set(first.labels).size < first.labels.length) {
-    throw new QdgError("usage", first.path, `has two classes of one name among ${first.labels.join(", ")}; name them with --labels`);
+    throw new QdgError(
+      "usage",
+      first.path,
+      `has two classes of one name among ${first.labels.join(", ")}; name them with --labels`,
+    );
   }
   for (const { path, labels } of rest) {
-    if (labels.length === first.labels.length && labels.every((label, k) => label === first.labels[k])) continue;
+    if (labels.length === first.labels.length && labels.every((label, k) => label === first.labels[k]))
+      continue;
     throw new QdgError(
       "usage",
       path,
@@ -162,6 +174,8 @@ async function bytesOf(path: string): Promise<Uint8Array> {
     return await readFile(path);
   } catch (thrown) {
     const missing = (thrown as NodeJS.ErrnoException).code === "ENOENT";
-    throw new QdgError(missing ? "not-found" : "io", path, `cannot be read: ${errorText(thrown)}`, { cause: thrown });
+    throw new QdgError(missing ? "not-found" : "io", path, `cannot be read: ${errorText(thrown)}`, {
+      cause: thrown,
+    });
   }
 }

@@ -42,7 +42,11 @@ export async function readExportedFiles(folder: string, source: string): Promise
     const model = decodeModel(bytes, path);
     const stated = metadataOf(model, "qdg.source");
     if (stated === null) {
-      throw new QdgError("invalid-onnx", path, "does not say which model it is of (qdg.source); export it with qdg-export");
+      throw new QdgError(
+        "invalid-onnx",
+        path,
+        "does not say which model it is of (qdg.source); export it with qdg-export",
+      );
     }
     if (stated !== source) {
       throw new QdgError(
@@ -81,7 +85,11 @@ export function fileFor(target: CertifiedTarget, files: readonly HashedFile[], f
   }
   if (rest.length > 0) {
     const names = fitting.map(({ name }) => name).join(", ");
-    throw new QdgError("usage", folder, `got ${names} for ${target}, expected one file; keep one export in a folder`);
+    throw new QdgError(
+      "usage",
+      folder,
+      `got ${names} for ${target}, expected one file; keep one export in a folder`,
+    );
   }
   return file;
 }
@@ -104,5 +112,7 @@ async function bytesOf(path: string): Promise<Uint8Array> {
 
 function readError(path: string, thrown: unknown): QdgError {
   const missing = (thrown as NodeJS.ErrnoException).code === "ENOENT";
-  return new QdgError(missing ? "not-found" : "io", path, `cannot be read: ${errorText(thrown)}`, { cause: thrown });
+  return new QdgError(missing ? "not-found" : "io", path, `cannot be read: ${errorText(thrown)}`, {
+    cause: thrown,
+  });
 }

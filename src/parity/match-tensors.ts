@@ -38,7 +38,9 @@ export function matchTensors(reference: ModelProto, candidate: ModelProto): Tens
       unmatched: [],
     };
   }
-  const twins = new Map<string, QuantizedTensor>(quantizedTensors(candidate).map((each) => [each.name, each]));
+  const twins = new Map<string, QuantizedTensor>(
+    quantizedTensors(candidate).map((each) => [each.name, each]),
+  );
   const moved = new Set(moving(reference).map(({ name }) => name));
   const movedTwins = movedFloats(candidate);
   const pairs: TensorPair[] = [];
@@ -47,7 +49,8 @@ export function matchTensors(reference: ModelProto, candidate: ModelProto): Tens
   for (const each of listed) {
     const twin = twins.get(each.name) ?? movedTwins.get(each.name);
     if (!twin) {
-      if (!moved.has(each.name)) unmatched.push(`${each.name} (layer ${each.layer}) is in the reference's file only`);
+      if (!moved.has(each.name))
+        unmatched.push(`${each.name} (layer ${each.layer}) is in the reference's file only`);
       continue;
     }
     const referenceOffset = offsetOf(each);

@@ -69,7 +69,11 @@ function checkFiles(files: readonly HashedFile[], stated: Certificate, folder: s
   for (const { name, sha256 } of stated.files) {
     const file = files.find((each) => each.name === name);
     if (!file) {
-      throw new QdgError("not-found", path, `is a certificate for ${name}, which is not in ${folder}; give the folder that was certified`);
+      throw new QdgError(
+        "not-found",
+        path,
+        `is a certificate for ${name}, which is not in ${folder}; give the folder that was certified`,
+      );
     }
     checkHash(`${folder}, ${name}`, file.sha256, sha256, path);
   }
@@ -106,7 +110,9 @@ function comparableTarget(result: TargetResult): unknown {
 function differencesOf(where: string, stated: unknown, found: unknown): string[] {
   if (isObject(stated) && isObject(found)) {
     const keys = new Set([...Object.keys(stated), ...Object.keys(found)]);
-    return [...keys].flatMap((key) => differencesOf(where === "" ? key : `${where}.${key}`, stated[key], found[key]));
+    return [...keys].flatMap((key) =>
+      differencesOf(where === "" ? key : `${where}.${key}`, stated[key], found[key]),
+    );
   }
   if (Object.is(stated, found)) return [];
   return [`${where}: the certificate states ${textFor(stated)}, the rerun found ${textFor(found)}`];
@@ -139,6 +145,8 @@ async function textOf(path: string): Promise<string> {
     return await readFile(path, "utf8");
   } catch (thrown) {
     const missing = (thrown as NodeJS.ErrnoException).code === "ENOENT";
-    throw new QdgError(missing ? "not-found" : "io", path, `cannot be read: ${errorText(thrown)}`, { cause: thrown });
+    throw new QdgError(missing ? "not-found" : "io", path, `cannot be read: ${errorText(thrown)}`, {
+      cause: thrown,
+    });
   }
 }

@@ -11,8 +11,8 @@ import { readWholeModel } from "./external-data.js";
 import { nameOf, OnnxSession, ortOptions } from "./onnx-session.js";
 import type { Availability, ModelSource, Runtime, RuntimeOptions, Session } from "./runtime.js";
 
-/** Limit of each wait: starting the browser, loading a model, one run. A software adapter is slow. */
-const DEFAULT_TIMEOUT_MS = 120_000;
+/** Limit of each wait: the start, loading a model, a run. A software adapter compiles shaders for minutes. */
+const DEFAULT_TIMEOUT_MS = 300_000;
 
 /** The oldest with everything that page and runtime use; `GPUAdapter.info` was the last to come. */
 const OLDEST_VERSION = 128;

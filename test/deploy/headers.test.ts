@@ -27,8 +27,11 @@ test("every path is isolated and has the policy", () => {
   }
 });
 
+function caching(path: string): string | undefined {
+  return headersOf(rules, path)["Cache-Control"];
+}
+
 test("names that hold a hash are kept for a year, all others asked for each time", () => {
-  const caching = (path: string): string | undefined => headersOf(rules, path)["Cache-Control"];
   expect(caching("/model.0a1b2c3d.onnx")).toContain("immutable");
   expect(caching("/assets/index-abc.js")).toContain("immutable");
   for (const path of ["/", "/index.html", "/manifest.json", "/sw.js"]) expect(caching(path)).toBe("no-cache");

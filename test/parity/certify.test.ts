@@ -79,7 +79,9 @@ describe("a certificate of cpu and wasm", () => {
       expect([sha256, sizeBytes]).toEqual([createHash("sha256").update(bytes).digest("hex"), bytes.length]);
     }
     const hash = createHash("sha256").update(await readFile(SHAPES_MODEL));
-    expect(certificate.model.sha256).toBe(hash.update(await readFile("models/shapes/weights.bin")).digest("hex"));
+    expect(certificate.model.sha256).toBe(
+      hash.update(await readFile("models/shapes/weights.bin")).digest("hex"),
+    );
     expect(certificate.files.map(({ name, targets }) => [name, targets])).toEqual([
       ["model.onnx", ["cpu", "wasm"]],
       ["model.webgpu.onnx", []],
@@ -147,7 +149,9 @@ describe("a target that computes something else", () => {
     ]);
     expect(wasm?.firstDifference).toMatchObject({ layer: "relu2", index: [0, 0, 0, 5] });
     expect(found.reasons).toEqual([
-      expect.stringMatching(/^wasm: 24 of \d+ quantized elements differ, by up to 100 step\(s\), in 2 of 13 tensors/),
+      expect.stringMatching(
+        /^wasm: 24 of \d+ quantized elements differ, by up to 100 step\(s\), in 2 of 13 tensors/,
+      ),
     ]);
     expect(certificatePage(found)).toContain("NOT PASSED");
   });
@@ -218,6 +222,17 @@ describe("files that are refused", () => {
   });
 });
 
+/** The certificate's JSON as `edit` leaves it. */
+function change(edit: (json: Record<string, unknown>) => void): string {
+  const json = structuredClone(certificate) as unknown as Record<string, unknown>;
+  edit(json);
+  return JSON.stringify(json);
+}
+
+function noRuntime(): never {
+  throw new Error("ran");
+}
+
 describe("verifying", () => {
   test("finds what the certificate states, also where the files lie elsewhere", async () => {
     const path = await written("good.json", certificate);
@@ -242,7 +257,11 @@ describe("verifying", () => {
     expect(differences).toContain(
       `targets.cpu.elements: the certificate states 7, the rerun found ${INPUTS * 31872}`,
     );
-    expect(differences.some((each) => each.startsWith("reference.accuracy.0.accuracy: the certificate states 0.5"))).toBe(true);
+    expect(
+      differences.some((each) =>
+        each.startsWith("reference.accuracy.0.accuracy: the certificate states 0.5"),
+      ),
+    ).toBe(true);
     expect(notes).toEqual([`node: 1.2.3 then, ${process.versions.node} now`]);
   });
 
@@ -296,39 +315,58 @@ describe("verifying", () => {
     ],
   ])("refuses another: %s, before anything runs", async (_, changes, says) => {
     const path = await written("refused.json", certificate);
-    const runtimeOf = (): never => {
-      throw new Error("ran");
-    };
-    await expect(verifyCertificate(path, { ...(await changes()), runtimeOf })).rejects.toThrow(says);
+    await expect(verifyCertificate(path, { ...(await changes()), runtimeOf: noRuntime })).rejects.toThrow(
+      says,
+    );
   });
 });
 
 describe("a certificate that is none", () => {
-  const change = (edit: (json: Record<string, unknown>) => void): string => {
-    const json = structuredClone(certificate) as unknown as Record<string, unknown>;
-    edit(json);
-    return JSON.stringify(json);
-  };
   test.each<[what: string, text: () => string, says: RegExp]>([
     ["no JSON", () => "{", /cert: is not JSON/],
     ["a list", () => "[]", /cert: got \[\], expected an object/],
-    ["another version", () => change((json) => (json["qdgCertificate"] = 2)), /qdgCertificate: got 2, expected 1/],
+    [
+      "another version",
+      () => change((json) => (json["qdgCertificate"] = 2)),
+      /qdgCertificate: got 2, expected 1/,
+    ],
     ["a key too many", () => change((json) => (json["extra"] = 1)), /got the key "extra"/],
     ["a field that is missing", () => change((json) => delete json["data"]), /cert\.data: got nothing/],
-    ["a hash that is none", () => change((json) => (json["model"] = { path: "m", sha256: "00" })), /cert\.model\.sha256: got "00"/],
+    [
+      "a hash that is none",
+      () => change((json) => (json["model"] = { path: "m", sha256: "00" })),
+      /cert\.model\.sha256: got "00"/,
+    ],
     [
       "a path for a file's name",
-      () => change((json) => ((json["files"] as { name: string }[])[0] = { ...certificate.files[0], name: "../x" } as { name: string })),
+      () =>
+        change(
+          (json) =>
+            ((json["files"] as { name: string }[])[0] = { ...certificate.files[0], name: "../x" } as {
+              name: string;
+            }),
+        ),
       /cert\.files\[0\]\.name: got "\.\.\/x", expected the name of a file \[invalid-path\]/,
     ],
     [
       "a negative count",
-      () => change((json) => ((json["targets"] as Record<string, unknown>[])[0] = { ...certificate.targets[0], elements: -1 })),
+      () =>
+        change(
+          (json) =>
+            ((json["targets"] as Record<string, unknown>[])[0] = { ...certificate.targets[0], elements: -1 }),
+        ),
       /cert\.targets\[0\]\.elements: got -1/,
     ],
     [
       "an unknown target",
-      () => change((json) => ((json["targets"] as Record<string, unknown>[])[0] = { ...certificate.targets[0], target: "tpu" })),
+      () =>
+        change(
+          (json) =>
+            ((json["targets"] as Record<string, unknown>[])[0] = {
+              ...certificate.targets[0],
+              target: "tpu",
+            }),
+        ),
       /cert\.targets\[0\]\.target: got "tpu", expected cpu or wasm or/,
     ],
   ])("%s", (_, text, says) => {

@@ -2,7 +2,6 @@
 
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Tensor } from "../../src/base/tensor.js";
 import { float32, int64, tensor } from "../../src/base/tensor.js";
 import { exportModel } from "../../src/export/export-model.js";
 import { inspectFile } from "../../src/export/inspect.js";
@@ -46,8 +45,9 @@ function integerConvolution(weight: number, dtype: "int8" | "uint8", C = 64): re
   const real = sketch.dequantize(bytes(sketch, "q", x, 0.3), 0.3, 0);
   const stored = dtype === "uint8" ? weight + 128 : weight;
   const data = dtype === "uint8" ? new Uint8Array(C).fill(stored) : new Int8Array(C).fill(stored);
-  const w = sketch.constant("w", tensor(dtype, [1, C, 1, 1], data as never) as Tensor);
-  const zero = dtype === "uint8" ? tensor("uint8", [1], Uint8Array.of(128)) : tensor("int8", [1], Int8Array.of(0));
+  const w = sketch.constant("w", tensor(dtype, [1, C, 1, 1], data as never));
+  const zero =
+    dtype === "uint8" ? tensor("uint8", [1], Uint8Array.of(128)) : tensor("int8", [1], Int8Array.of(0));
   const kernel = sketch.node(
     "DequantizeLinear",
     [w, sketch.reals("s_w", [0.7]), sketch.constant("z_w", zero)],
@@ -65,7 +65,12 @@ function floatConvolution(
 ): readonly LayerExactness[] {
   const sketch = new Sketch();
   const x = sketch.input("x", float32([1, C, 1, 1], new Float32Array(C)));
-  const clipped = sketch.node("Clip", [x, sketch.real("low", 0), sketch.real("high", 255)], {}, "float32", [1, C, 1, 1]);
+  const clipped = sketch.node("Clip", [x, sketch.real("low", 0), sketch.real("high", 255)], {}, "float32", [
+    1,
+    C,
+    1,
+    1,
+  ]);
   const q = sketch.node("Round", [clipped], {}, "float32", [1, C, 1, 1]);
   q.name = "q";
   const w = sketch.constant("w", float32([1, C, 1, 1], new Float32Array(C).fill(weight)));
@@ -130,7 +135,12 @@ describe("sums of integers in float32", () => {
     [259, "measured", "2^24"],
   ])("over %i products of bytes are %s", (C, exactness, reason) => {
     const last = floatConvolution(255, C, rounded(1e-4)).at(-1);
-    expect(last).toMatchObject({ kernel: "float", accumulatorBound: 255 * 255 * C, limit: 2 ** 24, exactness });
+    expect(last).toMatchObject({
+      kernel: "float",
+      accumulatorBound: 255 * 255 * C,
+      limit: 2 ** 24,
+      exactness,
+    });
     expect(last?.reason).toContain(reason);
   });
 
@@ -160,7 +170,9 @@ describe("sums of integers in float32", () => {
     [0.25, "proven"],
     [0.3, "measured"],
   ])("that become real numbers times %f are %s", (scale, exactness) => {
-    const logits = floatConvolution(3, 10, (sketch, sum) => sketch.node("Mul", [sum, sketch.real("m", scale)]));
+    const logits = floatConvolution(3, 10, (sketch, sum) =>
+      sketch.node("Mul", [sum, sketch.real("m", scale)]),
+    );
     expect(logits.at(-1)).toMatchObject({ tensor: "y", exactness });
   });
 });
@@ -170,7 +182,10 @@ test("two roundings in a row are only measured", () => {
     const once = sketch.node("Mul", [sum, sketch.real("m1", 0.3)]);
     return rounded(0.7)(sketch, once);
   });
-  expect(twice.at(-1)).toMatchObject({ exactness: "measured", reason: expect.stringContaining("rounded already") as string });
+  expect(twice.at(-1)).toMatchObject({
+    exactness: "measured",
+    reason: expect.stringContaining("rounded already") as string,
+  });
 });
 
 test("a layer in real numbers is measured and named, and the layer after it is judged by itself", () => {
@@ -205,6 +220,10 @@ test("a constant that cannot be judged is not proven", () => {
   expect(knownOfConstant(int64([1], [3])).unproven).not.toBeNull();
 });
 
+async function judge(path: string): Promise<LayerExactness[]> {
+  return layerExactness(decodeModel(await readFile(path)));
+}
+
 describe("files of models", () => {
   let folder = "";
   beforeAll(async () => {
@@ -212,13 +231,13 @@ describe("files of models", () => {
   });
   afterAll(() => removeFolder(folder));
 
-  const judge = async (path: string): Promise<LayerExactness[]> => layerExactness(decodeModel(await readFile(path)));
-
   test("every integer of the shapes model is proven in both forms, with the bounds that qdg inspect gives", async () => {
     const output = join(folder, "model.onnx");
     await exportModel({ model: "models/shapes/model.json", output, targets: ["cpu", "wasm", "webgpu"] });
     const inspected = (await inspectFile(output, { runtime: false })).layers;
-    const bounds = Object.fromEntries(inspected.map(({ layer, accumulatorBound }) => [layer, accumulatorBound]));
+    const bounds = Object.fromEntries(
+      inspected.map(({ layer, accumulatorBound }) => [layer, accumulatorBound]),
+    );
     for (const name of ["model.onnx", "model.webgpu.onnx"]) {
       const rows = await judge(join(folder, name));
       const integers = rows.slice(0, -2);
@@ -244,7 +263,14 @@ describe("files of models", () => {
     const images = await writeImages(join(folder, "images"), 6);
     const output = join(folder, "resnet.onnx");
     const targets = ["cpu", "wasm", "webgpu"] as const;
-    const common = { model, output, targets, bits: 4, calibration: [images], preprocessing: { range: [0, 1], mean: [0], std: [1], resize: "stretch" } } as const;
+    const common = {
+      model,
+      output,
+      targets,
+      bits: 4,
+      calibration: [images],
+      preprocessing: { range: [0, 1], mean: [0], std: [1], resize: "stretch" },
+    } as const;
     await exportModel({ ...common, powerOfTwo: true, heldOutCount: 0 });
     for (const name of ["resnet.onnx", "resnet.webgpu.onnx"]) {
       const rows = await judge(join(folder, name));

@@ -23,6 +23,9 @@ import { browserInUse } from "../../src/runtime/browser/shared-browser.js";
 import { cpuRuntime } from "../../src/runtime/cpu.js";
 import type { Session } from "../../src/runtime/runtime.js";
 
+/** A software adapter on a busy machine compiles the shaders of a network for a minute or more. */
+const SHADER_LIMIT_MS = 400_000;
+
 const program = findBrowser(undefined)?.path ?? "";
 const OPTIONS = { opset: 21, irVersion: 10, producerVersion: "test" };
 const bytesOf = (builder: GraphBuilder): Uint8Array => encodeModel(graphToModel(builder.graph, OPTIONS));
@@ -113,6 +116,8 @@ async function rejection(work: Promise<unknown>): Promise<{ error: Error; durati
   throw new Error("was not rejected");
 }
 
+const workerCount = async (): Promise<number> => (await browserInUse(program))?.workers ?? -1;
+
 const pause = (durationMs: number): Promise<void> =>
   new Promise((resolve) => void setTimeout(resolve, durationMs));
 
@@ -189,59 +194,60 @@ describe.skipIf(program === "")("in a browser", () => {
         const got = (await session.run({ x: image(batch) }))["y"] as Tensor;
         expect(got.shape).toEqual([batch, 2, 8, 8]);
         expect(new Set(expected.data as Float32Array).size).toBeGreaterThan(50);
-        got.data.forEach((value, i) =>
-          expect(Number(value)).toBeCloseTo(Number(expected.data[i] as number), 5),
-        );
+        got.data.forEach((value, i) => expect(Number(value)).toBeCloseTo(expected.data[i] as number, 5));
       }
       await session.dispose();
       await cpu.dispose();
     },
   );
 
-  test("both compute every quantized tensor of the shapes network as the CPU does", async () => {
-    const output = join(folder, "shapes.onnx");
-    await exportModel({
-      model: "models/shapes/model.json",
-      output,
-      targets: ["cpu", "wasm", "webgpu"],
-    });
-    const { pixels } = drawSet(7, 3);
-    const shape = [7, SHAPE_IMAGE_SIZE, SHAPE_IMAGE_SIZE, 3];
-    const x = float32(
-      shape,
-      Float32Array.from(pixels, (value) => value / 255),
-    );
-    for (const [runtime, file, threads] of [
-      [browserWasmRuntime, "shapes.onnx", 1],
-      [browserWasmRuntime, "shapes.onnx", 2],
-      [browserWebgpuRuntime, "shapes.webgpu.onnx", 1],
-    ] as const) {
-      const model = decodeModel(await readFile(join(folder, file)));
-      const tensors = quantizedTensors(model);
-      const bytes = encodeModel(withOutputs(model, tensors));
-      const session = await runtime.open({ bytes }, { threads });
-      const cpu = await cpuRuntime.open({ bytes });
-      const feeds = { [session.inputs[0]?.name ?? ""]: x };
-      const [got, expected] = [await session.run(feeds), await cpu.run(feeds)];
-      expect(tensors.length).toBeGreaterThan(5);
-      for (const { name } of tensors) {
-        // A dead network would be equal everywhere.
-        expect(new Set<unknown>(expected[name]?.data).size, name).toBeGreaterThan(1);
-        expect(mismatches(got[name], expected[name]), `${runtime.name}, ${threads}, ${name}`).toBe(0);
+  test(
+    "both compute every quantized tensor of the shapes network as the CPU does",
+    async () => {
+      const output = join(folder, "shapes.onnx");
+      await exportModel({
+        model: "models/shapes/model.json",
+        output,
+        targets: ["cpu", "wasm", "webgpu"],
+      });
+      const { pixels } = drawSet(7, 3);
+      const shape = [7, SHAPE_IMAGE_SIZE, SHAPE_IMAGE_SIZE, 3];
+      const x = float32(
+        shape,
+        Float32Array.from(pixels, (value) => value / 255),
+      );
+      for (const [runtime, file, threads] of [
+        [browserWasmRuntime, "shapes.onnx", 1],
+        [browserWasmRuntime, "shapes.onnx", 2],
+        [browserWebgpuRuntime, "shapes.webgpu.onnx", 1],
+      ] as const) {
+        const model = decodeModel(await readFile(join(folder, file)));
+        const tensors = quantizedTensors(model);
+        const bytes = encodeModel(withOutputs(model, tensors));
+        const session = await runtime.open({ bytes }, { threads });
+        const cpu = await cpuRuntime.open({ bytes });
+        const feeds = { [session.inputs[0]?.name ?? ""]: x };
+        const [got, expected] = [await session.run(feeds), await cpu.run(feeds)];
+        expect(tensors.length).toBeGreaterThan(5);
+        for (const { name } of tensors) {
+          // A dead network would be equal everywhere.
+          expect(new Set<unknown>(expected[name]?.data).size, name).toBeGreaterThan(1);
+          expect(mismatches(got[name], expected[name]), `${runtime.name}, ${threads}, ${name}`).toBe(0);
+        }
+        await session.dispose();
+        await cpu.dispose();
       }
-      await session.dispose();
-      await cpu.dispose();
-    }
-  });
+    },
+    SHADER_LIMIT_MS,
+  );
 
   test("browser-wasm starts the threads that are asked for", async () => {
-    const workers = async (): Promise<number> => (await browserInUse(program))?.workers ?? -1;
     const one = await browserWasmRuntime.open({ bytes: identity() });
-    expect(await workers()).toBe(0);
+    expect(await workerCount()).toBe(0);
     const two = await browserWasmRuntime.open({ bytes: identity() }, { threads: 2 });
-    expect(await workers()).toBe(1);
+    expect(await workerCount()).toBe(1);
     await two.dispose();
-    expect(await workers()).toBe(0);
+    expect(await workerCount()).toBe(0);
     await one.dispose();
   });
 
@@ -376,14 +382,15 @@ describe.skipIf(program === "")("the browser's process", () => {
   });
 });
 
-describe("a browser that is not there or of no use", () => {
-  const script = async (name: string, text: string): Promise<string> => {
-    const path = join(folder, name);
-    await writeFile(path, `#!/bin/sh\n${text}\n`);
-    await chmod(path, 0o755);
-    return path;
-  };
+/** A program that stands in for a browser. */
+async function script(name: string, text: string): Promise<string> {
+  const path = join(folder, name);
+  await writeFile(path, `#!/bin/sh\n${text}\n`);
+  await chmod(path, 0o755);
+  return path;
+}
 
+describe("a browser that is not there or of no use", () => {
   test("is never replaced by another one, and probe says what to do", async () => {
     const browser = join(folder, "no-browser");
     expect(await browserWasmRuntime.probe({ browser })).toEqual({

@@ -38,7 +38,7 @@ describe("parseTargets", () => {
   });
 
   test.each([
-    ["", 'got "", expected names among cpu, wasm, tfjs, reference'],
+    ["", 'got "", expected names among cpu, wasm, webgpu, browser-wasm, browser-webgpu, tfjs, reference'],
     ["cpu,", 'got ""'],
     ["gpu", 'got "gpu", expected names among'],
     ["CPU", 'got "CPU"'],

@@ -85,8 +85,8 @@ export async function shapesSite(loaders: boolean): Promise<Site> {
   const images = [0, 3, 5].map((index) => shapeImage(index));
   const wasm = files.get("model.onnx") as Uint8Array;
   const answers = await onCpu(wasm, images);
-  const names = Object.values(ORT_WEB_FILES).flatMap((names) =>
-    loaders ? [names.wasm, names.mjs] : [names.wasm],
+  const names = Object.values(ORT_WEB_FILES).flatMap(({ mjs, wasm: binary }) =>
+    loaders ? [binary, mjs] : [binary],
   );
   for (const name of names) files.set(name, await read(resolve(`onnxruntime-web/${name}`)));
   const manifest: Manifest = {
@@ -120,6 +120,7 @@ export interface TestServer {
   readonly url: string;
   /** Paths asked for, in order. */
   readonly requests: string[];
+  readonly files: ReadonlyMap<string, Uint8Array | string>;
   close(): Promise<void>;
 }
 
@@ -155,6 +156,7 @@ export async function serve(
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
     requests,
+    files,
     close: () =>
       new Promise((done) => {
         server.close(() => done());

@@ -30,15 +30,24 @@ interface Flags {
 
 export function certifyCommand(terminal: Terminal = process): Command {
   return new Command("certify")
-    .description("certify that every target computes the same integers, as JSON and as a page; exit 3 when not")
+    .description(
+      "certify that every target computes the same integers, as JSON and as a page; exit 3 when not",
+    )
     .argument("[model.json]", "the model that was exported")
     .argument("[folder]", "the folder with its .onnx files")
     .option("--data <path...>", "folder of images, file.npy, input=file.npy for each input, or random:100")
-    .option("--targets <list>", `among ${CERTIFIED_TARGETS.join(", ")} (default: ${DEFAULT_TARGETS.join(",")})`, targetsOf)
+    .option(
+      "--targets <list>",
+      `among ${CERTIFIED_TARGETS.join(", ")} (default: ${DEFAULT_TARGETS.join(",")})`,
+      targetsOf,
+    )
     .option("--count <n>", `samples to compare on, or all (default: ${DEFAULT_COUNT})`, countOf)
     .option("--seed <n>", "which samples are picked (default: 0)", integer("--seed", 0))
     .option("--skip-broken", "leave out images that cannot be decoded")
-    .option("-o, --output <file>", "JSON file to write, the page beside it (default: certificate.json in the folder)")
+    .option(
+      "-o, --output <file>",
+      "JSON file to write, the page beside it (default: certificate.json in the folder)",
+    )
     .option("--force", "replace files that exist")
     .option("--verify <certificate.json>", "check hashes, run again with its options, and compare")
     .option("--json", "print the certificate as JSON on stdout")
@@ -114,7 +123,10 @@ async function verify(
 /** "PASSED: cpu, wasm; 0 of 318,720 quantized elements differ on 10 inputs". */
 function summary({ passed, targets, data }: Certificate): string {
   const elements = targets.reduce((sum, each) => sum + each.elements, 0);
-  const same = targets.reduce((sum, { histogram }) => sum + (histogram.find(([steps]) => steps === 0)?.[1] ?? 0), 0);
+  const same = targets.reduce(
+    (sum, { histogram }) => sum + (histogram.find(([steps]) => steps === 0)?.[1] ?? 0),
+    0,
+  );
   const names = targets.map(({ target }) => target).join(", ");
   return `${passed ? "PASSED" : "NOT PASSED"}: ${names}; ${elements - same} of ${elements} quantized elements differ on ${data.inputs} input(s)`;
 }

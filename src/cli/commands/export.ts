@@ -130,8 +130,7 @@ export function describe(result: ExportResult): string {
     const bits = [...counts]
       .sort((a, b) => a[0] - b[0])
       .map(([b, layers]) => `${layers} layer(s) at ${b} bits`);
-    const form =
-      result.scales === "weights-only" || result.files.length > 1 ? "" : `; ${result.form} form`;
+    const form = result.scales === "weights-only" || result.files.length > 1 ? "" : `; ${result.form} form`;
     lines.push(`weights: ${bits.join(", ")}; scales ${result.scales}${form}`);
   }
   const { cost } = result;
@@ -153,7 +152,7 @@ function fileLines(files: readonly ExportedFile[]): string[] {
   if (files.length === 1) return files.map(({ path, sizeBytes }) => `${path}: ${formatBytes(sizeBytes)}`);
   const width = Math.max(...files.map(({ path }) => path.length));
   return files.map(({ path, sizeBytes, targets, form }) => {
-    const size = formatBytes(sizeBytes).padStart(9);
-    return `${path.padEnd(width)}  ${size}  for ${targets.join(", ").padEnd(9)}  ${form} form`;
+    const bytes = formatBytes(sizeBytes).padStart(9);
+    return `${path.padEnd(width)}  ${bytes}  for ${targets.join(", ").padEnd(9)}  ${form} form`;
   });
 }

@@ -26,17 +26,22 @@ export function runCommand(terminal: Terminal = process): Command {
       "--preprocess <range>",
       'how pixels become the input, instead of what the file says: "lo,hi" or JSON',
     )
-    .option("--input-size <size>", "image size for a file that leaves it open: 224 or 192x256", size("--input-size"))
+    .option(
+      "--input-size <size>",
+      "image size for a file that leaves it open: 224 or 192x256",
+      size("--input-size"),
+    )
     .option("--labels <list>", "names of the classes in order, separated by commas", (text: string) =>
       text.split(",").map((name) => name.trim()),
     )
     .action(async (paths: readonly string[], flags: Flags) => {
       const { preprocess, skipBroken = false, ...rest } = flags;
-      const isModel = (path: string): boolean => path.toLowerCase().endsWith(".onnx");
       const models = paths.filter(isModel);
       const images = paths.filter((path) => !isModel(path));
-      if (models.length === 0) throw new QdgError("usage", "qdg run", "got no .onnx file, expected model.onnx first");
-      if (images.length === 0) throw new QdgError("usage", "qdg run", "got no images, expected files or folders");
+      if (models.length === 0)
+        throw new QdgError("usage", "qdg run", "got no .onnx file, expected model.onnx first");
+      if (images.length === 0)
+        throw new QdgError("usage", "qdg run", "got no images, expected files or folders");
       const { classifyImages } = await import("../../parity/classify-images.js");
       let [classified, broken] = [0, 0];
       const results = classifyImages({
@@ -56,4 +61,8 @@ export function runCommand(terminal: Terminal = process): Command {
       }
       if (broken > 0 && (!skipBroken || classified === 0)) terminal.exitCode = 1;
     });
+}
+
+function isModel(path: string): boolean {
+  return path.toLowerCase().endsWith(".onnx");
 }

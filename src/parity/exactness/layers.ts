@@ -80,7 +80,8 @@ class Walk {
       const isWhole = known.step === 1;
       const reason = known.unproven ?? (isWhole ? null : "not shown to be a whole number");
       // What only moves or selects integers has nothing to prove.
-      if (kindOf(node) !== "rearranging" && node.op !== "ReduceMax") this.#add(layer, output.name, known, reason);
+      if (kindOf(node) !== "rearranging" && node.op !== "ReduceMax")
+        this.#add(layer, output.name, known, reason);
       // Each layer is judged by itself: that its input is the same is the business of the layer before it.
       this.#known.set(output, given(known.low, known.high, isWhole ? 1 : 0));
     }
@@ -116,7 +117,12 @@ class Walk {
         : null);
     this.#add(layer, softmax ? `${output.name} before its softmax` : output.name, known, reason);
     if (softmax) {
-      this.#add(softmax.origin, output.name, unproven(""), "a softmax: exponentials and their sum are rounded");
+      this.#add(
+        softmax.origin,
+        output.name,
+        unproven(""),
+        "a softmax: exponentials and their sum are rounded",
+      );
     }
   }
 
@@ -166,19 +172,27 @@ class Walk {
       const bias = inner.inputs[2]?.producer?.inputs[0];
       const values = bias ? (this.#constants.get(bias)?.data as Int32Array | undefined) : undefined;
       const sum = integerSum(inner, inner.origin, x, weights, values ?? null);
-      return quantizes ? this.#quantized({ ...sum, low: -Infinity, high: Infinity }, last, true) : scaledSum(sum, x.scale, weights.scale);
+      return quantizes
+        ? this.#quantized({ ...sum, low: -Infinity, high: Infinity }, last, true)
+        : scaledSum(sum, x.scale, weights.scale);
     }
     const other = this.#stored(inner.inputs[1]);
     if (!quantizes || !other || (inner.op !== "Add" && inner.op !== "Mul")) return null;
     const facts = together([x.q, other.q]);
     const scaleY = this.#number(last.inputs[1]);
     const zeroPoint = this.#number(last.inputs[2]) ?? 0;
-    const multiplier = scaleY === null ? Number.NaN : requantizeMultiplier(x.scale, inner.op === "Add" ? 1 : other.scale, scaleY);
+    const multiplier =
+      scaleY === null
+        ? Number.NaN
+        : requantizeMultiplier(x.scale, inner.op === "Add" ? 1 : other.scale, scaleY);
     const agrees =
       inner.op === "Add"
-        ? x.scale === other.scale && x.zeroPoint === other.zeroPoint && addAgrees(multiplier, quantization(x), zeroPoint)
+        ? x.scale === other.scale &&
+          x.zeroPoint === other.zeroPoint &&
+          addAgrees(multiplier, quantization(x), zeroPoint)
         : zeroPoint === 0 && productAgrees(multiplier, quantization(x), quantization(other));
-    const reason = facts.unproven ?? (agrees ? null : `${inner.op} on bytes may come near a tie, where kernels differ`);
+    const reason =
+      facts.unproven ?? (agrees ? null : `${inner.op} on bytes may come near a tie, where kernels differ`);
     return { ...this.#quantized({ ...unproven(""), ...facts }, last, true), unproven: reason };
   }
 
@@ -187,8 +201,10 @@ class Walk {
     const range = BYTES[node.outputs[0]?.dtype ?? ""];
     const scale = this.#number(node.inputs[1]);
     const zeroPoint = node.inputs[2] ? this.#number(node.inputs[2]) : 0;
-    if (!range || scale === null || zeroPoint === null) return unproven("QuantizeLinear to what is no byte, or by many scales", x.sum);
-    const at = (end: number): number => Math.min(Math.max(Math.round(end / scale) + zeroPoint, range[0]), range[1]);
+    if (!range || scale === null || zeroPoint === null)
+      return unproven("QuantizeLinear to what is no byte, or by many scales", x.sum);
+    const at = (end: number): number =>
+      Math.min(Math.max(Math.round(end / scale) + zeroPoint, range[0]), range[1]);
     const twice = !scaled && x.rounded && !isPowerOfTwo(scale);
     return {
       low: at(x.low),
@@ -224,20 +240,28 @@ class Walk {
     if (node.op === "MatMul" && !weight) {
       const count = node.inputs[0]?.shape.at(-1);
       const b = this.#of(node.inputs[1]);
-      return typeof count === "number" ? floatProduct(node.origin, x, b, count) : unproven("a sum of unknown length");
+      return typeof count === "number"
+        ? floatProduct(node.origin, x, b, count)
+        : unproven("a sum of unknown length");
     }
-    if (!weight || biases === undefined) return unproven(x.unproven ?? "a sum of numbers that are no integers", x.sum);
+    if (!weight || biases === undefined)
+      return unproven(x.unproven ?? "a sum of numbers that are no integers", x.sum);
     const plain = node.op !== "Gemm" || intAttribute(node, "transA", 0) === 0;
-    return plain ? floatSum(node, node.origin, x, weight, biases) : unproven("Gemm of a transposed input", x.sum);
+    return plain
+      ? floatSum(node, node.origin, x, weight, biases)
+      : unproven("Gemm of a transposed input", x.sum);
   }
 
   #total(node: Node): Known {
     const x = this.#of(node.inputs[0]);
     const shape = node.inputs[0]?.shape ?? [];
     const axes = node.inputs[1] && this.#constants.get(node.inputs[1]);
-    const sizes = Array.from((axes?.data ?? []) as ArrayLike<number | bigint>, (axis) => shape.at(Number(axis)));
+    const sizes = Array.from((axes?.data ?? []) as ArrayLike<number | bigint>, (axis) =>
+      shape.at(Number(axis)),
+    );
     const fixed = sizes.filter((size) => typeof size === "number");
-    if (fixed.length === 0 || fixed.length < sizes.length) return unproven(x.unproven ?? "a sum of unknown length", x.sum);
+    if (fixed.length === 0 || fixed.length < sizes.length)
+      return unproven(x.unproven ?? "a sum of unknown length", x.sum);
     return floatTotal(node.origin, x, sizeOf(fixed));
   }
 
@@ -253,7 +277,8 @@ class Walk {
 
   #weights(value: Value | null | undefined): StoredWeights | null {
     const node = value?.producer;
-    const q = node?.op === "DequantizeLinear" && node.inputs[0] ? this.#constants.get(node.inputs[0]) : undefined;
+    const q =
+      node?.op === "DequantizeLinear" && node.inputs[0] ? this.#constants.get(node.inputs[0]) : undefined;
     const scale = node?.inputs[1] && this.#constants.get(node.inputs[1]);
     if (!scale || (q?.dtype !== "uint8" && q?.dtype !== "int8")) return null;
     const zero = node.inputs[2] ? this.#constants.get(node.inputs[2]) : null;

@@ -164,12 +164,14 @@ function multiply(a: Known, b: Known): Known {
     step: exact ? step : 0,
     rounded: !exact,
     ...facts,
-    unproven: facts.unproven ?? (a.rounded || b.rounded ? "a product of numbers that are rounded already" : null),
+    unproven:
+      facts.unproven ?? (a.rounded || b.rounded ? "a product of numbers that are rounded already" : null),
   };
 }
 
 function divide(a: Known, b: Known): Known {
-  if (b.low === b.high && isPowerOfTwo(b.low)) return multiply(a, given(1 / b.low, 1 / b.low, stepOfPower(1 / b.low)));
+  if (b.low === b.high && isPowerOfTwo(b.low))
+    return multiply(a, given(1 / b.low, 1 / b.low, stepOfPower(1 / b.low)));
   const facts = together([a, b]);
   if (b.low <= 0 && b.high >= 0) return unproven(facts.unproven ?? "a quotient by what may be 0", facts.sum);
   const ends = [a.low / b.low, a.low / b.high, a.high / b.low, a.high / b.high].map(f);
@@ -179,7 +181,8 @@ function divide(a: Known, b: Known): Known {
     step: 0,
     rounded: true,
     ...facts,
-    unproven: facts.unproven ?? (a.rounded || b.rounded ? "a quotient of numbers that are rounded already" : null),
+    unproven:
+      facts.unproven ?? (a.rounded || b.rounded ? "a quotient of numbers that are rounded already" : null),
   };
 }
 

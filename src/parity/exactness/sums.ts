@@ -52,7 +52,9 @@ export function integerSum(
   const largestX = Math.max(high - x.zeroPoint, x.zeroPoint - low);
   const axis = outputChannelAxis(node) ?? 0;
   const { integers, shape, dtype } = weights;
-  const bounds = channelSums(integers, shape, axis).map((sum, k) => sum * largestX + Math.abs(bias?.[k] ?? 0));
+  const bounds = channelSums(integers, shape, axis).map(
+    (sum, k) => sum * largestX + Math.abs(bias?.[k] ?? 0),
+  );
   const bound = bounds.reduce((most, each) => Math.max(most, each), 0);
   const sum: SumFact = { layer, kernel: "integer", bound, limit: INTEGER_LIMIT };
   let reason = x.q.unproven;
@@ -60,7 +62,14 @@ export function integerSum(
   if (dtype === "int8" && !isDepthwise(node) && !pairsFitInt16(integers, shape, axis, Math.max(1, high))) {
     reason ??= "pairs of products may leave int16 on x86-64 without VNNI";
   }
-  return { low: -bound, high: bound, step: 1, rounded: false, unproven: reason, sum: largerSum(x.q.sum, sum) };
+  return {
+    low: -bound,
+    high: bound,
+    step: 1,
+    rounded: false,
+    unproven: reason,
+    sum: largerSum(x.q.sum, sum),
+  };
 }
 
 /** The sum of a kernel that gives out real numbers: `fl(fl(sum) * fl(s_x * s_w[k]))`. */
@@ -125,7 +134,13 @@ export function floatProduct(layer: string, a: Known, b: Known, count: number): 
   return sumInFloat(layer, operands, largest / step, largest, step);
 }
 
-function sumInFloat(layer: string, operands: readonly Known[], bound: number, largest: number, step: number): Known {
+function sumInFloat(
+  layer: string,
+  operands: readonly Known[],
+  bound: number,
+  largest: number,
+  step: number,
+): Known {
   if (!Number.isFinite(bound)) return unproven("sums without a bound");
   const own: SumFact = { layer, kernel: "float", bound, limit: FLOAT_LIMIT };
   const sum = operands.reduce<SumFact | null>((most, each) => largerSum(most, each.sum), own);

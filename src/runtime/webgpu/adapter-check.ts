@@ -27,7 +27,10 @@ export type AdapterVerdict =
  * Loads a small model on WebGPU and sees that `x + 1.5 * 2^23 - 1.5 * 2^23` rounds half to even: a driver that
  * reassociates sums would return x.
  */
-export async function checkAdapter(choice: AdapterChoice, limitMs: number = LIMIT_MS): Promise<AdapterVerdict> {
+export async function checkAdapter(
+  choice: AdapterChoice,
+  limitMs: number = LIMIT_MS,
+): Promise<AdapterVerdict> {
   let ort: string;
   try {
     ort = createRequire(import.meta.url).resolve("onnxruntime-node");
@@ -61,7 +64,7 @@ interface Answer {
 /** Answers by one line of JSON, the last: what a driver writes to stdout comes before it. */
 const CHILD = `
 const [ortPath, model, probes] = process.argv.slice(1);
-const answer = (fields) => process.stdout.write("\\n" + JSON.stringify(fields));
+const answer = (fields) => require("node:fs").writeSync(1, "\\n" + JSON.stringify(fields));
 let version;
 (async () => {
   const ort = require(ortPath);
@@ -106,9 +109,18 @@ function verdictOn(results: readonly number[], version = "unknown"): AdapterVerd
   return { works: false, fault: "adapter", problem };
 }
 
-type ChildError = Error & { readonly killed?: boolean; readonly signal?: unknown; readonly code?: unknown };
+type ChildError = Error & {
+  readonly killed?: boolean;
+  readonly signal?: NodeJS.Signals | null;
+  readonly code?: string | number | null;
+};
 
-function failed(said: Answer | null, error: ChildError | null, stderr: string, limitMs: number): AdapterVerdict {
+function failed(
+  said: Answer | null,
+  error: ChildError | null,
+  stderr: string,
+  limitMs: number,
+): AdapterVerdict {
   const warnings = stderr.split("\n").filter((line) => line.startsWith("Warning: "));
   const reasons = [said?.error ?? endOf(error, limitMs), ...warnings].map(withoutPlace);
   const fault = said && said.version === undefined ? "runtime" : "adapter";
@@ -122,5 +134,5 @@ function withoutPlace(text: string): string {
 
 function endOf(error: ChildError | null, limitMs: number): string {
   if (error?.killed) return `a trial of it gave no answer within ${limitMs / 1000} s`;
-  return `a trial of it ended with ${String(error?.signal ?? `exit code ${String(error?.code ?? 0)}`)}`;
+  return `a trial of it ended with ${error?.signal ?? `exit code ${error?.code ?? 0}`}`;
 }

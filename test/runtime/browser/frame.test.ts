@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { allocate, type DType, sizeOf } from "../../../src/base/tensor.js";
 import { decodeFrame, encodeFrame, type FrameTensor } from "../../../src/runtime/browser/frame.js";
@@ -38,6 +38,15 @@ const tensors: fc.Arbitrary<FrameTensor> = fc
     });
   });
 
+/** A frame with any header, and zeros after it. */
+function withHeader(header: unknown, sizeBytes = 0): Uint8Array {
+  const text = new TextEncoder().encode(JSON.stringify(header));
+  const bytes = new Uint8Array(4 + text.length + sizeBytes);
+  new DataView(bytes.buffer).setUint32(0, text.length, true);
+  bytes.set(text, 4);
+  return bytes;
+}
+
 describe("frames", () => {
   test("keep every bit of every tensor, in order, wherever the frame lies in memory", () => {
     fc.assert(
@@ -71,13 +80,6 @@ describe("frames", () => {
   });
 
   const frame = encodeFrame([{ name: "x", type: "int16", dims: [2], data: new Int16Array(2) }]);
-  const withHeader = (header: unknown, sizeBytes = 0): Uint8Array => {
-    const text = new TextEncoder().encode(JSON.stringify(header));
-    const bytes = new Uint8Array(4 + text.length + sizeBytes);
-    new DataView(bytes.buffer).setUint32(0, text.length, true);
-    bytes.set(text, 4);
-    return bytes;
-  };
   test.each<[string, Uint8Array, RegExp]>([
     ["nothing", new Uint8Array(0), /got 0 bytes/],
     ["a header longer than the frame", Uint8Array.of(255, 255, 255, 255, 0), /header of 4294967295 bytes/],

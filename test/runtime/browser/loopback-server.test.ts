@@ -105,9 +105,9 @@ describe("the loopback server", () => {
   });
 });
 
-describe("bytes that are laid out", () => {
-  const urlOf = (path: string): URL => new URL(path, page);
+const urlOf = (path: string): URL => new URL(path, page);
 
+describe("bytes that are laid out", () => {
   test("are given once", async () => {
     const { path } = server.offer(Uint8Array.of(1, 2, 255));
     const response = await fetch(urlOf(path));
@@ -132,7 +132,7 @@ describe("results that are expected", () => {
   test("are received once", async () => {
     const expected = server.expect();
     expect(expected.received()).toBeNull();
-    const url = new URL(expected.path, page);
+    const url = urlOf(expected.path);
     const body = new Uint8Array(300_000).map((_, i) => i * 7);
     expect((await fetch(url, { method: "POST", body })).status).toBe(204);
     expect(Buffer.compare(expected.received() as Uint8Array, body)).toBe(0);
@@ -151,7 +151,7 @@ describe("results that are expected", () => {
 
   test("are not there for a GET", async () => {
     const { path, withdraw } = server.expect();
-    expect((await fetch(new URL(path, page))).status).toBe(405);
+    expect((await fetch(urlOf(path))).status).toBe(405);
     withdraw();
   });
 });

@@ -319,7 +319,7 @@ describe("qdg evaluate", () => {
   });
 
   test.each([
-    [["--targets", "gpu"], 2, /--targets: got "gpu", expected names among cpu, wasm, tfjs, reference/],
+    [["--targets", "gpu"], 2, /--targets: got "gpu", expected names among cpu, wasm, webgpu, /],
     [["--targets", "tfjs"], 2, /tfjs runs the float network of a model\.json/],
     [["--domains", "dusk"], 1, /domain dusk: is not in the data, which has day, night/],
     [["--labels", "red,green,black"], 2, /has the classes red, green, black, the data has blue, green, red/],

@@ -1,20 +1,30 @@
 // Loads a model and classifies one picture, in a worker.
 
-import { load } from "../../../src/web.js";
+import { load, type LoadOptions } from "../../../src/web.js";
 
+interface Task {
+  readonly url: string;
+  readonly image: Blob;
+  readonly options: LoadOptions;
+}
 interface Scope {
-  onmessage: (event: { data: { url: string; image: Blob } }) => Promise<void>;
+  addEventListener(type: "message", listener: (event: { data: Task }) => void): void;
   postMessage(message: unknown): void;
 }
 const scope = globalThis as unknown as Scope;
 
-scope.onmessage = async ({ data: { url, image } }) => {
+async function answer({ url, image, options }: Task): Promise<object> {
   try {
-    const model = await load(url);
+    const model = await load(url, options);
     const { label, probabilities } = await model.classify(image);
-    scope.postMessage({ label, probabilities, device: model.device, threads: model.threads });
     await model.dispose();
+    return { label, probabilities, device: model.device, threads: model.threads };
   } catch (thrown) {
-    scope.postMessage({ error: String(thrown) });
+    return { error: String(thrown) };
   }
-};
+}
+
+scope.addEventListener("message", ({ data }) => {
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker has none
+  void answer(data).then((result) => scope.postMessage(result));
+});

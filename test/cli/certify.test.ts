@@ -1,0 +1,121 @@
+// `qdg certify` as a user runs it: files written, exit codes, one line for each wrong usage.
+
+import { readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { parseCertificate } from "../../src/parity/read-certificate.js";
+import { exportShapes, SHAPES_MODEL, writeDomains } from "../support/certified-models.js";
+import { runCli } from "../support/run-cli.js";
+import { newFolder, removeFolder } from "../support/small-models.js";
+
+let folder = "";
+let out = "";
+let images = "";
+let rings = "";
+
+beforeAll(async () => {
+  folder = await newFolder();
+  out = await exportShapes(join(folder, "out"));
+  images = await writeDomains(join(folder, "images"), 6);
+  rings = await writeRings(join(folder, "rings"));
+}, 120_000);
+afterAll(() => removeFolder(folder));
+
+/** Four drawings that the model takes for rings. */
+async function writeRings(to: string): Promise<string> {
+  await writeDomains(to, 28);
+  for (const domain of await readdir(to)) {
+    for (const label of await readdir(join(to, domain))) {
+      if (label !== "ring") await rm(join(to, domain, label), { recursive: true });
+    }
+  }
+  return to;
+}
+
+test("writes the JSON and the page, verifies them, and says 3 once the certificate is edited", async () => {
+  const path = join(folder, "cert.json");
+  const first = await runCli("certify", SHAPES_MODEL, out, "--data", images, "--targets", "cpu", "-o", path);
+  expect(first.stderr).toMatch(/PASSED: cpu; 0 of 191232 quantized elements differ on 6 input\(s\)/);
+  expect([first.code, first.stdout]).toEqual([0, ""]);
+  const text = await readFile(path, "utf8");
+  expect(parseCertificate(text, path).targets.map(({ target }) => target)).toEqual(["cpu"]);
+  expect(await readFile(join(folder, "cert.html"), "utf8")).toContain("<!doctype html>");
+
+  const again = await runCli("certify", SHAPES_MODEL, out, "--data", images, "--targets", "cpu", "-o", path);
+  expect([again.code, again.stderr]).toEqual([
+    1,
+    expect.stringContaining("cert.json: the file exists already"),
+  ]);
+
+  const verified = await runCli("certify", "--verify", path, "--json");
+  expect(verified.stderr).toMatch(/^.*cert\.json: VERIFIED; PASSED: cpu/);
+  expect(verified.code).toBe(0);
+  expect(parseCertificate(verified.stdout, "stdout")).toEqual(parseCertificate(text, path));
+
+  await writeFile(path, text.replace('"elements": 191232', '"elements": 191233'));
+  const edited = await runCli("certify", "--verify", path, SHAPES_MODEL, out, "--data", images);
+  expect(edited.stderr).toMatch(
+    /NOT VERIFIED, 1 difference\(s\).*\n {2}targets\.cpu\.elements: .*191233.*191232/,
+  );
+  expect(edited.code).toBe(3);
+});
+
+test("says 3 where one class for all inputs says nothing of equality, and still writes the certificate", async () => {
+  const path = join(folder, "one.json");
+  const { code, stderr } = await runCli(
+    "certify",
+    SHAPES_MODEL,
+    out,
+    "--data",
+    rings,
+    "--targets",
+    "cpu",
+    "-o",
+    path,
+  );
+  expect(stderr).toMatch(/NOT PASSED: cpu.*\n {2}dead network: output classes is class 3 for all inputs/);
+  expect(code).toBe(3);
+  expect(parseCertificate(await readFile(path, "utf8"), path).passed).toBe(false);
+});
+
+describe("wrong usage", () => {
+  test.each<[what: string, args: () => readonly string[], code: number, says: RegExp]>([
+    ["no folder", () => [SHAPES_MODEL, "--data", images], 2, /expected model\.json and the folder/],
+    ["no data", () => [SHAPES_MODEL, out], 2, /--data: got none/],
+    [
+      "a target that is none",
+      () => [SHAPES_MODEL, out, "--data", images, "--targets", "cpu,tfjs"],
+      2,
+      /--targets: got "tfjs", expected cpu or wasm/,
+    ],
+    [
+      "a target twice",
+      () => [SHAPES_MODEL, out, "--data", images, "--targets", "cpu,cpu"],
+      2,
+      /each target once/,
+    ],
+    [
+      "targets to verify with",
+      () => ["--verify", "c.json", "--targets", "cpu"],
+      2,
+      /--verify: runs with the certificate's own options; leave targets out/,
+    ],
+    [
+      "a certificate that is not there",
+      () => ["--verify", join(folder, "none.json")],
+      1,
+      /none\.json: cannot be read.*\[not-found\]/,
+    ],
+    [
+      "no such model",
+      () => [join(folder, "m.json"), out, "--data", images],
+      1,
+      /m\.json: there is no such file/,
+    ],
+  ])("%s", async (_, args, code, says) => {
+    const result = await runCli("certify", ...args());
+    expect(result.stderr).toMatch(says);
+    expect(result.stderr.trimEnd().split("\n")).toHaveLength(1);
+    expect([result.code, result.stdout]).toEqual([code, ""]);
+  });
+});
