@@ -36,7 +36,7 @@ const OWNERS: readonly (readonly [dependency: RegExp, owners: RegExp, where: str
 ];
 
 /** Rooms whose every file loads in a browser. */
-const BROWSER_ROOMS: ReadonlySet<string> = new Set(["graph", "quant"]);
+const BROWSER_ROOMS: ReadonlySet<string> = new Set(["graph", "quant", "web"]);
 
 const MOST_LINES = 399;
 const VAGUE_NAMES = /^(utils?|helpers?|commons?|misc)$/;
