@@ -16,7 +16,7 @@ import { runtimeOf } from "../runtime/registry.js";
 import { withExternalData } from "../runtime/external-data.js";
 import type { RuntimeName, Session } from "../runtime/runtime.js";
 import { endsInSoftmax } from "../train/evaluation/classifier.js";
-import { classificationOf, probabilitiesOf } from "../web/classification.js";
+import { type Classification, classificationOf, probabilitiesOf } from "../web/classification.js";
 import type { OutputKind } from "../web/manifest.js";
 import { jsonMetadata, labelsOf } from "./parity.js";
 import { metadataOf } from "./quantized-tensors.js";
@@ -27,7 +27,7 @@ export interface ClassifyOptions {
   /** Files and folders of images. */
   readonly images: readonly string[];
   readonly target: RuntimeName;
-  /** Most probable classes to give; all when absent. */
+  /** Most probable classes to name; {@link DEFAULT_TOP} when absent. */
   readonly top?: number;
   /** Instead of what the file says. */
   readonly preprocessing?: Preprocessing;
@@ -36,14 +36,14 @@ export interface ClassifyOptions {
   readonly inputSize?: readonly [number, number];
 }
 
-export interface ClassifiedImage {
+/** What `classify` of qdg/web gives, with the file and the names of the most probable classes. */
+export interface ClassifiedImage extends Classification {
   readonly file: string;
-  readonly label: string;
-  /** By label, the most probable first (JavaScript puts labels that are whole numbers before others). */
-  readonly probabilities: Readonly<Record<string, number>>;
-  /** From decoded pixels to the result: resizing, preprocessing, the network. */
-  readonly latencyMs: number;
+  /** The most probable classes first. */
+  readonly top: readonly (readonly [label: string, probability: number])[];
 }
+
+export const DEFAULT_TOP = 5;
 
 export interface BrokenFile {
   readonly file: string;
@@ -59,7 +59,7 @@ export interface BrokenFile {
 export async function* classifyImages(
   options: ClassifyOptions,
 ): AsyncGenerator<ClassifiedImage | BrokenFile, void, undefined> {
-  const { models, images, target, top } = options;
+  const { models, images, target, top = DEFAULT_TOP } = options;
   const opened: OpenModel[] = [];
   try {
     for (const path of models) opened.push(await openModel(path, target, options));
@@ -80,11 +80,11 @@ export async function* classifyImages(
         const probabilities = await probabilitiesFor(image, model, labels.length);
         probabilities.forEach((p, k) => (mean[k] = (mean[k] as number) + p / opened.length));
       }
-      const { label, latencyMs } = classificationOf(mean, labels, performance.now() - started);
+      const classification = classificationOf(mean, labels, performance.now() - started);
       const ranked = labels
         .map((name, k) => [name, mean[k] as number] as const)
         .sort(([, a], [, b]) => b - a);
-      yield { file, label, probabilities: Object.fromEntries(ranked.slice(0, top)), latencyMs };
+      yield { file, ...classification, top: ranked.slice(0, top) };
     }
   } finally {
     for (const { session } of opened) await session.dispose();

@@ -20,7 +20,7 @@ export function runCommand(terminal: Terminal = process): Command {
     .description("classify images: one JSON line a file; probabilities of several .onnx files are averaged")
     .argument("<path...>", "model.onnx, then images or folders of them")
     .option("--target <name>", CERTIFIED_TARGETS.join(", "), oneOf("--target", CERTIFIED_TARGETS), "cpu")
-    .option("--top <k>", "give only the k most probable classes", integer("--top", 1))
+    .option("--top <k>", "name the k most probable classes (default: 5)", integer("--top", 1))
     .option("--skip-broken", "exit with 0 although images cannot be decoded")
     .option(
       "--preprocess <range>",
