@@ -7,14 +7,17 @@ import type { Part, PartContext } from "../part.js";
 import { type Row, skippedRow } from "../row.js";
 import { type Quartiles, quartiles, speedup } from "../statistics.js";
 
+/** What runs without a GPU. */
+type HostTarget = Exclude<Target, "webgpu">;
+
 /** WebAssembly is compiled in two steps, the second one while it runs. */
-const WARM_UP_RUNS: Readonly<Record<Target, number>> = { cpu: 10, wasm: 30 };
+const WARM_UP_RUNS: Readonly<Record<HostTarget, number>> = { cpu: 10, wasm: 30 };
 const ROUNDS = 41;
 
 interface Case {
   readonly name: NetworkName;
   /** Least speed-up of a file that an export for the target writes; null: told without a bar. */
-  readonly least: Readonly<Record<Target, number | null>>;
+  readonly least: Readonly<Record<HostTarget, number | null>>;
 }
 
 const CASES: readonly Case[] = [
@@ -22,7 +25,7 @@ const CASES: readonly Case[] = [
   { name: "darknet-tiny", least: { cpu: 1.35, wasm: null } },
   { name: "mobilenet-v2-0.35", least: { cpu: 0.95, wasm: 0.85 } },
 ];
-const TARGETS: readonly Target[] = ["cpu", "wasm"];
+const TARGETS: readonly HostTarget[] = ["cpu", "wasm"];
 const FORMS: readonly NonNullable<ExportOptions["form"]>[] = ["integer", "float"];
 
 export const latencyPart: Part = {
@@ -44,7 +47,7 @@ interface Candidate {
   readonly least: number | null;
 }
 
-async function latencyRows(each: Case, target: Target, context: PartContext): Promise<Row[]> {
+async function latencyRows(each: Case, target: HostTarget, context: PartContext): Promise<Row[]> {
   const { name, least } = each;
   const network = await openNetwork(name);
   const title = `${name} on ${target}`;
@@ -83,7 +86,7 @@ const BOTH_FORMS = "W8A8";
 
 async function candidatesOf(
   network: Network,
-  target: Target,
+  target: HostTarget,
   least: number | null,
   { code, reporter }: PartContext,
 ): Promise<Candidate[]> {

@@ -135,18 +135,27 @@ async function openLayersModel(
   };
   try {
     const output = join(folder, "model.onnx");
-    await exportModel({ model: path, output, ...(preprocessing && { preprocessing }) }, progress);
+    const gpu = others.some(isGpu) ? (["webgpu"] as const) : [];
+    const { files } = await exportModel(
+      { model: path, output, targets: ["cpu", "wasm", ...gpu], ...(preprocessing && { preprocessing }) },
+      progress,
+    );
+    const gpuFile = files.find(({ form }) => form === "webgpu")?.path ?? output;
     const exported = await openOnnx(output, others, options);
     return {
       ...float,
       quantized: exported.quantized,
-      pathFor: (target) => (target === "tfjs" ? path : output),
+      pathFor: (target) => (target === "tfjs" ? path : isGpu(target) ? gpuFile : output),
       dispose: remove,
     };
   } catch (thrown) {
     await remove();
     throw thrown;
   }
+}
+
+function isGpu(target: RuntimeName): boolean {
+  return target === "webgpu" || target === "browser-webgpu";
 }
 
 /** The one input as a square image. */
