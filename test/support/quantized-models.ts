@@ -11,7 +11,8 @@ import type { Feeds } from "../../src/export/arrays.js";
 import type { Samples } from "../../src/export/samples.js";
 import { floatFile } from "../../src/export/float-file.js";
 import { type Graph, type Value } from "../../src/graph/graph.js";
-import { FORMS, storedZeroPoint } from "../../src/lower/form.js";
+import { FORMS, HOST_FORMS, storedZeroPoint } from "../../src/lower/form.js";
+import { WITHOUT_WEBGPU_KERNEL } from "../../src/lower/webgpu-kernels.js";
 import { decodeModel, encodeModel } from "../../src/onnx/codec.js";
 import { withOutputs } from "../../src/parity/with-outputs.js";
 import { quantizedTensors } from "../../src/parity/quantized-tensors.js";
@@ -96,7 +97,9 @@ export async function compareQuantizedGraph(
   const runs = new Map<string, Record<string, Tensor>[]>();
   const names = new Set<string>();
   let operators: string[] = [];
-  for (const form of FORMS) {
+  // What is left real may have no WebGPU kernel (a log softmax at the end): such a file is refused, as its own test says.
+  const isRefused = graph.nodes.some(({ op }) => op === "LogSoftmax" && WITHOUT_WEBGPU_KERNEL.has(op));
+  for (const form of isRefused ? HOST_FORMS : FORMS) {
     const { bytes, lowered } = integerFile(graph, 21, { form, weights: "packed" }, (result) =>
       quantizedMetadata(FACTS, graph, scales, form, result),
     );
