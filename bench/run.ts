@@ -1,5 +1,5 @@
 // `npm run bench [-- parts] [--images n]`: measures the numbers that qdg must reach and prints them as tables.
-// Parts: size, parity, agreement, latency, export; all of them when none is named. Exit code 1 when a bar is
+// Parts: size, parity, agreement, latency, training, export; all of them when none is named. Exit code 1 when a bar is
 // missed, 2 for wrong usage.
 
 import { parseArgs } from "node:util";
@@ -9,6 +9,7 @@ import { agreementPart } from "./parts/agreement.js";
 import { exportPart } from "./parts/export.js";
 import { latencyPart } from "./parts/latency.js";
 import { parityPart } from "./parts/parity.js";
+import { trainingPart } from "./parts/training.js";
 import { sizePart } from "./parts/size.js";
 import { Reporter } from "./reporter.js";
 import { type PartResult, saveRun, section } from "./results.js";
@@ -19,6 +20,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   size: sizePart,
   export: exportPart,
   latency: latencyPart,
+  training: trainingPart,
   agreement: agreementPart,
   parity: parityPart,
 };

@@ -61,9 +61,9 @@ interface Running {
   dispose(): void;
 }
 
-function running(name: Measured): Running {
+function running(name: Measured, imageSize = IMAGE_SIZE, batchSize = BATCH): Running {
   const method: train.MethodName = name === "float" ? "erm" : name;
-  const model = train.builtInModel("resnet8", { imageSize: IMAGE_SIZE, classes: CLASSES, seed: 1 });
+  const model = train.builtInModel("resnet8", { imageSize, classes: CLASSES, seed: 1 });
   const network = train.TrainingNetwork.create(model, {
     quantization:
       name === "float"
@@ -72,12 +72,12 @@ function running(name: Measured): Running {
     granularity: "channel",
     statistics: "batch",
     scaleParameterization: "log",
-    preprocessing: parsePreprocessing("[0,1]"),
+    preprocessing: parsePreprocessing("0,1"),
   });
   const batch: train.Batch = {
-    x: tf.randomUniform([BATCH, IMAGE_SIZE, IMAGE_SIZE, 3], 0, 1, "float32", 1),
+    x: tf.randomUniform([batchSize, imageSize, imageSize, 3], 0, 1, "float32", 1),
     labels: tf.tensor1d(
-      Int32Array.from({ length: BATCH }, (_, i) => i % CLASSES),
+      Int32Array.from({ length: batchSize }, (_, i) => i % CLASSES),
       "int32",
     ),
   };
@@ -122,7 +122,7 @@ function ratioRow(name: string, slower: readonly number[], peer: readonly number
 
 /** A small network suffices to see whether anything is left behind. */
 function leakRow(): Row {
-  const run = running("gaqat");
+  const run = running("gaqat", 8, 8);
   run.step();
   const before = tf.memory().numTensors;
   let most = 0;

@@ -32,7 +32,7 @@ export function gridGradients(
   high: number,
 ): GridGradients {
   if (isNative()) {
-    const dv = low === 0 ? maskByRelu6(dy, v, scale, high) : maskByComparison(dy, v, scale, low, high);
+    const dv = maskByRelu6(dy, v, scale, low, high);
     return { dv, moved: tf.sub(dot(dy, y), dot(dv, v)) };
   }
   const s = numberOf(scale);
@@ -44,26 +44,19 @@ function numberOf(scale: tf.Tensor): number {
   return scale.dataSync<"float32">()[0] as number;
 }
 
-/** TensorFlow's gradient of min(max(x, 0), 6) is one pass, where comparing, casting and multiplying are five. */
-function maskByRelu6(dy: tf.Tensor, v: tf.Tensor, scale: tf.Tensor, high: number): tf.Tensor {
-  const stretched = tf.mul(v, tf.div(6 / high, scale));
+/**
+ * TensorFlow's gradient of min(max(x, 0), 6) is one pass, where comparing twice, joining, casting and multiplying are
+ * five: the range is moved and stretched to 0..6.
+ */
+function maskByRelu6(dy: tf.Tensor, v: tf.Tensor, scale: tf.Tensor, low: number, high: number): tf.Tensor {
+  const moved = low === 0 ? v : tf.sub(v, tf.mul(scale, low));
+  const stretched = tf.mul(moved, tf.div(6 / (high - low), scale));
   return nativeOp("Relu6Grad", [dy, stretched], 1)[0] as tf.Tensor;
 }
 
-function maskByComparison(
-  dy: tf.Tensor,
-  v: tf.Tensor,
-  scale: tf.Tensor,
-  low: number,
-  high: number,
-): tf.Tensor {
-  // Twice the distance from the middle against the width: one comparison.
-  const middle = tf.mul(scale, (low + high) / 2);
-  const distance = tf.abs(tf.sub(v, middle));
-  return tf.mul(dy, tf.cast(tf.lessEqual(distance, tf.mul(scale, (high - low) / 2)), "float32"));
-}
-
-/** As a product of a row and a column: one pass, nothing between. */
+/** `sum(a b)`. As a product of two rows, the second transposed: a third of the time of tfjs's own product. */
 function dot(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
-  return tf.reshape(tf.matMul(tf.reshape(a, [1, -1]), tf.reshape(b, [-1, 1])), []);
+  const rows = [tf.reshape(a, [1, -1]), tf.reshape(b, [1, -1])];
+  const [product] = nativeOp("MatMul", rows, 1, { transpose_a: false, transpose_b: true }) as [tf.Tensor];
+  return tf.reshape(product, []);
 }

@@ -64,18 +64,14 @@ export function fakeQuantizeAsymmetric(
 ): tf.Tensor {
   const compute = tf.customGrad((...args: (tf.Tensor | tf.GradSaveFunc)[]) => {
     const [value, s, offset, save] = args as [tf.Tensor, tf.Tensor, tf.Tensor, tf.GradSaveFunc];
-    const z = deployedZeroPoint(offset, { low: qmin, high: qmax });
-    const q = tf.clipByValue(tf.add(tf.round(tf.div(value, s)), z), qmin, qmax);
-    const y = tf.mul(tf.sub(q, z), s);
-    save([value, s, z, y]);
+    const z = deployedZeroPoint(offset, { low: qmin, high: qmax }).dataSync<"float32">()[0] as number;
+    // Clipping from the zero point: clip(q + z, qmin, qmax) - z.
+    const [low, high] = [qmin - z, qmax - z];
+    const y = roundToGrid(value, s, low, high);
+    save([value, s, y]);
     const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]): tf.Tensor[] => {
-      const [x, step, zero, result] = saved as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
-      const inside = tf.logicalAnd(
-        tf.greaterEqual(x, tf.mul(tf.sub(qmin, zero), step)),
-        tf.lessEqual(x, tf.mul(tf.sub(qmax, zero), step)),
-      );
-      const dv = tf.mul(dy, tf.cast(inside, "float32"));
-      const moved = tf.sub(sumLike(dy, result, step), sumLike(dv, x, step));
+      const [x, step, result] = saved as [tf.Tensor, tf.Tensor, tf.Tensor];
+      const { dv, moved } = gridGradients(dy, x, result, step, low, high);
       const outside = tf.mul(tf.sub(tf.sum(dv), tf.sum(dy)), step);
       return [dv, tf.mul(tf.div(moved, step), gradientScale), tf.mul(outside, gradientScale)];
     };
