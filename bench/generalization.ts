@@ -12,6 +12,8 @@ import { CACHE_FOLDER, environment, PACKAGE_FOLDER, RESULTS_FOLDER, SHARED_FOLDE
 const METHODS = ["erm", "sagm", "lsq", "lsq-sagm", "gaqat"];
 const RESULTS = join(RESULTS_FOLDER, "generalization.jsonl");
 const TABLE = join(RESULTS_FOLDER, "generalization.md");
+/** Quotes the table between two markers. */
+const DOCS = join(PACKAGE_FOLDER, "docs", "training.md");
 
 /** What a run was asked, as the table groups runs: all but the seed. */
 interface Setting {
@@ -148,7 +150,14 @@ function writeTable(): void {
     "elements that differ in the file",
   ];
   const lines = [`| ${head.join(" | ")} |`, `|${head.map(() => "---|").join("")}`, ...rows];
-  writeFileSync(TABLE, `${lines.join("\n")}\n`);
+  const table = `${lines.join("\n")}\n`;
+  writeFileSync(TABLE, table);
+  const docs = readFileSync(DOCS, "utf8");
+  const quoted = docs.replace(
+    /(<!-- generalization -->\n)[^]*(<!-- \/generalization -->)/,
+    (_, begin: string, end: string) => `${begin}\n${table}\n${end}`,
+  );
+  writeFileSync(DOCS, quoted);
 }
 
 /** On cpu and wasm together, over all seeds. */
@@ -209,5 +218,6 @@ if (!existsSync(join(SHARED_FOLDER, "data", "digits-dg"))) {
       }
     }
   }
+  writeTable();
   process.stdout.write(readFileSync(TABLE, "utf8"));
 }
