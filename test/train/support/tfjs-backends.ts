@@ -1,5 +1,6 @@
 // The tfjs backends that tests of training run on, each with the reason where it cannot run here.
 
+import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as tf from "@tensorflow/tfjs";
@@ -11,9 +12,10 @@ const wasmFolder = join(
   "/",
 );
 
-async function nativeReason(): Promise<string | null> {
+/** By require: an optional package has no types where it is not installed. */
+function nativeReason(): string | null {
   try {
-    await import("@tensorflow/tfjs-node");
+    createRequire(import.meta.url)("@tensorflow/tfjs-node");
     return null;
   } catch (thrown) {
     return `@tensorflow/tfjs-node does not load: ${String(thrown).split("\n", 1)[0]}`;
@@ -29,7 +31,7 @@ export interface TestBackend {
 export const testBackends: readonly TestBackend[] = [
   { name: "cpu", unavailable: null },
   { name: "wasm", unavailable: null },
-  { name: "tensorflow", unavailable: await nativeReason() },
+  { name: "tensorflow", unavailable: nativeReason() },
 ];
 
 export async function setTestBackend(name: TestBackend["name"]): Promise<void> {
