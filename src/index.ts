@@ -63,3 +63,14 @@ export { type Inspection, inspectFile, type LayerInspection } from "./export/ins
 
 export { parity, type ParityOptions } from "./parity/parity.js";
 export { formatReport, type ParityReport } from "./parity/report.js";
+export { certify, type CertifyOptions } from "./parity/certify.js";
+export type { Certificate, CertifiedTarget } from "./parity/certificate.js";
+export { certificatePage } from "./parity/certificate-page.js";
+export { parseCertificate } from "./parity/read-certificate.js";
+export { type Verification, verifyCertificate, type VerifyOptions } from "./parity/verify-certificate.js";
+export {
+  type BrokenFile,
+  type ClassifiedImage,
+  classifyImages,
+  type ClassifyOptions,
+} from "./parity/classify-images.js";

@@ -14,12 +14,7 @@ export type { Dataset, Domain } from "./train/data/dataset.js";
 export { openDataset } from "./train/data/open-dataset.js";
 export { splitDomain, type Split } from "./train/data/split.js";
 export { IntegerNetwork, type QuantizedTensor } from "./train/integer-network.js";
-export {
-  type LayersModel,
-  loadLayersModel,
-  preprocessingOf,
-  saveLayersModel,
-} from "./train/layers-model-file.js";
+export { type LayersModel, loadLayersModel, saveLayersModel } from "./train/layers-model-file.js";
 export { compareTrained, type TrainedParity } from "./parity/trained.js";
 export type { Method, MethodState, StepReport, WindowReport } from "./train/methods/method.js";
 export {
@@ -34,3 +29,4 @@ export { type NetworkOptions, TrainingNetwork } from "./train/network.js";
 export type { Evaluated, EvaluateOptions, Objective, Role, Trainable } from "./train/objective.js";
 export { replaceHead } from "./train/replace-head.js";
 export { resizeInput } from "./train/resize-input.js";
+export { preprocessingOf } from "./read/preprocessing-of.js";

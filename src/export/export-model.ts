@@ -5,8 +5,8 @@ import { checkWritable, writeFileAtomic } from "../base/atomic-file.js";
 import { QdgError } from "../base/error.js";
 import { noProgress, type Progress } from "../base/progress.js";
 import type { Graph } from "../graph/graph.js";
-import { preprocessingFromJson } from "../image/preprocessing.js";
 import { type LearnedQuantizers, parseLearned } from "../quant/learned.js";
+import { preprocessingOf } from "../read/preprocessing-of.js";
 import { type ReadModel, readModel } from "../read/read-model.js";
 import type { FormName } from "../lower/form.js";
 import type { Lowered } from "../lower/lower.js";
@@ -165,14 +165,10 @@ function fileFacts(
   learned: LearnedQuantizers | null,
   options: CompleteExportOptions,
 ): FileFacts {
-  const carried =
-    learned?.preprocessing === undefined
-      ? undefined
-      : preprocessingFromJson(learned.preprocessing, "userDefinedMetadata.qdg.preprocessing");
   return {
     source: model.sourceHash,
     layout: options.layout,
-    preprocessing: options.preprocessing ?? carried ?? model.metadata?.preprocessing ?? null,
+    preprocessing: options.preprocessing ?? preprocessingOf(model, options.model),
     labels: options.labels ?? learned?.labels ?? model.metadata?.labels ?? null,
   };
 }

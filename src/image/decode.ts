@@ -1,8 +1,8 @@
 // Image files to 8-bit sRGB pixels. The only importer of sharp, which is loaded at the first image. It must
 // never resize: that is resample.ts's, since browsers have to give the same bytes.
 
-import { readFile } from "node:fs/promises";
 import { errorText, QdgError } from "../base/error.js";
+import { readBytes } from "../base/read-bytes.js";
 import type { Image } from "./image.js";
 import { MAX_SIDE } from "./image.js";
 
@@ -68,7 +68,7 @@ export function sharpLibrary(): Promise<Sharp> {
  */
 export async function decodeImage(source: string | Uint8Array, where?: string): Promise<Image> {
   const name = where ?? (typeof source === "string" ? source : "image");
-  const bytes = typeof source === "string" ? await readImageFile(source) : source;
+  const bytes = typeof source === "string" ? await readBytes(source) : source;
   if (bytes.length === 0) throw broken(name, "the file is empty");
   const sharp = await sharpLibrary();
   try {
@@ -103,15 +103,4 @@ export async function decodeImage(source: string | Uint8Array, where?: string): 
 
 function broken(where: string, what: string, cause?: unknown): QdgError {
   return new QdgError("invalid-data", where, `cannot be decoded as an image: ${what}`, { cause });
-}
-
-async function readImageFile(path: string): Promise<Uint8Array> {
-  try {
-    return await readFile(path);
-  } catch (thrown) {
-    const missing = (thrown as NodeJS.ErrnoException).code === "ENOENT";
-    throw new QdgError(missing ? "not-found" : "io", path, `cannot be read: ${errorText(thrown)}`, {
-      cause: thrown,
-    });
-  }
 }

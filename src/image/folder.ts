@@ -4,7 +4,8 @@
 import { readdir, realpath, stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { extname, isAbsolute, join, relative, sep } from "node:path";
-import { errorText, QdgError } from "../base/error.js";
+import { QdgError } from "../base/error.js";
+import { readError } from "../base/read-bytes.js";
 import type { Progress } from "../base/progress.js";
 import { noProgress } from "../base/progress.js";
 import type { Tensor } from "../base/tensor.js";
@@ -100,14 +101,6 @@ async function linkCounts(root: string, below: string): Promise<boolean> {
   const way = relative(root, target);
   if (way.startsWith(`..${sep}`) || isAbsolute(way)) throw refused("is a link out of the folder");
   return found.isFile();
-}
-
-function readError(path: string, thrown: unknown): QdgError {
-  if (thrown instanceof QdgError) return thrown;
-  const missing = (thrown as NodeJS.ErrnoException).code === "ENOENT";
-  return new QdgError(missing ? "not-found" : "io", path, `cannot be read: ${errorText(thrown)}`, {
-    cause: thrown,
-  });
 }
 
 export interface ImageBatch {

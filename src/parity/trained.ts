@@ -10,6 +10,7 @@ import { type Batch, disposeBatch } from "../train/data/batch.js";
 import type { IntegerNetwork } from "../train/integer-network.js";
 import { quantizedTensors, type QuantizedTensor } from "./quantized-tensors.js";
 import { LEAST_LEVELS } from "./metrics/levels-used.js";
+import { predictions } from "./metrics/top1.js";
 import { withOutputs } from "./with-outputs.js";
 
 export interface TrainedParity {
@@ -72,7 +73,7 @@ class Comparison {
     const input = session.inputs[0]?.name ?? "";
     const feeds = { [input]: { dtype: "float32" as const, shape: x.shape, data: x.dataSync<"float32">() } };
     const results = await session.run(feeds);
-    const own = network.quantized(x);
+    const { output: logits, quantized: own } = network.inspect(x);
     const names = new Set(own.map(({ name }) => name));
     this.#unmatched = [
       ...own.flatMap(({ name, moved }) => (moved || this.#listed.has(name) ? [] : [name])),
@@ -86,11 +87,12 @@ class Comparison {
       if (listed && result) this.#compare(name, integers.dataSync<"float32">(), result, offset);
       integers.dispose();
     }
-    const predicted = network.predict(x);
-    const classes = predicted.shape[1];
+    const { shape } = logits;
     const output = session.outputs.map(({ name }) => results[name]).find((each) => each?.shape.length === 2);
-    this.#predictionsDiffer += differing(predicted.dataSync<"float32">(), output, classes);
-    predicted.dispose();
+    const other = output ? predictions(output) : [];
+    const trained = predictions({ dtype: "float32", shape, data: logits.dataSync<"float32">() });
+    this.#predictionsDiffer += trained.filter((best, n) => best !== other[n]).length;
+    logits.dispose();
     this.#images += x.shape[0];
   }
 
@@ -119,22 +121,4 @@ class Comparison {
       unmatched: this.#unmatched,
     };
   }
-}
-
-/** Rows whose greatest element stands at another place. */
-function differing(own: Float32Array, output: Tensor | undefined, classes: number): number {
-  const rows = own.length / classes;
-  if (!output || output.data.length !== own.length) return rows;
-  let count = 0;
-  for (let row = 0; row < rows; row++) {
-    const [a, b] = [own, output.data as Float32Array].map((data) =>
-      indexOfGreatest(data.subarray(row * classes, (row + 1) * classes)),
-    );
-    if (a !== b) count++;
-  }
-  return count;
-}
-
-function indexOfGreatest(row: Float32Array): number {
-  return row.reduce((best, x, i) => (x > (row[best] as number) ? i : best), 0);
 }

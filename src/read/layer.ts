@@ -55,7 +55,6 @@ export class LayerInstance {
     if (!known) {
       const taken = this.store.take(this.name, name, this.#weights.size, shape);
       const tensor = constraint ? constraint(taken.tensor) : taken.tensor;
-      if (constraint) this.store.constrained.add(taken.name);
       this.#weights.set(name, { name: taken.name, tensor });
       return tensor;
     }

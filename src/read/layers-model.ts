@@ -63,11 +63,6 @@ export interface NamedLayersModel {
    * of axes is the constant's; two constants may hold one weight (a layer that is called on two layouts).
    */
   readonly weightNames: ReadonlyMap<string, string>;
-  /**
-   * Weights, by the manifest's names, whose constant is not what the manifest holds: a constraint of the
-   * layer changes them whenever they are loaded.
-   */
-  readonly constrainedWeights: ReadonlySet<string>;
 }
 
 /** {@link readLayersModel} for callers that change weights and write them back. @throws the same */
@@ -99,11 +94,7 @@ export function readLayersModelWithNames(
     const asHeld = moves && rank === 3;
     writer.output(asHeld ? held.value : moves && rank > 3 ? writer.channelsFirst(held) : writer.asIs(held));
   }
-  return {
-    graph: writer.finish(),
-    weightNames: store.weightNames,
-    constrainedWeights: store.constrained,
-  };
+  return { graph: writer.finish(), weightNames: store.weightNames };
 }
 
 function declareInputs(

@@ -21,8 +21,6 @@ export function namedByPosition(weights: Weights): boolean {
 export class WeightStore {
   /** Which weight a constant of the graph was made from: constant -> manifest. */
   readonly weightNames: Map<string, string> = new Map();
-  /** Weights that a constraint changes when they are loaded, by their names in the manifest. */
-  readonly constrained: Set<string> = new Set();
   readonly #weights: Weights;
   readonly #taken = new Set<string>();
   readonly #byPosition: boolean;

@@ -1,9 +1,8 @@
 // Puts data that a model keeps in other files into the model itself, for runtimes that read no files. The
 // rules on which files it may name are those of src/onnx/external-data.ts. Not for browsers.
 
-import { readFile } from "node:fs/promises";
 import { dirname } from "node:path";
-import { errorText, QdgError } from "../base/error.js";
+import { readBytes } from "../base/read-bytes.js";
 import { decodeModel, encodeModel } from "../onnx/codec.js";
 import type {
   AttributeProto,
@@ -20,15 +19,7 @@ import { protoToTensor, tensorToProto } from "../onnx/tensor-proto.js";
  * @throws QdgError `not-found`, `io`, or as withExternalData
  */
 export async function readWholeModel(path: string): Promise<Uint8Array> {
-  try {
-    return withExternalData(await readFile(path), path);
-  } catch (thrown) {
-    if (thrown instanceof QdgError) throw thrown;
-    const missing = (thrown as NodeJS.ErrnoException).code === "ENOENT";
-    throw new QdgError(missing ? "not-found" : "io", path, `cannot be read: ${errorText(thrown)}`, {
-      cause: thrown,
-    });
-  }
+  return withExternalData(await readBytes(path), path);
 }
 
 /**

@@ -1,7 +1,7 @@
 // The reference: a small interpreter of the integer graph, raised from the bytes of the file and from nothing
 // else. It is the oracle of every lowering and runtime: it must stay slow, plain and obviously right.
 
-import { errorText, QdgError } from "../base/error.js";
+import { QdgError } from "../base/error.js";
 import type { Tensor } from "../base/tensor.js";
 import type { Graph, Value } from "../graph/graph.js";
 import { isUnknownRank, UNKNOWN_DIM } from "../graph/unknown-shape.js";
@@ -28,7 +28,8 @@ export const referenceRuntime: Runtime = {
   async open(model: ModelSource, _options: RuntimeOptions = {}): Promise<Session> {
     const where = nameOf(model);
     if (!("path" in model)) return openGraph(modelToGraph(decodeModel(model.bytes, where)), where);
-    const bytes = await readModel(model.path);
+    const { readBytes } = await import("../base/read-bytes.js");
+    const bytes = await readBytes(model.path);
     const path = await import("node:path");
     return openGraph(modelToGraph(decodeModel(bytes, where), { folder: path.dirname(model.path) }), where);
   },
@@ -90,16 +91,4 @@ class ReferenceSession implements Session {
 function infoOf({ name, dtype, shape }: Value): TensorInfo {
   if (isUnknownRank(shape)) return { name, dtype, shape: [] };
   return { name, dtype, shape: shape.map((dim) => (dim === UNKNOWN_DIM ? "" : dim)) };
-}
-
-async function readModel(path: string): Promise<Uint8Array> {
-  const { readFile } = await import("node:fs/promises");
-  try {
-    return await readFile(path);
-  } catch (thrown) {
-    const missing = (thrown as NodeJS.ErrnoException).code === "ENOENT";
-    throw new QdgError(missing ? "not-found" : "io", path, `cannot be read: ${errorText(thrown)}`, {
-      cause: thrown,
-    });
-  }
 }

@@ -1,11 +1,12 @@
 // The float model as stock tfjs computes it: the oracle that exported files are compared with, so it shares
 // no code with the reader of src/read. tfjs is loaded at the first probe or open.
 
-import { lstat, readFile, realpath } from "node:fs/promises";
+import { lstat, realpath } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, isAbsolute, join, relative, sep } from "node:path";
 import type * as Tfjs from "@tensorflow/tfjs";
 import { errorText, QdgError } from "../base/error.js";
+import { readBytes } from "../base/read-bytes.js";
 import type { Tensor } from "../base/tensor.js";
 import { checkFeeds } from "./feeds.js";
 import type { Availability, ModelSource, Runtime, Session, TensorInfo } from "./runtime.js";
@@ -301,17 +302,6 @@ async function readShard(modelPath: string, shard: string): Promise<Uint8Array> 
 function leaves(from: string, to: string): boolean {
   const way = relative(from, to);
   return way === ".." || way.startsWith(`..${sep}`) || isAbsolute(way);
-}
-
-async function readBytes(path: string): Promise<Uint8Array> {
-  try {
-    return await readFile(path);
-  } catch (thrown) {
-    const missing = (thrown as NodeJS.ErrnoException).code === "ENOENT";
-    throw new QdgError(missing ? "not-found" : "io", path, `cannot be read: ${errorText(thrown)}`, {
-      cause: thrown,
-    });
-  }
 }
 
 function runtimeError(where: string, thrown: unknown): QdgError {

@@ -76,13 +76,15 @@ export class IntegerNetwork {
     });
   }
 
-  /** Every quantized activation for x, in the order of the graph; the caller disposes of them. */
-  quantized(x: tf.Tensor4D): QuantizedTensor[] {
-    const integers = tf.tidy(() => {
+  /** Of one run, what `predict` gives and every quantized activation in the graph's order; the caller disposes of them. */
+  inspect(x: tf.Tensor4D): { readonly output: tf.Tensor2D; readonly quantized: readonly QuantizedTensor[] } {
+    const [output, ...integers] = tf.tidy(() => {
       const byName = new Map([...this.#run(x)].map(([value, held]) => [value.name, held]));
-      return this.#listed.map(({ name }) => tf.clone(asIs(byName.get(name) as HeldTensor)));
+      const names = [this.#graph.outputs[0]?.name, ...this.#listed.map(({ name }) => name)];
+      return names.map((name = "") => tf.clone(asIs(byName.get(name) as HeldTensor)));
     });
-    return this.#listed.map((listed, i) => ({ ...listed, integers: integers[i] as tf.Tensor }));
+    const quantized = this.#listed.map((listed, i) => ({ ...listed, integers: integers[i] as tf.Tensor }));
+    return { output: output as tf.Tensor2D, quantized };
   }
 
   dispose(): void {

@@ -9,8 +9,7 @@ import { QdgError } from "../base/error.js";
 import { sizeOf, type Tensor } from "../base/tensor.js";
 import { VERSION } from "../base/version.js";
 import type { Graph } from "../graph/graph.js";
-import { type Preprocessing, preprocessingFromJson } from "../image/preprocessing.js";
-import { parseLearned } from "../quant/learned.js";
+import type { Preprocessing } from "../image/preprocessing.js";
 import { type NamedLayersModel, readLayersModelWithNames } from "../read/layers-model.js";
 import { checkModelJson, type JsonObject, parseModelJson, toPlain } from "../read/model-json.js";
 import { readModelFiles } from "../read/read-model.js";
@@ -78,13 +77,6 @@ export function graphOf(model: LayersModel): Graph {
 export function namedGraphOf(model: LayersModel): NamedLayersModel {
   const json = checkModelJson({ modelTopology: model.topology }, "model");
   return readLayersModelWithNames(json, model.weights);
-}
-
-/** How images become the input, as the model itself says; null where it does not. */
-export function preprocessingOf({ userDefinedMetadata, metadata }: LayersModel): Preprocessing | null {
-  const carried = parseLearned(userDefinedMetadata)?.preprocessing;
-  if (carried === undefined) return metadata?.preprocessing ?? null;
-  return preprocessingFromJson(carried, "userDefinedMetadata.qdg.preprocessing");
 }
 
 /** Number of weights, statistics of batch normalization among them. */

@@ -342,19 +342,20 @@ export class TrainingNetwork implements Objective<Batch> {
       if (updateStatistics) this.#moveStatistics(node, statistics);
     };
     // The bias is rounded as it is deployed: with the statistics that the file will have.
-    const factor = tf.tidy(() => tf.mul(gamma.tensor, tf.rsqrt(tf.add(moving.variance, epsilon))));
-    const offset = this.#roundedBeta(node, beta.tensor, factor, moving.mean);
+    const offset = this.#roundedBeta(node, beta.tensor, moving.mean, () =>
+      tf.tidy(() => tf.mul(gamma.tensor, tf.rsqrt(tf.add(moving.variance, epsilon)))),
+    );
     const values = channelsLast(x);
     const tensor = normalize(values, gamma.tensor, offset, epsilon, byBatch ? null : moving, seen);
     return { tensor, layout: values.rank < 3 ? "as-is" : "channels-last" };
   }
 
-  #roundedBeta(node: Node, beta: tf.Tensor, factor: tf.Tensor, mean: tf.Tensor): tf.Tensor {
+  #roundedBeta(node: Node, beta: tf.Tensor, mean: tf.Tensor, factor: () => tf.Tensor): tf.Tensor {
     const before = inputOf(node, 0).producer;
     const unit = before && this.#plan.foldsInto.get(before) === node ? this.#unit(before) : null;
     if (!before || !unit) return beta;
     const own = before.inputs[2] ? (this.#parameters.get(before.inputs[2])?.variable ?? null) : null;
-    return roundBeta(beta, factor, mean, own, unit);
+    return roundBeta(beta, factor(), mean, own, unit);
   }
 
   #moveStatistics(node: Node, now: Statistics): void {

@@ -46,7 +46,7 @@ export function createParameters(
       if (!stored) throw new QdgError("internal", input.name, `weight ${weight} is not in the model`);
       const constant = expectDType(input.constant, "float32", node.origin);
       const isKernel = index === 1 && kindOf(node) === "weighted";
-      const { data } = isKernel ? kernelLayout(node, constant) : constant;
+      const { shape, data } = isKernel ? kernelLayout(node, constant) : constant;
       const inFile = stored.data;
       if (taken.has(weight)) {
         throw new QdgError(
@@ -63,7 +63,6 @@ export function createParameters(
           `its ${input.name} does not stand in the file as the layer uses it (a constraint, or an unusual input), and could not be written back; remove the constraint`,
         );
       }
-      const shape = isKernel ? kernelLayout(node, constant).shape : constant.shape;
       parameters.set(input, {
         name: input.name,
         weight,

@@ -2,10 +2,11 @@
 // and what each target opens. All of it is read off the file; options win where a caller gives them.
 
 import { rmSync } from "node:fs";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { errorText, QdgError } from "../../base/error.js";
+import { readBytes } from "../../base/read-bytes.js";
 import type { Progress } from "../../base/progress.js";
 import { exportModel } from "../../export/export-model.js";
 import { imageInput } from "../../export/samples.js";
@@ -16,6 +17,7 @@ import { decodeModel } from "../../onnx/codec.js";
 import type { ModelProto } from "../../onnx/model-proto.js";
 import { modelToGraph } from "../../onnx/to-graph.js";
 import { parseLearned } from "../../quant/learned.js";
+import { preprocessingOf } from "../../read/preprocessing-of.js";
 import { readModel } from "../../read/read-model.js";
 import type { RuntimeName } from "../../runtime/runtime.js";
 
@@ -101,13 +103,10 @@ async function openLayersModel(
   options: ClassifierOptions,
   progress: Progress,
 ): Promise<Classifier> {
-  const { graph, userDefinedMetadata, metadata: beside } = await readModel(path);
-  const learned = parseLearned(userDefinedMetadata);
-  const carried =
-    learned?.preprocessing === undefined
-      ? beside?.preprocessing
-      : preprocessingFromJson(learned.preprocessing, `${path}, userDefinedMetadata.qdg.preprocessing`);
-  const preprocessing = options.preprocessing ?? carried ?? null;
+  const model = await readModel(path);
+  const { graph, metadata: beside } = model;
+  const learned = parseLearned(model.userDefinedMetadata);
+  const preprocessing = options.preprocessing ?? preprocessingOf(model, path);
   const float = {
     path,
     input: squareInput(path, graph, { layout: "nhwc", preprocessing }, options),
@@ -220,17 +219,6 @@ function jsonMetadata(model: ModelProto, key: string, path: string): unknown {
     return JSON.parse(text) as unknown;
   } catch (thrown) {
     throw new QdgError("invalid-onnx", `${path}, metadata ${key}`, `is not JSON: ${errorText(thrown)}`, {
-      cause: thrown,
-    });
-  }
-}
-
-async function readBytes(path: string): Promise<Uint8Array> {
-  try {
-    return await readFile(path);
-  } catch (thrown) {
-    const missing = (thrown as NodeJS.ErrnoException).code === "ENOENT";
-    throw new QdgError(missing ? "not-found" : "io", path, `cannot be read: ${errorText(thrown)}`, {
       cause: thrown,
     });
   }

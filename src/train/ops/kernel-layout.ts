@@ -31,11 +31,6 @@ export function kernelLayout(node: Node, weight: Tensor<"float32">): Kernel {
   return { shape, data };
 }
 
-/** The inverse of {@link kernelLayout}: the data of the weight in the graph's order. */
-export function fromKernelLayout(node: Node, shape: readonly number[], data: Float32Array): Float32Array {
-  return transpose(tensor("float32", shape, data), graphOrder(node, shape.length)).data;
-}
-
 /** The weight input of a node as tfjs's kernels take it; nothing moves when it is held so. */
 export function kernelTensor(node: Node, held: HeldTensor): tf.Tensor {
   if (held.layout === "kernel") return held.tensor;
@@ -76,13 +71,4 @@ function rearrangement(
     default:
       throw invalid(node, "has no weight in a layout of its own");
   }
-}
-
-/** Where each axis of the graph's weight (filters apart from channels) comes from in the kernel. */
-function graphOrder(node: Node, rank: number): number[] {
-  // The shape only matters where a convolution has groups; then any that divides will do.
-  const group = intAttribute(node, "group", 1);
-  const shape = group > 1 ? [group, ...Array<number>(rank - 1).fill(1)] : Array<number>(rank).fill(1);
-  const { order } = rearrangement(node, shape);
-  return order.map((_, axis) => order.indexOf(axis));
 }

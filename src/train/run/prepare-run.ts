@@ -4,13 +4,8 @@
 import { QdgError } from "../../base/error.js";
 import { VERSION } from "../../base/version.js";
 import type { QuantizationConfig } from "../../graph/place-quantizers.js";
-import {
-  type Preprocessing,
-  preprocessingFromJson,
-  preprocessingToJson,
-  rangePreprocessing,
-} from "../../image/preprocessing.js";
-import { parseLearned } from "../../quant/learned.js";
+import { type Preprocessing, preprocessingToJson, rangePreprocessing } from "../../image/preprocessing.js";
+import { preprocessingOf } from "../../read/preprocessing-of.js";
 import { checkSourceDomains, type Dataset, type Domain, findDomains } from "../data/dataset.js";
 import { openDataset } from "../data/open-dataset.js";
 import { type Split, splitDomain } from "../data/split.js";
@@ -33,16 +28,11 @@ export interface RunDomain {
 const GENERALIZING: ReadonlySet<string> = new Set(["sagm", "lsq-sagm", "gaqat", "qt-dog"]);
 
 /** How pixels become the input: as asked, else as the model says, else -1..1 for a network that starts from nothing. */
-export function preprocessingOf(options: TrainOptions, source: LayersModel | null): Preprocessing {
-  const chosen = options.preprocess ?? carriedPreprocessing(source) ?? builtInPreprocessing(options);
+export function chosenPreprocessing(options: TrainOptions, source: LayersModel | null): Preprocessing {
+  const carried = source && preprocessingOf(source);
+  const chosen = options.preprocess ?? carried ?? builtInPreprocessing(options);
   const { resize } = options;
   return resize === null ? chosen : { ...chosen, resize: resize as Preprocessing["resize"] };
-}
-
-function carriedPreprocessing(source: LayersModel | null): Preprocessing | undefined {
-  const learned = source && parseLearned(source.userDefinedMetadata);
-  if (learned?.preprocessing === undefined) return source?.metadata?.preprocessing;
-  return preprocessingFromJson(learned.preprocessing, "userDefinedMetadata.qdg.preprocessing");
 }
 
 function builtInPreprocessing(options: TrainOptions): Preprocessing {

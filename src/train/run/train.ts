@@ -21,7 +21,7 @@ import {
   inputSize,
   openImages,
   prepareModel,
-  preprocessingOf,
+  chosenPreprocessing,
   quantizationOf,
   runDescription,
   splitDomains,
@@ -92,7 +92,7 @@ export async function train(request: TrainRequest): Promise<TrainResult> {
 
   const source = isPretrained(asked) ? await loadLayersModel(asked.model) : null;
   const imageSize = asked.imageSize ?? inputSize(source, asked.model);
-  const preprocessing = preprocessingOf(asked, source);
+  const preprocessing = chosenPreprocessing(asked, source);
   const options: TrainOptions = { ...asked, imageSize };
   const dataset = await openImages(options, imageSize, preprocessing, observer);
   const domains = splitDomains(dataset, options);

@@ -333,7 +333,7 @@ describe("the cache", () => {
   });
 
   test("lies where XDG_CACHE_HOME says, else in the home folder", () => {
-    expect(defaultCacheFolder({ XDG_CACHE_HOME: "/tmp/c" })).toBe(join("/tmp/c", "qdg"));
+    expect(defaultCacheFolder({ XDG_CACHE_HOME: "/cache" })).toBe(join("/cache", "qdg"));
     expect(defaultCacheFolder({})).toMatch(/\.cache[\\/]qdg$/);
     expect(defaultCacheFolder({ XDG_CACHE_HOME: "relative" })).toBe(defaultCacheFolder({}));
   });
