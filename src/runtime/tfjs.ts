@@ -18,7 +18,7 @@ const remedy = "install @tensorflow/tfjs and @tensorflow/tfjs-backend-wasm";
 
 /**
  * `tfjs`: a layers-model by tfjs's own layers, on its WebAssembly backend (one thread); a model that needs
- * a kernel which that backend lacks runs on the plain JavaScript backend from then on. Inputs and outputs
+ * a kernel which that backend lacks, or gets wrong, runs on the plain JavaScript backend. Inputs and outputs
  * bear the names of their layers, in tfjs's order and layout; where a name comes twice, the order tells
  * outputs apart. `threads` and `optimization` have no meaning here and change nothing.
  */
@@ -130,7 +130,7 @@ class TfjsSession implements Session {
   constructor(where: string, loaded: Loaded, model: Tfjs.LayersModel) {
     this.#where = where;
     this.#loaded = loaded;
-    this.#backend = loaded.backend;
+    this.#backend = skipsPixels(model.layers) ? "cpu" : loaded.backend;
     this.#model = model;
     this.inputs = infosOf(model.inputs);
     this.outputs = infosOf(model.outputs);
@@ -184,6 +184,27 @@ class TfjsSession implements Session {
       model.dispose();
     });
   }
+}
+
+/** What layers that hold others, and those with windows, have of their own in tfjs. */
+type AnyLayer = Tfjs.layers.Layer & {
+  readonly layers?: readonly AnyLayer[];
+  readonly layer?: AnyLayer;
+  readonly padding?: string;
+  readonly kernelSize?: readonly number[];
+  readonly strides?: readonly number[];
+};
+
+/**
+ * Whether a convolution with padding "same" has a stride larger than its kernel. Where the last window ends before the
+ * image does, such padding is negative, and tfjs 4.22 then gives zeros on its WebAssembly backend.
+ */
+function skipsPixels(layers: readonly Tfjs.layers.Layer[]): boolean {
+  return (layers as readonly AnyLayer[]).some(
+    ({ layers: inner = [], layer, padding, kernelSize = [], strides = [] }) =>
+      (padding === "same" && strides.some((stride, axis) => stride > (kernelSize[axis] ?? stride))) ||
+      skipsPixels(layer ? [layer, ...inner] : inner),
+  );
 }
 
 /**

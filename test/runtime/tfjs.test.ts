@@ -232,6 +232,30 @@ describe("runtime tfjs", () => {
     model.dispose();
   });
 
+  test.each([
+    ["a convolution", tf.layers.conv2d],
+    ["a depthwise one", tf.layers.depthwiseConv2d],
+  ] as const)("computes %s whose stride skips pixels, which tfjs's wasm does not", async (name, layer) => {
+    const options = {
+      kernelSize: 2,
+      strides: 3,
+      padding: "same",
+      filters: 2,
+      inputShape: [6, 6, 2],
+    } as const;
+    const inner = tf.sequential({ layers: [layer({ ...options, inputShape: [...options.inputShape] })] });
+    const model = tf.sequential({ layers: [inner, tf.layers.flatten()] });
+    const session = await tfjsRuntime.open({ path: await save(`skips-${name}`, model) });
+    const x = tf.randomNormal([1, 6, 6, 2], 0, 1, "float32", 1);
+    const result = await session.run({
+      [session.inputs[0]?.name ?? ""]: float32([1, 6, 6, 2], x.dataSync() as Float32Array),
+    });
+    const own = Object.values(result)[0]?.data ?? [];
+    expect([...own]).toEqual([...(model.predict(x) as tf.Tensor).dataSync()]);
+    expect(Math.min(...[...own].map((y) => Math.abs(Number(y))))).toBeGreaterThan(0);
+    await session.dispose();
+  });
+
   test("runs calls that overlap one after the other", async () => {
     const model = classifier();
     const path = await save("overlap", model);
