@@ -9,6 +9,8 @@ import { runtimeOf, VERSION } from "qdg";
 
 /** The folder of package.json: out/bench-build, where this runs, is two levels below. */
 export const PACKAGE_FOLDER: string = fileURLToPath(new URL("../../", import.meta.url));
+/** What a user runs. */
+export const CLI: string = join(PACKAGE_FOLDER, "dist", "cli", "main.js");
 /** Files that are made once: models, exports, results of long parts. */
 export const CACHE_FOLDER: string = join(PACKAGE_FOLDER, "out", "bench");
 export const RESULTS_FOLDER: string = join(PACKAGE_FOLDER, "bench", "results");

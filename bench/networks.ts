@@ -2,20 +2,24 @@
 // made once. A network whose model or images are absent is a reason to skip, never an error.
 
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { exportModel, type ExportOptions, type ExportResult, parsePreprocessing } from "qdg";
 import { kept } from "./cache.js";
 import { CACHE_FOLDER, hashOfFolders, hashOfModel, PACKAGE_FOLDER, SHARED_FOLDER } from "./environment.js";
 import { gaussian } from "./models/random.js";
-import { resnet18, resnet50Shaped } from "./models/resnet.js";
+import { resnet18, resnet50Shaped, resnetSmall } from "./models/resnet.js";
 import { writeNpy } from "./npy.js";
 import type { Reporter } from "./reporter.js";
 import { runNode } from "./child.js";
 
 export const NETWORK_NAMES = [
   "shapes",
+  "shapes-dg",
+  "shapes-calibrated",
   "mobilenet-v2-0.35",
   "darknet-tiny",
+  "resnet-small",
   "resnet-18",
   "resnet-50",
 ] as const;
@@ -30,6 +34,8 @@ export interface Network {
   readonly preprocessing?: ExportOptions["preprocessing"];
   /** Samples in `data` are noise: what a network says of them means nothing. */
   readonly synthetic: boolean;
+  /** The model carries its scales: no calibration. */
+  readonly learned: boolean;
 }
 
 /** Bits of inner weights and activations: W4A8 is [4, 8]. */
@@ -43,26 +49,39 @@ const IMAGES = join(SHARED_FOLDER, "data", "PACS", "photo");
 /** Samples of noise: enough for 8 to calibrate on. */
 const NOISE_SAMPLES = 8;
 const NOISE_SIZE = 224;
+const NOISE_RANGE = parsePreprocessing("-1,1");
 const DRAWN_IMAGES = 105;
 
 /** The network, its model made if need be, or why it cannot be had. */
 export async function openNetwork(name: NetworkName): Promise<Network | { readonly missing: string }> {
   switch (name) {
     case "shapes":
+    case "shapes-dg":
       return {
         name,
-        model: join(PACKAGE_FOLDER, "models", "shapes", "model.json"),
+        model: join(PACKAGE_FOLDER, "models", name, "model.json"),
         data: await drawnImages(),
         synthetic: false,
+        learned: true,
+      };
+    case "shapes-calibrated":
+      return {
+        name,
+        model: await withoutScales(join(PACKAGE_FOLDER, "models", "shapes", "model.json")),
+        data: await drawnImages(),
+        synthetic: false,
+        learned: false,
       };
     case "mobilenet-v2-0.35":
       return shared(name, "mobilenet-v2-035-224");
     case "darknet-tiny":
       return shared(name, "darknet-tiny-224", parsePreprocessing("0,1"));
+    case "resnet-small":
+      return { ...(await synthetic(name, await generated(name, resnetSmall))), preprocessing: NOISE_RANGE };
     case "resnet-18":
-      return { name, model: await generated(name, resnet18), data: await noise(), synthetic: true };
+      return synthetic(name, await generated(name, resnet18));
     case "resnet-50":
-      return { name, model: await generated(name, resnet50Shaped), data: await noise(), synthetic: true };
+      return synthetic(name, await generated(name, resnet50Shaped));
     default:
       return name satisfies never;
   }
@@ -76,7 +95,23 @@ function shared(
   const model = join(SHARED_FOLDER, "models", folder, "model.json");
   if (!existsSync(model)) return { missing: `no model at ../shared/models/${folder}` };
   if (!existsSync(IMAGES)) return { missing: "no images at ../shared/data/PACS/photo" };
-  return { name, model, data: IMAGES, synthetic: false, ...(preprocessing && { preprocessing }) };
+  const found = { name, model, data: IMAGES, synthetic: false, learned: false };
+  return { ...found, ...(preprocessing && { preprocessing }) };
+}
+
+async function synthetic(name: NetworkName, model: string): Promise<Network> {
+  return { name, model, data: await noise(), synthetic: true, learned: false };
+}
+
+/** A copy of the trained model that says nothing of scales, for bits that it was not trained at. */
+async function withoutScales(model: string): Promise<string> {
+  const path = join(CACHE_FOLDER, "models", `shapes-calibrated-${await hashOfModel(model)}`, "model.json");
+  const json = JSON.parse(await readFile(model, "utf8")) as { userDefinedMetadata: { qdg: object } };
+  json.userDefinedMetadata.qdg = { ...json.userDefinedMetadata.qdg, quantizers: {} };
+  await mkdir(dirname(path), { recursive: true });
+  await copyFile(join(dirname(model), "weights.bin"), join(dirname(path), "weights.bin"));
+  await writeFile(path, JSON.stringify(json));
+  return path;
 }
 
 /** A synthetic model, written once for each version of the code that draws it. */
@@ -131,6 +166,7 @@ export type FileOptions = Pick<
 >;
 
 export interface ExportedFile {
+  /** Alone in its folder, but for the file for WebGPU beside it. */
   readonly path: string;
   readonly result: ExportResult;
 }
@@ -142,20 +178,20 @@ export async function exported(
   code: string,
   reporter: Reporter,
 ): Promise<ExportedFile> {
-  const { name, model, data, preprocessing, synthetic } = network;
+  const { name, model, data, preprocessing } = network;
   const label = labelOf(options);
-  const path = join(CACHE_FOLDER, "files", `${code}-${await hashOfModel(model)}`, `${name}-${label}.onnx`);
-  const result = await kept(path.replace(/\.onnx$/, ".json"), () =>
+  const folder = join(CACHE_FOLDER, "files", `${code}-${await hashOfModel(model)}`, `${name}-${label}`);
+  const path = join(folder, "model.onnx");
+  const result = await kept(join(folder, "result.json"), () =>
     exportModel(
       {
         model,
         output: path,
         force: true,
-        // Learned scales need no calibration.
-        ...(name !== "shapes" && !options.float && { calibration: [data] }),
+        ...(!network.learned && !options.float && { calibration: [data] }),
         ...(preprocessing && { preprocessing }),
         // All samples of noise, none to measure a cost on that means nothing.
-        ...(synthetic && { calibrationCount: NOISE_SAMPLES, heldOutCount: 0 }),
+        ...(network.synthetic && { calibrationCount: NOISE_SAMPLES, heldOutCount: 0 }),
         ...options,
       },
       reporter.progress(`export ${name} ${label}`),

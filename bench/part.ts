@@ -8,6 +8,8 @@ export interface PartContext {
   readonly code: string;
   /** Images that parity compares on. */
   readonly images: number;
+  /** Few runs, to see that a part works: its numbers mean nothing and are not kept. */
+  readonly smoke: boolean;
   readonly reporter: Reporter;
 }
 

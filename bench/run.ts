@@ -1,16 +1,20 @@
-// `npm run bench [-- parts] [--images n]`: measures the numbers that qdg must reach and prints them as tables.
-// Parts: size, parity, agreement, latency, training, export; all of them when none is named. Exit code 1 when a bar is
-// missed, 2 for wrong usage.
+// `npm run bench [-- parts] [--images n] [--smoke]`: measures the numbers that qdg must reach and prints them as tables.
+// Parts are those of PARTS below; all of them when none is named. --smoke only sees that they work: few runs, nothing
+// added to the results. Exit code 1 when a bar is missed, 2 for wrong usage.
 
 import { parseArgs } from "node:util";
 import { environment, RESULTS_FOLDER } from "./environment.js";
 import type { Part } from "./part.js";
 import { agreementPart } from "./parts/agreement.js";
+import { certificatePart } from "./parts/certificate.js";
 import { exportPart } from "./parts/export.js";
 import { latencyPart } from "./parts/latency.js";
+import { pagePart } from "./parts/page.js";
 import { parityPart } from "./parts/parity.js";
-import { trainingPart } from "./parts/training.js";
 import { sizePart } from "./parts/size.js";
+import { threadsPart } from "./parts/threads.js";
+import { trainingPart } from "./parts/training.js";
+import { webgpuPart } from "./parts/webgpu.js";
 import { Reporter } from "./reporter.js";
 import { type PartResult, saveRun, section } from "./results.js";
 import { missedBars, type Row } from "./row.js";
@@ -20,41 +24,47 @@ const PARTS: Readonly<Record<string, Part>> = {
   size: sizePart,
   export: exportPart,
   latency: latencyPart,
+  page: pagePart,
+  threads: threadsPart,
+  webgpu: webgpuPart,
   training: trainingPart,
   agreement: agreementPart,
+  certificate: certificatePart,
   parity: parityPart,
 };
 const DEFAULT_IMAGES = 100;
+const SMOKE_IMAGES = 2;
 
 interface Arguments {
   readonly parts: readonly string[];
   readonly images: number;
+  readonly smoke: boolean;
 }
 
 function argumentsOf(argv: readonly string[]): Arguments {
   const { values, positionals } = parseArgs({
     args: [...argv],
-    options: { images: { type: "string" } },
+    options: { images: { type: "string" }, smoke: { type: "boolean", default: false } },
     allowPositionals: true,
   });
   const unknown = positionals.find((name) => !Object.hasOwn(PARTS, name));
   if (unknown !== undefined) {
     throw new Error(`got part "${unknown}", expected ${Object.keys(PARTS).join(", ")}`);
   }
-  const images = Number(values.images ?? process.env["BENCH_IMAGES"] ?? DEFAULT_IMAGES);
+  const { smoke } = values;
+  const asked = values.images ?? process.env["BENCH_IMAGES"];
+  const images = Number(asked ?? (smoke ? SMOKE_IMAGES : DEFAULT_IMAGES));
   if (!Number.isInteger(images) || images < 2) {
-    throw new Error(
-      `--images: got ${values.images ?? process.env["BENCH_IMAGES"]}, expected an integer >= 2`,
-    );
+    throw new Error(`--images: got ${asked}, expected an integer >= 2`);
   }
   const parts = Object.keys(PARTS).filter((name) => positionals.length === 0 || positionals.includes(name));
-  return { parts, images };
+  return { parts, images, smoke };
 }
 
-async function main({ parts, images }: Arguments): Promise<readonly Row[]> {
+async function main({ parts, images, smoke }: Arguments): Promise<readonly Row[]> {
   const reporter = new Reporter();
   const where = await environment();
-  const context = { code: where.code, images, reporter };
+  const context = { code: where.code, images, smoke, reporter };
   const missed: Row[] = [];
   for (const name of parts) {
     const part = PARTS[name] as Part;
@@ -63,7 +73,7 @@ async function main({ parts, images }: Arguments): Promise<readonly Row[]> {
     const result: PartResult = { part: name, title: part.title, method: part.method(context), rows };
     const run = { time: new Date().toISOString(), ...where, parts: [result] };
     // Part by part, so that an interrupted run has left what it measured.
-    await saveRun(RESULTS_FOLDER, run, Object.keys(PARTS));
+    if (!smoke) await saveRun(RESULTS_FOLDER, run, Object.keys(PARTS));
     process.stdout.write(`${section(run, result)}\n`);
     missed.push(...missedBars(rows));
   }

@@ -40,3 +40,8 @@ export function speedup(peer: readonly number[], candidate: readonly number[]): 
 export function median(numbers: readonly number[]): number {
   return quartiles(numbers).median;
 }
+
+/** "2.50 [2.40, 2.61]": the median, and the quartiles around it. */
+export function spread({ q1, median: middle, q3 }: Quartiles, digits: number): string {
+  return `${middle.toFixed(digits)} [${q1.toFixed(digits)}, ${q3.toFixed(digits)}]`;
+}

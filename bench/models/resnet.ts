@@ -77,6 +77,14 @@ export function resnet18(path: string, options: { readonly size?: number } = {})
   );
 }
 
+/** The layers of ResNet-18, narrower: 1.0 million weights. @returns number of weights */
+export function resnetSmall(path: string): Promise<number> {
+  return saveLayersModel(
+    path,
+    resnet({ blocks: [2, 2, 2, 2], width: 19, size: 224, classes: 100, stem: "imagenet" }),
+  );
+}
+
 /** The layers of ResNet-50: 25.6 million weights. @returns number of weights */
 export function resnet50Shaped(path: string, options: { readonly size?: number } = {}): Promise<number> {
   const size = options.size ?? 224;

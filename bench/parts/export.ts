@@ -3,13 +3,12 @@
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { runNode, type Usage } from "../child.js";
-import { CACHE_FOLDER, PACKAGE_FOLDER } from "../environment.js";
+import { CACHE_FOLDER, CLI } from "../environment.js";
 import { type Network, openNetwork } from "../networks.js";
 import type { Part } from "../part.js";
 import { type Row, skippedRow } from "../row.js";
 import { quartiles } from "../statistics.js";
 
-const CLI = join(PACKAGE_FOLDER, "dist", "cli", "main.js");
 const LARGEST_SECONDS = 15;
 const LARGEST_BYTES = 1.2e9;
 const RUNS = 3;

@@ -1,11 +1,11 @@
 // How much faster quantized files run than the float32 export of the same model, on one thread.
 
-import { type ExportOptions, runtimeOf, type Session, type Target, type Tensor } from "qdg";
-import { gaussian } from "../models/random.js";
+import { type ExportOptions, runtimeOf, type Session, type Target } from "qdg";
+import { interleavedTimesMs } from "../interleaved.js";
 import { exported, type Network, type NetworkName, openNetwork } from "../networks.js";
 import type { Part, PartContext } from "../part.js";
 import { type Row, skippedRow } from "../row.js";
-import { type Quartiles, quartiles, speedup } from "../statistics.js";
+import { quartiles, speedup, spread } from "../statistics.js";
 
 /** What runs without a GPU. */
 type HostTarget = Exclude<Target, "webgpu">;
@@ -62,7 +62,10 @@ async function latencyRows(each: Case, target: HostTarget, context: PartContext)
   const sessions: Session[] = [];
   try {
     for (const path of paths) sessions.push(await runtime.open({ path }, { threads: 1 }));
-    const [peer = [], ...times] = await interleavedTimesMs(sessions, WARM_UP_RUNS[target]);
+    const [peer = [], ...times] = await interleavedTimesMs(sessions, {
+      warmUpRuns: context.smoke ? 1 : WARM_UP_RUNS[target],
+      rounds: context.smoke ? 3 : ROUNDS,
+    });
     return candidates.map((candidate, i) =>
       latencyRow(`${title}, ${candidate.title}`, candidate, peer, times[i] ?? []),
     );
@@ -104,47 +107,6 @@ async function candidatesOf(
   return candidates;
 }
 
-/** Times of each session, by round. */
-async function interleavedTimesMs(sessions: readonly Session[], warmUpRuns: number): Promise<number[][]> {
-  const feeds = sessions.map(feedsOf);
-  for (const [i, session] of sessions.entries()) {
-    for (let run = 0; run < warmUpRuns; run++) await session.run(feeds[i] ?? {});
-  }
-  const times = sessions.map((): number[] => []);
-  for (let round = 0; round < ROUNDS; round++) {
-    for (let turn = 0; turn < sessions.length; turn++) {
-      // What ran before leaves its traces in the caches: no session always follows the same one.
-      const i = (turn * stepOf(round, sessions.length) + round) % sessions.length;
-      const start = performance.now();
-      await (sessions[i] as Session).run(feeds[i] ?? {});
-      times[i]?.push(performance.now() - start);
-    }
-  }
-  return times;
-}
-
-/** A step that visits all of `count` before it repeats, another one by round. */
-function stepOf(round: number, count: number): number {
-  const steps = Array.from({ length: count }, (_, i) => i + 1).filter((step) => coprime(step, count));
-  return steps[round % steps.length] ?? 1;
-}
-
-function coprime(a: number, b: number): boolean {
-  return b === 0 ? a === 1 : coprime(b, a % b);
-}
-
-/** The same noise in 0..1 for every session of a network: how long a kernel takes does not depend on it. */
-function feedsOf(session: Session): Record<string, Tensor> {
-  return Object.fromEntries(
-    session.inputs.map(({ name, shape }) => {
-      const dims = shape.map((dim, axis) => (typeof dim === "number" ? dim : axis === 0 ? 1 : 224));
-      const size = dims.reduce((product, dim) => product * dim, 1);
-      const data = gaussian(size, 11, 0.4).map((x) => Math.min(1, Math.abs(x)));
-      return [name, { dtype: "float32", shape: dims, data } as const];
-    }),
-  );
-}
-
 function latencyRow(
   title: string,
   { least }: Candidate,
@@ -159,10 +121,6 @@ function latencyRow(
     reached: least === null ? "-" : ratio.median >= least ? "yes" : "no",
     detail: `float32 ${spread(quartiles(peer), 1)} ms, this ${spread(quartiles(candidate), 1)} ms`,
   };
-}
-
-function spread({ q1, median, q3 }: Quartiles, digits: number): string {
-  return `${median.toFixed(digits)} [${q1.toFixed(digits)}, ${q3.toFixed(digits)}]`;
 }
 
 function barOf(least: number | null): string {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { quartiles, speedup } from "../../bench/statistics.js";
+import { quartiles, speedup, spread } from "../../bench/statistics.js";
 
 test("quartiles interpolate between the nearest numbers, whatever their order", () => {
   expect(quartiles([4, 1, 3, 2])).toEqual({ q1: 1.75, median: 2.5, q3: 3.25 });
@@ -29,4 +29,8 @@ test("a round that slows down both changes no speed-up", () => {
 test("times that do not pair up are refused", () => {
   expect(() => speedup([1, 2], [1])).toThrow(/got 2 and 1 times/);
   expect(() => quartiles([])).toThrow(RangeError);
+});
+
+test("a spread is the median with the quartiles around it", () => {
+  expect(spread({ q1: 2.404, median: 2.5, q3: 2.606 }, 2)).toBe("2.50 [2.40, 2.61]");
 });
