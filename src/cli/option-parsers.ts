@@ -43,6 +43,11 @@ export function listOf<T extends string>(option: string, values: readonly T[]): 
   return (text) => [...new Set(text.split(",").map((part) => parse(part.trim())))];
 }
 
+/** Names separated by commas, spaces around them left out. */
+export function names(text: string): string[] {
+  return text.split(",").map((name) => name.trim());
+}
+
 /** `224` or `192x256` (height x width). */
 export function size(option: string): (text: string) => readonly [number, number] {
   return (text) => {

@@ -7,16 +7,16 @@ import { errorText, QdgError } from "../base/error.js";
 import { sizeOf, type Tensor } from "../base/tensor.js";
 import type { Dim, Graph, Node, Value } from "../graph/graph.js";
 import { inputOf, outputOf } from "../graph/graph.js";
-import { outputChannelAxis } from "../graph/passes/fold-batch-norm.js";
 import { isUnknownRank } from "../graph/unknown-shape.js";
 import { decodeModel } from "../onnx/codec.js";
 import type { ModelProto, TensorProto, ValueInfoProto } from "../onnx/model-proto.js";
 import { resultShape } from "../onnx/result-shape.js";
 import { modelToGraph } from "../onnx/to-graph.js";
 import { dataTypeName } from "../onnx/data-type.js";
-import { accumulatorBound, isExactInFloat32 } from "../quant/bias.js";
+import { isExactInFloat32 } from "../quant/bias.js";
 import { cpuRuntime } from "../runtime/cpu.js";
 import { planOf } from "../runtime/reference/plan.js";
+import { layerExactness } from "./exactness/layers.js";
 
 export interface LayerInspection {
   readonly layer: string;
@@ -99,6 +99,7 @@ export async function inspectFile(
   );
   const bits = bitsOf(metadata["qdg.bits"], notes);
   const kernels = kernelsOf(optimized);
+  const bounds = graph ? boundsOf(model, dirname(path), notes) : new Map<string, number>();
   return {
     path,
     sizeBytes: bytes.length,
@@ -114,7 +115,7 @@ export async function inspectFile(
     operators: countOperators(model),
     optimizedOperators: optimized && countOperators(optimized),
     initializerBytes: (model.graph?.initializer ?? []).reduce((sum, each) => sum + dataBytes(each), 0),
-    layers: graph ? graph.nodes.flatMap((node) => inspectLayer(node, constants, bits, kernels)) : [],
+    layers: graph ? graph.nodes.flatMap((node) => inspectLayer(node, constants, bits, kernels, bounds)) : [],
     notes,
   };
 }
@@ -124,26 +125,16 @@ function inspectLayer(
   constants: ReadonlyMap<Value, Tensor>,
   bits: ReadonlyMap<string, readonly [number, number]>,
   kernels: ReadonlyMap<string, string>,
+  bounds: ReadonlyMap<string, number>,
 ): LayerInspection[] {
   if (!["Conv", "ConvTranspose", "Gemm", "MatMul"].includes(node.op)) return [];
   const weight = inputOf(node, 1);
-  const tensor = constants.get(weight) ?? integersOf(weight, constants)?.tensor;
-  if (!tensor) return [];
   const integers = integersOf(weight, constants);
-  const axis = outputChannelAxis(node) ?? 0;
+  const tensor = constants.get(weight) ?? integers?.tensor;
+  if (!tensor) return [];
   const [weightBits, activationBits] = bits.get(node.origin) ?? [];
   const kernel = kernels.get(node.origin) ?? null;
-  const sums = integers?.integers ?? integerValued(constants.get(weight));
-  const bias = node.inputs[2]
-    ? (integersOf(node.inputs[2], constants)?.integers ?? integerValued(constants.get(node.inputs[2])))
-    : null;
-  const bound = sums
-    ? accumulatorBound(
-        { weights: sums, shape: tensor.shape, axis },
-        largestInput(inputOf(node, 0), constants),
-        bias,
-      )
-    : null;
+  const bound = bounds.get(node.origin) ?? null;
   return [
     {
       layer: node.origin,
@@ -160,6 +151,19 @@ function inspectLayer(
       exactInFloat32: bound === null ? null : isExactInFloat32(bound),
     },
   ];
+}
+
+/** Layer -> the bound of its integer sums, the larger where it is called twice; by the arithmetic of certificates. */
+function boundsOf(model: ModelProto, folder: string, notes: string[]): Map<string, number> {
+  const bounds = new Map<string, number>();
+  try {
+    for (const { layer, accumulatorBound: bound } of layerExactness(model, folder)) {
+      if (bound !== null) bounds.set(layer, Math.max(bound, bounds.get(layer) ?? 0));
+    }
+  } catch (thrown) {
+    notes.push(`how large sums get is not known: ${errorText(thrown)}`);
+  }
+  return bounds;
 }
 
 /** Weights behind functions have shapes only once they are computed, and so has what comes after them. */
@@ -189,74 +193,18 @@ function kernelsOf(optimized: ModelProto | null): Map<string, string> {
   return kernels;
 }
 
-/** How far an integer input can be from its zero point. */
-function largestInput(x: Value, constants: ReadonlyMap<Value, Tensor>): number {
-  const node = x.producer;
-  if (node?.op !== "DequantizeLinear") return LARGEST_BYTE;
-  const zero = node.inputs[2] ? constants.get(node.inputs[2]) : null;
-  const zeroPoint = Number(zero?.data[0] ?? 0);
-  const [low, high] = integerRange(inputOf(node, 0), constants);
-  return Math.max(zeroPoint - low, high - zeroPoint);
-}
-
-const LARGEST_BYTE = 255;
-const MOVING = new Set([
-  "Transpose",
-  "Reshape",
-  "Flatten",
-  "MaxPool",
-  "Slice",
-  "Squeeze",
-  "Unsqueeze",
-  "Resize",
-]);
-
-/** The integers that a value can hold, by the Clip they come from. */
-function integerRange(q: Value, constants: ReadonlyMap<Value, Tensor>): readonly [number, number] {
-  const whole = q.dtype === "int8" ? ([-128, 127] as const) : ([0, LARGEST_BYTE] as const);
-  const node = q.producer;
-  if (!node) return whole;
-  if (MOVING.has(node.op)) return integerRange(inputOf(node, 0), constants);
-  if (["Concat", "Max", "Min"].includes(node.op)) {
-    const ranges = node.inputs.map((input) => (input ? integerRange(input, constants) : whole));
-    return [Math.min(...ranges.map(([low]) => low)), Math.max(...ranges.map(([, high]) => high))];
-  }
-  if (node.op !== "Clip") return whole;
-  const bound = (index: number, otherwise: number): number => {
-    const input = node.inputs[index];
-    return Number((input && constants.get(input))?.data[0] ?? otherwise);
-  };
-  return [bound(1, whole[0]), bound(2, whole[1])];
-}
-
 interface ConstantIntegers {
   readonly tensor: Tensor;
-  /** Counted from the zero point. */
-  readonly integers: Int32Array;
   readonly scale: ArrayLike<number>;
 }
 
-/** The integers that a DequantizeLinear makes a constant from; null for any other value. */
+/** What a DequantizeLinear makes a constant from; null for any other value. */
 function integersOf(value: Value, constants: ReadonlyMap<Value, Tensor>): ConstantIntegers | null {
   const node = value.producer;
   if (node?.op !== "DequantizeLinear") return null;
   const tensor = constants.get(inputOf(node, 0));
   const scale = constants.get(inputOf(node, 1));
-  const zero = node.inputs[2] ? constants.get(node.inputs[2]) : null;
-  if (!tensor || !scale) return null;
-  const zeroPoint = Number(zero?.data[0] ?? 0);
-  return {
-    tensor,
-    integers: Int32Array.from(tensor.data as ArrayLike<number>, (q) => q - zeroPoint),
-    scale: scale.data as Float32Array,
-  };
-}
-
-/** A float constant all of whose elements are whole, as the float form holds integers. */
-function integerValued(tensor: Tensor | undefined): Int32Array | null {
-  if (tensor?.dtype !== "float32") return null;
-  const data = tensor.data as Float32Array;
-  return data.every(Number.isInteger) ? Int32Array.from(data) : null;
+  return tensor && scale ? { tensor, scale: scale.data as Float32Array } : null;
 }
 
 /** Bytes of the matrices and planes that a weight is computed from; scales and shapes are not counted. */

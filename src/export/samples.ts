@@ -5,6 +5,7 @@ import { QdgError } from "../base/error.js";
 import type { Value } from "../graph/graph.js";
 import { type BrokenImage, type ImageEntry, listImages, loadImages } from "../image/folder.js";
 import { splitImages } from "../image/pick.js";
+import { checkSide } from "../image/image.js";
 import type { ImageInput } from "../image/to-tensor.js";
 import { type Feeds, openArrays } from "./arrays.js";
 import type { FileFacts } from "./metadata.js";
@@ -55,7 +56,12 @@ export async function openSamples(
   return imageSamples(folder, input.name, imageInput(input, facts, options.inputSize), options);
 }
 
-/** The image input that a graph's input is. @throws QdgError `usage`, see openSamples */
+/**
+ * The image input that a graph's input is.
+ *
+ * @throws QdgError `usage`, see openSamples, and for an `inputSize` other than the graph's; `invalid-data` for a side that
+ * no image has
+ */
 export function imageInput(
   input: Value,
   facts: Pick<FileFacts, "layout" | "preprocessing">,
@@ -79,6 +85,15 @@ export function imageInput(
       `the input's size is not known (shape [${shape.join(", ")}]); give --input-size, for example 224 or 192x256`,
     );
   }
+  if (inputSize && (inputSize[0] !== height || inputSize[1] !== width)) {
+    throw new QdgError(
+      "usage",
+      "--input-size",
+      `got ${inputSize.join("x")}, but ${name} takes ${height}x${width}; leave it out`,
+    );
+  }
+  checkSide(height, name);
+  checkSide(width, name);
   const { preprocessing } = facts;
   if (!preprocessing) {
     throw new QdgError(

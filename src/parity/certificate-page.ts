@@ -3,7 +3,8 @@
 
 import { Markup, markup } from "../train/report/markup.js";
 import { pageStyle } from "../train/report/page-style.js";
-import type { Certificate, LayerExactness, StepCounts, TargetResult } from "./certificate.js";
+import type { LayerExactness } from "../export/exactness/layers.js";
+import type { Certificate, CertifiedData, StepCounts, TargetResult } from "./certificate.js";
 import type { GroupAccuracy } from "./metrics/accuracy.js";
 
 const STYLE = `
@@ -175,13 +176,27 @@ function subjectTable(certificate: Certificate): Markup {
       `${folder}, ${name}`,
       markup`${hash(sha256)}, ${grouped(sizeBytes)} bytes, form ${form ?? "float32"}, scales ${scales ?? "none"}; run by ${targets.join(", ") || "no target"}`,
     ]),
-    ["data", markup`${data.description}: ${hash(data.sha256)} (what was fed), seed ${data.seed}`],
+    [
+      "data",
+      markup`${data.description}: ${hash(data.sha256)} (what was fed), seed ${data.seed}${given(data)}`,
+    ],
     ["reference", `the interpreter of qdg on ${reference.file}`],
     ["versions", `qdg ${versions.qdg}, Node ${versions.node}, ${versions.platform}`],
     ...certificate.targets.map(({ target, runtime }): Cell[] => [target, runtime]),
     ["sessions", `${session.threads} thread(s), optimization ${session.optimization}`],
   ];
   return table("texts", ["", "SHA-256 and facts"], rows);
+}
+
+/** What of the data's way into the network was said by hand. */
+function given({ preprocessing, inputSize, labels }: CertifiedData): string {
+  return [
+    preprocessing && `, preprocessing ${JSON.stringify(preprocessing)}`,
+    inputSize && `, images of ${inputSize.join(" x ")}`,
+    labels && `, classes ${labels.join(", ")}`,
+  ]
+    .filter((part) => part !== null)
+    .join("");
 }
 
 function grouped(count: number): string {

@@ -1,6 +1,8 @@
 // What a certificate holds, and what each target promises. No numbers are made here: certify.ts does that, and
 // read-certificate.ts reads them back.
 
+import type { LayerExactness } from "../export/exactness/layers.js";
+import type { PreprocessingJson } from "../image/preprocessing.js";
 import type { Difference } from "./locate.js";
 import type { GroupAccuracy } from "./metrics/accuracy.js";
 
@@ -52,6 +54,10 @@ export interface CertifiedData {
   readonly count: number | null;
   readonly seed: number;
   readonly skipBroken: boolean;
+  /** Given instead of what the file says, or where it says nothing; null: the file's own. */
+  readonly preprocessing: PreprocessingJson | null;
+  readonly inputSize: readonly [height: number, width: number] | null;
+  readonly labels: readonly string[] | null;
   readonly description: string;
   /** Inputs that were compared. */
   readonly inputs: number;
@@ -90,23 +96,6 @@ export interface TargetResult {
   /** Of the file as it is; null where no output is a classifier's. */
   readonly predictions: { readonly compared: number; readonly differing: number } | null;
   readonly accuracy: readonly GroupAccuracy[];
-}
-
-export const EXACTNESS = ["proven", "measured"] as const;
-
-/** From the last quantized tensors to this one: whether every runtime must compute the same, by the file's bytes. */
-export interface LayerExactness {
-  readonly layer: string;
-  readonly tensor: string;
-  /** What adds up: an integer kernel, float32 that holds integers, or neither. */
-  readonly kernel: "integer" | "float" | null;
-  /** No partial sum is larger, counted in the sum's unit; null without a sum of integers. */
-  readonly accumulatorBound: number | null;
-  /** What the bound has to stay below; null without a bound. */
-  readonly limit: number | null;
-  readonly exactness: (typeof EXACTNESS)[number];
-  /** Why it is only measured; "" when it is proven. */
-  readonly reason: string;
 }
 
 export interface Certificate {

@@ -7,11 +7,12 @@ import { noProgress, type Progress } from "../base/progress.js";
 import type { Tensor } from "../base/tensor.js";
 import { VERSION } from "../base/version.js";
 import type { BrokenImage } from "../image/folder.js";
+import { type Preprocessing, preprocessingToJson } from "../image/preprocessing.js";
 import { encodeModel } from "../onnx/codec.js";
 import { readModelFiles } from "../read/read-model.js";
 import { referenceRuntime } from "../runtime/reference.js";
-import { runtimeOf } from "../runtime/registry.js";
-import type { Runtime, RuntimeName, RuntimeOptions, Session } from "../runtime/runtime.js";
+import { requireAvailable, runtimeOf } from "../runtime/registry.js";
+import type { BrowserOptions, Runtime, RuntimeName, RuntimeOptions, Session } from "../runtime/runtime.js";
 import {
   type Certificate,
   CERTIFICATE_VERSION,
@@ -20,12 +21,12 @@ import {
   type CertifiedTarget,
 } from "./certificate.js";
 import { brokenPromises, CertifiedRun } from "./certified-run.js";
-import { layerExactness } from "./exactness/layers.js";
+import { layerExactness } from "../export/exactness/layers.js";
 import { type HashedFile, fileFor, readExportedFiles } from "./exported-files.js";
 import type { InputSource } from "./inputs.js";
 import { matchTensors, type TensorMatch } from "./match-tensors.js";
 import { DEFAULT_COUNT, labelsOf, openData } from "./parity.js";
-import { quantizedTensors } from "./quantized-tensors.js";
+import { quantizedTensors } from "../export/quantized-tensors.js";
 import { ReferenceRun } from "./reference-run.js";
 import { withOutputs } from "./with-outputs.js";
 
@@ -42,6 +43,14 @@ export interface CertifyOptions {
   readonly seed?: number;
   readonly skipBroken?: boolean;
   readonly onSkipped?: (broken: BrokenImage) => void;
+  /** Instead of what the file says. */
+  readonly preprocessing?: Preprocessing;
+  /** Height and width where the file leaves them open. */
+  readonly inputSize?: readonly [number, number];
+  /** Names of the classes in the order of the output, instead of what the file says. */
+  readonly labels?: readonly string[];
+  /** The certificate says which browser ran, not where it lies. */
+  readonly runtimeOptions?: BrowserOptions;
   readonly progress?: Progress;
   /** Where runtimes come from, when not from the registry. */
   readonly runtimeOf?: (name: RuntimeName) => Promise<Runtime>;
@@ -82,13 +91,15 @@ export async function readSources(options: CertifyOptions): Promise<CertifiedSou
   const quantized = files.filter(({ form }) => form !== null);
   const reference = quantized.find(({ form }) => form === "integer") ?? fileFor(first, files, folder);
   const { data: sources, count = DEFAULT_COUNT, seed = 0, skipBroken = false } = options;
-  const { onSkipped } = options;
+  const { onSkipped, preprocessing = null, inputSize = null, labels = null } = options;
   const inputs = await openData(reference.model, {
     data: sources,
     count,
     seed,
     skipBroken,
     ...(onSkipped && { onSkipped }),
+    ...(preprocessing && { preprocessing }),
+    ...(inputSize && { inputSize }),
   });
   const hash = createHash("sha256");
   let read = 0;
@@ -99,7 +110,18 @@ export async function readSources(options: CertifyOptions): Promise<CertifiedSou
   }
   if (read === 0) throw new QdgError("invalid-data", inputs.description, "no input could be read");
   const { description } = inputs;
-  const data = { sources, count, seed, skipBroken, description, inputs: read, sha256: hash.digest("hex") };
+  const data: CertifiedData = {
+    sources,
+    count,
+    seed,
+    skipBroken,
+    preprocessing: preprocessing && preprocessingToJson(preprocessing),
+    inputSize,
+    labels,
+    description,
+    inputs: read,
+    sha256: hash.digest("hex"),
+  };
   return { source, files, inputs, data, reference };
 }
 
@@ -112,7 +134,7 @@ export async function certifySources(
   const sessions: Session[] = [];
   try {
     const open = async (runtime: Runtime, bytes: Uint8Array): Promise<Session> => {
-      const session = await runtime.open({ bytes }, SESSION);
+      const session = await runtime.open({ bytes }, { ...options.runtimeOptions, ...SESSION });
       sessions.push(session);
       return session;
     };
@@ -120,11 +142,12 @@ export async function certifySources(
     const outputs = (referenceFile.model.graph?.output ?? []).map(({ name = "" }) => name);
     const inner = encodeModel(withOutputs(referenceFile.model, tensors));
     const session = await open(referenceRuntime, inner);
-    const reference = new ReferenceRun(tensors, outputs, labelsOf(referenceFile.model));
+    const reference = new ReferenceRun(tensors, outputs, data.labels ?? labelsOf(referenceFile.model));
     const runs: CertifiedRun[] = [];
     const matches = new Map<HashedFile, TensorMatch>();
     for (const target of targets) {
-      const { runtime, version } = await available(target, options);
+      const runtime = await (options.runtimeOf ?? runtimeOf)(target);
+      const version = await requireAvailable(runtime, options.runtimeOptions);
       const file = fileFor(target, files, folder);
       const match = matches.get(file) ?? matchTensors(referenceFile.model, file.model);
       matches.set(file, match);
@@ -183,17 +206,6 @@ export async function certifySources(
   } finally {
     for (const session of sessions) await session.dispose();
   }
-}
-
-/** @throws QdgError `unavailable` with the reason and the remedy: a target is never left out or replaced */
-async function available(
-  target: CertifiedTarget,
-  options: CertifyOptions,
-): Promise<{ runtime: Runtime; version: string }> {
-  const runtime = await (options.runtimeOf ?? runtimeOf)(target);
-  const availability = await runtime.probe();
-  if (availability.available) return { runtime, version: availability.version };
-  throw new QdgError("unavailable", `target ${target}`, `${availability.reason}; ${availability.remedy}`);
 }
 
 function certifiedFile(

@@ -1,8 +1,9 @@
 // `qdg run` as a function: images one after the other through one file, or several whose probabilities are averaged. A
 // result leaves as soon as it is there; an image that cannot be read is a result too, never left out in silence.
 
-import { readFile, stat } from "node:fs/promises";
-import { errorText, QdgError } from "../base/error.js";
+import { stat } from "node:fs/promises";
+import { QdgError } from "../base/error.js";
+import { readBytes } from "../base/read-bytes.js";
 import { imageInput } from "../export/samples.js";
 import { decodeImage } from "../image/decode.js";
 import { listImages } from "../image/folder.js";
@@ -12,14 +13,14 @@ import { preprocessingFromJson } from "../image/preprocessing.js";
 import { type ImageInput, imageToTensor } from "../image/to-tensor.js";
 import { decodeModel } from "../onnx/codec.js";
 import { modelToGraph } from "../onnx/to-graph.js";
-import { runtimeOf } from "../runtime/registry.js";
+import { requireAvailable, runtimeOf } from "../runtime/registry.js";
 import { withExternalData } from "../runtime/external-data.js";
-import type { RuntimeName, Session } from "../runtime/runtime.js";
+import type { BrowserOptions, RuntimeName, Session } from "../runtime/runtime.js";
 import { endsInSoftmax } from "../train/evaluation/classifier.js";
 import { type Classification, classificationOf, probabilitiesOf } from "../web/classification.js";
 import type { OutputKind } from "../web/manifest.js";
 import { jsonMetadata, labelsOf } from "./parity.js";
-import { metadataOf } from "./quantized-tensors.js";
+import { metadataOf } from "../export/quantized-tensors.js";
 
 export interface ClassifyOptions {
   /** .onnx files with the same classes. */
@@ -34,6 +35,7 @@ export interface ClassifyOptions {
   readonly labels?: readonly string[];
   /** Height and width where the file leaves them open. */
   readonly inputSize?: readonly [number, number];
+  readonly runtimeOptions?: BrowserOptions;
 }
 
 /** What `classify` of qdg/web gives, with the file and the names of the most probable classes. */
@@ -102,7 +104,7 @@ interface OpenModel {
 }
 
 async function openModel(path: string, target: RuntimeName, options: ClassifyOptions): Promise<OpenModel> {
-  const model = decodeModel(withExternalData(await bytesOf(path), path), path);
+  const model = decodeModel(withExternalData(await readBytes(path), path), path);
   const graph = modelToGraph(model);
   const [value, ...others] = graph.inputs;
   if (!value || others.length > 0) {
@@ -124,11 +126,8 @@ async function openModel(path: string, target: RuntimeName, options: ClassifyOpt
     );
   }
   const runtime = await runtimeOf(target);
-  const availability = await runtime.probe();
-  if (!availability.available) {
-    throw new QdgError("unavailable", `target ${target}`, `${availability.reason}; ${availability.remedy}`);
-  }
-  const session = await runtime.open({ path });
+  await requireAvailable(runtime, options.runtimeOptions);
+  const session = await runtime.open({ path }, options.runtimeOptions);
   return { path, session, input, inputName: value.name, output: graph.outputs[0]?.name ?? "", kind, labels };
 }
 
@@ -166,16 +165,5 @@ async function* filesOf(paths: readonly string[]): AsyncGenerator<string, void, 
     const found = await stat(path).catch(() => null);
     if (found?.isDirectory()) yield* (await listImages(path)).map((entry) => entry.path);
     else yield path;
-  }
-}
-
-async function bytesOf(path: string): Promise<Uint8Array> {
-  try {
-    return await readFile(path);
-  } catch (thrown) {
-    const missing = (thrown as NodeJS.ErrnoException).code === "ENOENT";
-    throw new QdgError(missing ? "not-found" : "io", path, `cannot be read: ${errorText(thrown)}`, {
-      cause: thrown,
-    });
   }
 }

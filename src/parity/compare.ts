@@ -6,11 +6,11 @@ import { noProgress, type Progress } from "../base/progress.js";
 import { encodeModel } from "../onnx/codec.js";
 import type { ModelProto } from "../onnx/model-proto.js";
 import { referenceRuntime } from "../runtime/reference.js";
-import { runtimeOf } from "../runtime/registry.js";
-import type { ModelSource, RuntimeName, Session } from "../runtime/runtime.js";
+import { requireAvailable, runtimeOf } from "../runtime/registry.js";
+import type { BrowserOptions, ModelSource, RuntimeName, Session } from "../runtime/runtime.js";
 import { FloatRun } from "./float-run.js";
 import type { InputSource } from "./inputs.js";
-import { metadataOf, quantizedTensors } from "./quantized-tensors.js";
+import { metadataOf, quantizedTensors } from "../export/quantized-tensors.js";
 import { ReferenceRun } from "./reference-run.js";
 import type { ParityReport } from "./report.js";
 import { TOLERANCE } from "./report.js";
@@ -39,6 +39,7 @@ export interface CompareOptions {
   readonly locate: boolean;
   /** Names of the classes in the order of the output; null: labels of the data mean nothing. */
   readonly labels: readonly string[] | null;
+  readonly runtimeOptions?: BrowserOptions;
   readonly progress?: Progress;
 }
 
@@ -62,13 +63,10 @@ export async function compare(options: CompareOptions): Promise<ParityReport> {
   const sessions: Session[] = [];
   const open = async (name: RuntimeName, source: ModelSource): Promise<[Session, string]> => {
     const runtime = await runtimeOf(name);
-    const availability = await runtime.probe();
-    if (!availability.available) {
-      throw new QdgError("unavailable", `runtime ${name}`, `${availability.reason}; ${availability.remedy}`);
-    }
-    const session = await runtime.open(source);
+    const version = await requireAvailable(runtime, options.runtimeOptions);
+    const session = await runtime.open(source, options.runtimeOptions);
     sessions.push(session);
-    return [session, availability.version];
+    return [session, version];
   };
   try {
     const session = await referenceRuntime.open({ bytes: inner });

@@ -1,19 +1,23 @@
 // The .onnx files of a folder as a certificate sees them: read once, hashed, of one model. Reads only.
 
 import { createHash } from "node:crypto";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { errorText, QdgError } from "../base/error.js";
+import { QdgError } from "../base/error.js";
+import { readBytes, readError } from "../base/read-bytes.js";
 import { decodeModel } from "../onnx/codec.js";
 import type { ModelProto } from "../onnx/model-proto.js";
 import type { CertifiedTarget } from "./certificate.js";
-import { metadataOf } from "./quantized-tensors.js";
+import { metadataOf } from "../export/quantized-tensors.js";
 
-export interface HashedFile {
+export interface HashedBytes {
   readonly name: string;
   readonly sha256: string;
   /** The very bytes that are hashed and run. */
   readonly bytes: Uint8Array;
+}
+
+export interface HashedFile extends HashedBytes {
   readonly model: ModelProto;
   /** null for a float32 file. */
   readonly form: string | null;
@@ -24,22 +28,35 @@ export interface HashedFile {
 const GPU_FORM = "webgpu";
 
 /**
- * All .onnx files directly in `folder`, by name.
+ * All .onnx files directly in `folder`, by name, whatever they hold.
+ *
+ * @throws QdgError `not-found` for a folder without them
+ */
+export async function readHashed(folder: string): Promise<HashedBytes[]> {
+  const names = (await namesIn(folder)).filter((name) => name.toLowerCase().endsWith(".onnx")).sort();
+  if (names.length === 0) {
+    throw new QdgError("not-found", folder, "holds no .onnx file; export the model into it with qdg-export");
+  }
+  const files: HashedBytes[] = [];
+  for (const name of names) {
+    const bytes = await readBytes(join(folder, name));
+    files.push({ name, sha256: createHash("sha256").update(bytes).digest("hex"), bytes });
+  }
+  return files;
+}
+
+/**
+ * The files of {@link readHashed} as models.
  *
  * @param source SHA-256 of the model that they must have been exported from
  * @throws QdgError `not-found` for a folder without them; `invalid-onnx` for one that qdg did not export;
  * `invalid-data` for a file of another model
  */
 export async function readExportedFiles(folder: string, source: string): Promise<HashedFile[]> {
-  const names = (await namesIn(folder)).filter((name) => name.toLowerCase().endsWith(".onnx")).sort();
-  if (names.length === 0) {
-    throw new QdgError("not-found", folder, "holds no .onnx file; export the model into it with qdg-export");
-  }
   const files: HashedFile[] = [];
-  for (const name of names) {
-    const path = join(folder, name);
-    const bytes = await bytesOf(path);
-    const model = decodeModel(bytes, path);
+  for (const hashed of await readHashed(folder)) {
+    const path = join(folder, hashed.name);
+    const model = decodeModel(hashed.bytes, path);
     const stated = metadataOf(model, "qdg.source");
     if (stated === null) {
       throw new QdgError(
@@ -56,9 +73,7 @@ export async function readExportedFiles(folder: string, source: string): Promise
       );
     }
     files.push({
-      name,
-      sha256: createHash("sha256").update(bytes).digest("hex"),
-      bytes,
+      ...hashed,
       model,
       form: metadataOf(model, "qdg.form"),
       scales: metadataOf(model, "qdg.scales"),
@@ -100,19 +115,4 @@ async function namesIn(folder: string): Promise<string[]> {
   } catch (thrown) {
     throw readError(folder, thrown);
   }
-}
-
-async function bytesOf(path: string): Promise<Uint8Array> {
-  try {
-    return await readFile(path);
-  } catch (thrown) {
-    throw readError(path, thrown);
-  }
-}
-
-function readError(path: string, thrown: unknown): QdgError {
-  const missing = (thrown as NodeJS.ErrnoException).code === "ENOENT";
-  return new QdgError(missing ? "not-found" : "io", path, `cannot be read: ${errorText(thrown)}`, {
-    cause: thrown,
-  });
 }

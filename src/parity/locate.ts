@@ -2,7 +2,7 @@
 
 import type { Tensor } from "../base/tensor.js";
 import { numbersOf } from "./metrics/metric.js";
-import type { QuantizedTensor } from "./quantized-tensors.js";
+import type { QuantizedTensor } from "../export/quantized-tensors.js";
 
 export interface Difference {
   readonly tensor: string;

@@ -5,7 +5,7 @@ import { kindOf } from "../graph/node-kinds.js";
 import type { Value } from "../graph/graph.js";
 import type { ModelProto } from "../onnx/model-proto.js";
 import { modelToGraph } from "../onnx/to-graph.js";
-import { type QuantizedTensor, quantizedTensors } from "./quantized-tensors.js";
+import { type QuantizedTensor, quantizedTensors } from "../export/quantized-tensors.js";
 
 /** A tensor of the reference's file and its twin; integers minus their offset are what is compared. */
 export interface TensorPair {

@@ -1,7 +1,7 @@
 // The whole of `qdg parity` as a function: opens a file, its data and its float model, and compares.
 
-import { readFile } from "node:fs/promises";
 import { errorText, QdgError } from "../base/error.js";
+import { readBytes } from "../base/read-bytes.js";
 import type { Progress } from "../base/progress.js";
 import { modelToGraph } from "../onnx/to-graph.js";
 import { UNKNOWN_DIM } from "../graph/unknown-shape.js";
@@ -10,10 +10,10 @@ import { type Preprocessing, preprocessingFromJson } from "../image/preprocessin
 import { decodeModel } from "../onnx/codec.js";
 import type { ModelProto } from "../onnx/model-proto.js";
 import { withExternalData } from "../runtime/external-data.js";
-import type { RuntimeName, TensorInfo } from "../runtime/runtime.js";
+import type { BrowserOptions, RuntimeName, TensorInfo } from "../runtime/runtime.js";
 import { compare, type FloatModel } from "./compare.js";
 import { type InputSource, openInputs } from "./inputs.js";
-import { metadataOf } from "./quantized-tensors.js";
+import { metadataOf } from "../export/quantized-tensors.js";
 import type { ParityReport } from "./report.js";
 
 export const DEFAULT_COUNT = 100;
@@ -40,6 +40,7 @@ export interface ParityOptions {
   readonly inputSize?: readonly [number, number];
   /** Names of the classes in the order of the output, instead of what the file says. */
   readonly labels?: readonly string[];
+  readonly runtimeOptions?: BrowserOptions;
   readonly progress?: Progress;
 }
 
@@ -61,21 +62,13 @@ export async function parity(options: ParityOptions): Promise<ParityReport> {
     intermediates: options.intermediates ?? false,
     locate: options.locate ?? false,
     labels: options.labels ?? labelsOf(model),
+    ...(options.runtimeOptions && { runtimeOptions: options.runtimeOptions }),
     ...(options.progress && { progress: options.progress }),
   });
 }
 
 async function readModel(path: string): Promise<ModelProto> {
-  let bytes: Uint8Array;
-  try {
-    bytes = await readFile(path);
-  } catch (thrown) {
-    const missing = (thrown as NodeJS.ErrnoException).code === "ENOENT";
-    throw new QdgError(missing ? "not-found" : "io", path, `cannot be read: ${errorText(thrown)}`, {
-      cause: thrown,
-    });
-  }
-  return decodeModel(withExternalData(bytes, path), path);
+  return decodeModel(withExternalData(await readBytes(path), path), path);
 }
 
 /** What of the options says which samples are fed, and how. */

@@ -2,6 +2,8 @@
 // names the place. It takes nothing on trust but the numbers themselves, which only a rerun can check.
 
 import { errorText, QdgError } from "../base/error.js";
+import { EXACTNESS } from "../export/exactness/layers.js";
+import { preprocessingFromJson, preprocessingToJson } from "../image/preprocessing.js";
 import {
   countOf,
   listOf,
@@ -17,7 +19,6 @@ import {
   CERTIFICATE_VERSION,
   CERTIFIED_TARGETS,
   type CertifiedTarget,
-  EXACTNESS,
 } from "./certificate.js";
 import type { GroupAccuracy } from "./metrics/accuracy.js";
 
@@ -90,6 +91,12 @@ const stepCount: Read<[number, number]> = (value, where) => {
   return [numberOf(steps, where), countOf(count, where)];
 };
 
+const imageSize: Read<[number, number]> = (value, where) => {
+  const [height, width, ...rest] = listOf(value, where).map((side) => countOf(side, where));
+  if (height && width && rest.length === 0) return [height, width];
+  throw new QdgError("invalid-data", where, "expected [height, width], both > 0");
+};
+
 const difference: Read<NonNullable<Certificate["targets"][number]["firstDifference"]>> = object({
   tensor: textOf,
   layer: textOf,
@@ -124,6 +131,11 @@ const certificate: Read<Certificate> = object<Certificate>({
     count: nullable(countOf),
     seed: countOf,
     skipBroken: flag,
+    preprocessing: nullable((value: unknown, where: string) =>
+      preprocessingToJson(preprocessingFromJson(value, where)),
+    ),
+    inputSize: nullable(imageSize),
+    labels: nullable(list(textOf)),
     description: textOf,
     inputs: countOf,
     sha256,
@@ -189,5 +201,12 @@ export function parseCertificate(text: string, where: string): Certificate {
   }
   // Before all the rest, so that another version is called that.
   version(objectOf(json, where)["qdgCertificate"], `${where}, qdgCertificate`);
-  return certificate(json, where);
+  const read = certificate(json, where);
+  const names = read.targets.map((each) => each.target);
+  if (new Set(names).size === names.length && names.length > 0) return read;
+  throw new QdgError(
+    "invalid-data",
+    `${where}.targets`,
+    `got ${names.join(", ") || "none"}, expected at least one, each once`,
+  );
 }

@@ -5,7 +5,7 @@ import type { ParityInput } from "./inputs.js";
 import { Accuracy, type GroupAccuracy } from "./metrics/accuracy.js";
 import { LEAST_LEVELS, LevelsUsed } from "./metrics/levels-used.js";
 import { isClassifier, predictions } from "./metrics/top1.js";
-import type { QuantizedTensor } from "./quantized-tensors.js";
+import type { QuantizedTensor } from "../export/quantized-tensors.js";
 import type { TensorUse } from "./report.js";
 
 export class ReferenceRun {

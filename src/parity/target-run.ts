@@ -7,7 +7,7 @@ import type { ParityInput } from "./inputs.js";
 import { Locator } from "./locate.js";
 import { Accuracy } from "./metrics/accuracy.js";
 import { Measurement } from "./metrics/metrics.js";
-import type { QuantizedTensor } from "./quantized-tensors.js";
+import type { QuantizedTensor } from "../export/quantized-tensors.js";
 import type { TargetReport } from "./report.js";
 import { TOLERANCE } from "./report.js";
 

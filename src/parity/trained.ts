@@ -8,7 +8,7 @@ import type { RuntimeName, Session } from "../runtime/runtime.js";
 import { runtimeOf } from "../runtime/registry.js";
 import { type Batch, disposeBatch } from "../train/data/batch.js";
 import type { IntegerNetwork } from "../train/integer-network.js";
-import { quantizedTensors, type QuantizedTensor } from "./quantized-tensors.js";
+import { quantizedTensors, type QuantizedTensor } from "../export/quantized-tensors.js";
 import { LEAST_LEVELS } from "./metrics/levels-used.js";
 import { predictions } from "./metrics/top1.js";
 import { withOutputs } from "./with-outputs.js";

@@ -1,16 +1,24 @@
 // Says whether a certificate is of these files and whether a rerun finds what it states. Hashes first: nothing is run for
 // a certificate of other files.
 
-import { readFile } from "node:fs/promises";
-import { errorText, QdgError } from "../base/error.js";
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { QdgError } from "../base/error.js";
+import { readBytes, readError } from "../base/read-bytes.js";
 import { readModelFiles } from "../read/read-model.js";
 import type { Certificate, TargetResult } from "./certificate.js";
 import { certifySources, type CertifyOptions, readSources } from "./certify.js";
-import { type HashedFile, readExportedFiles } from "./exported-files.js";
+import { type HashedBytes, readHashed } from "./exported-files.js";
 import { parseCertificate } from "./read-certificate.js";
 
+/** Far more than layers and differences of any network fill. */
+const MOST_BYTES = 64 * 2 ** 20;
+
 /** Where things lie now, where that is not what the certificate says. */
-export interface VerifyOptions extends Pick<CertifyOptions, "onSkipped" | "progress" | "runtimeOf"> {
+export interface VerifyOptions extends Pick<
+  CertifyOptions,
+  "onSkipped" | "progress" | "runtimeOptions" | "runtimeOf"
+> {
   readonly model?: string;
   readonly folder?: string;
   readonly data?: readonly string[];
@@ -31,8 +39,8 @@ export interface Verification {
  * what certifying throws
  */
 export async function verifyCertificate(path: string, options: VerifyOptions = {}): Promise<Verification> {
-  const stated = parseCertificate(await textOf(path), path);
-  const { seed, count, skipBroken, sources } = stated.data;
+  const stated = parseCertificate(await certificateText(path), path);
+  const { seed, count, skipBroken, sources, preprocessing, inputSize, labels } = stated.data;
   const given: CertifyOptions = {
     ...options,
     model: options.model ?? stated.model.path,
@@ -42,12 +50,15 @@ export async function verifyCertificate(path: string, options: VerifyOptions = {
     seed,
     count,
     skipBroken,
+    ...(preprocessing && { preprocessing }),
+    ...(inputSize && { inputSize }),
+    ...(labels && { labels }),
   };
   const { sourceHash } = await readModelFiles(given.model);
-  checkHash(given.model, sourceHash, stated.model.sha256, path);
-  checkFiles(await readExportedFiles(given.folder, sourceHash), stated, given.folder, path);
+  checkHash("another model", given.model, sourceHash, stated.model.sha256, path);
+  checkFiles(await readHashed(given.folder), stated, given.folder, path);
   const found = await readSources(given);
-  checkHash(found.data.description, found.data.sha256, stated.data.sha256, path);
+  checkHash("other data", found.data.description, found.data.sha256, stated.data.sha256, path);
   const rerun = await certifySources(given, found);
   return {
     rerun,
@@ -56,16 +67,32 @@ export async function verifyCertificate(path: string, options: VerifyOptions = {
   };
 }
 
-function checkHash(what: string, got: string, expected: string, certificate: string): void {
+async function certificateText(path: string): Promise<string> {
+  const file = await stat(path).catch((thrown: unknown) => {
+    throw readError(path, thrown);
+  });
+  // What is no file may have no end.
+  if (!file.isFile() || file.size > MOST_BYTES) {
+    const got = file.isFile() ? `a file of ${file.size} bytes` : "what is no file";
+    throw new QdgError(
+      "invalid-data",
+      path,
+      `got ${got}, expected a certificate of at most ${MOST_BYTES} bytes`,
+    );
+  }
+  return (await readBytes(path)).toString("utf8");
+}
+
+function checkHash(kind: string, what: string, got: string, expected: string, certificate: string): void {
   if (got === expected) return;
   throw new QdgError(
     "invalid-data",
     certificate,
-    `is a certificate for something other than ${what}: that has SHA-256 ${got}, expected ${expected}; give what was certified, or certify anew`,
+    `is a certificate for ${kind}: ${what} has SHA-256 ${got}, expected ${expected}; give what was certified, or certify anew`,
   );
 }
 
-function checkFiles(files: readonly HashedFile[], stated: Certificate, folder: string, path: string): void {
+function checkFiles(files: readonly HashedBytes[], stated: Certificate, folder: string, path: string): void {
   for (const { name, sha256 } of stated.files) {
     const file = files.find((each) => each.name === name);
     if (!file) {
@@ -75,7 +102,7 @@ function checkFiles(files: readonly HashedFile[], stated: Certificate, folder: s
         `is a certificate for ${name}, which is not in ${folder}; give the folder that was certified`,
       );
     }
-    checkHash(`${folder}, ${name}`, file.sha256, sha256, path);
+    checkHash("other files", join(folder, name), file.sha256, sha256, path);
   }
   const strange = files.find(({ name }) => !stated.files.some((each) => each.name === name));
   if (strange) {
@@ -138,15 +165,4 @@ function versionNotes(stated: Certificate, found: Certificate): string[] {
     ),
   ];
   return pairs.flatMap(([name, then, now]) => (then === now ? [] : [`${name}: ${then} then, ${now} now`]));
-}
-
-async function textOf(path: string): Promise<string> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (thrown) {
-    const missing = (thrown as NodeJS.ErrnoException).code === "ENOENT";
-    throw new QdgError(missing ? "not-found" : "io", path, `cannot be read: ${errorText(thrown)}`, {
-      cause: thrown,
-    });
-  }
 }

@@ -10,6 +10,7 @@ import { type HarnessPage, openHarnessPage } from "./browser/shared-browser.js";
 import { readWholeModel } from "./external-data.js";
 import { nameOf, OnnxSession, ortOptions } from "./onnx-session.js";
 import type { Availability, ModelSource, Runtime, RuntimeOptions, Session } from "./runtime.js";
+import { explainedFallback } from "./webgpu/cpu-fallback.js";
 
 /** Limit of each wait: the start, loading a model, a run. A software adapter compiles shaders for minutes. */
 const DEFAULT_TIMEOUT_MS = 300_000;
@@ -21,6 +22,7 @@ const NO_BROWSER = "no Chromium, Chrome or Edge in the usual places or in PATH";
 const INSTALL =
   "install Chromium (Debian, Ubuntu: apt-get install chromium; macOS: brew install --cask chromium), Chrome or " +
   "Edge, or name its program by --browser or QDG_BROWSER";
+const NAME_ANOTHER = "name one that is there, or none, so that it is looked for in the usual places";
 const OTHER_BROWSER = "see whether it runs by hand, or name another program by --browser or QDG_BROWSER";
 const NO_ADAPTER = "it offers no WebGPU adapter, neither hardware nor software";
 const ADAPTER = "update the browser and the graphics driver (Linux: Vulkan), or use browser-wasm";
@@ -51,7 +53,10 @@ function browserRuntime(name: "browser-wasm" | "browser-webgpu", kind: PageKind)
           await page.close();
         }
       } catch (thrown) {
-        return { available: false, reason: errorText(thrown), remedy: OTHER_BROWSER };
+        // The code of the error is that of whoever asks.
+        const reason = errorText(thrown).replace(/ \[[a-z-]+\]$/, "");
+        const missing = thrown instanceof QdgError && thrown.code === "not-found";
+        return { available: false, reason, remedy: missing ? NAME_ANOTHER : OTHER_BROWSER };
       }
     },
 
@@ -62,8 +67,9 @@ function browserRuntime(name: "browser-wasm" | "browser-webgpu", kind: PageKind)
       }
       const browser = findBrowser(options.browser);
       if (browser === null) throw new QdgError("unavailable", where, `${NO_BROWSER}; ${INSTALL}`);
+      const at = `${nameOf(model)} (${name})`;
       const bytes = "path" in model ? await readWholeModel(model.path) : model.bytes;
-      const page = await openPage(browser, kind, nameOf(model), options);
+      const page = await openPage(browser, kind, at, options);
       try {
         if (kind === "webgpu") {
           const facts = await page.call("facts", { adapter: true }, "asking for the WebGPU adapter");
@@ -80,10 +86,10 @@ function browserRuntime(name: "browser-wasm" | "browser-webgpu", kind: PageKind)
           webgpu: kind === "webgpu",
           options: sessionOptions,
         });
-        return new OnnxSession(nameOf(model), session, RemoteTensor);
+        return new OnnxSession(at, session, RemoteTensor);
       } catch (thrown) {
         await page.close();
-        throw thrown;
+        throw explainedFallback(thrown, at);
       }
     },
   };

@@ -2,7 +2,7 @@
 // itself, and none is loaded before it is asked for.
 
 import { QdgError } from "../base/error.js";
-import type { Runtime, RuntimeName } from "./runtime.js";
+import type { Runtime, RuntimeName, RuntimeOptions } from "./runtime.js";
 import { RUNTIME_NAMES } from "./runtime.js";
 
 const LOADERS: { readonly [Name in RuntimeName]: () => Promise<Runtime> } = {
@@ -18,6 +18,18 @@ const LOADERS: { readonly [Name in RuntimeName]: () => Promise<Runtime> } = {
 /** The runtime of that name; whether it can be used here is for its `probe` to say. */
 export function runtimeOf(name: RuntimeName): Promise<Runtime> {
   return LOADERS[name]();
+}
+
+/**
+ * The runtime's version, asked with the options that it is to be opened with.
+ *
+ * @throws QdgError `unavailable` with the reason and what mends it: a runtime is never left out or replaced
+ */
+export async function requireAvailable(runtime: Runtime, options: RuntimeOptions = {}): Promise<string> {
+  const availability = await runtime.probe(options);
+  if (availability.available) return availability.version;
+  const { reason, remedy } = availability;
+  throw new QdgError("unavailable", `target ${runtime.name}`, `${reason}; ${remedy}`);
 }
 
 /**

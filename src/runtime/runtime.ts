@@ -37,6 +37,9 @@ export interface RuntimeOptions {
   readonly timeoutMs?: number;
 }
 
+/** What of the options chooses a browser and its patience, for work that opens runtimes by their names. */
+export type BrowserOptions = Pick<RuntimeOptions, "browser" | "timeoutMs">;
+
 /** An ONNX file in memory or on disk; for `tfjs` the path of a model.json. */
 export type ModelSource = { readonly bytes: Uint8Array } | { readonly path: string };
 

@@ -1,11 +1,12 @@
 // ONNX Runtime's native WebGPU provider in Node: the form of the file that a browser's GPU runs, without a browser.
 // A node that it has no kernel for is an error, never a detour by the CPU.
 
-import { errorText, QdgError } from "../base/error.js";
+import { QdgError } from "../base/error.js";
 import { INSTALL_NATIVE_ORT, openNative } from "./native-ort.js";
 import { nameOf, ortOptions } from "./onnx-session.js";
 import type { Availability, ModelSource, Runtime, RuntimeOptions, Session } from "./runtime.js";
 import { checkAdapter } from "./webgpu/adapter-check.js";
+import { explainedFallback } from "./webgpu/cpu-fallback.js";
 import { type AdapterChoice, adapterChoices, takeAdapter } from "./webgpu/vulkan.js";
 
 const NO_DRIVER =
@@ -41,13 +42,7 @@ export const webgpuRuntime: Runtime = {
     try {
       return await openNative("webgpu", model, ort, options, INSTALL_NATIVE_ORT);
     } catch (thrown) {
-      if (!errorText(thrown).includes("assigned to the default CPU EP")) throw thrown;
-      throw new QdgError(
-        "runtime",
-        nameOf(model),
-        "has nodes that ONNX Runtime has no WebGPU kernel for; export it with --target webgpu, or use cpu or wasm",
-        { cause: thrown },
-      );
+      throw explainedFallback(thrown, nameOf(model));
     }
   },
 };

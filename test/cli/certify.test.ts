@@ -1,8 +1,10 @@
 // `qdg certify` as a user runs it: files written, exit codes, one line for each wrong usage.
 
-import { readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { SHAPE_LABELS } from "../../src/image/draw-shapes.js";
+import { decodeModel, encodeModel } from "../../src/onnx/codec.js";
 import { parseCertificate } from "../../src/parity/read-certificate.js";
 import { exportShapes, SHAPES_MODEL, writeDomains } from "../support/certified-models.js";
 import { runCli } from "../support/run-cli.js";
@@ -98,7 +100,19 @@ describe("wrong usage", () => {
       "targets to verify with",
       () => ["--verify", "c.json", "--targets", "cpu"],
       2,
-      /--verify: runs with the certificate's own options; leave targets out/,
+      /--verify: runs with the certificate's own options; leave --targets out/,
+    ],
+    [
+      "a size to verify with",
+      () => ["--verify", "c.json", "--input-size", "32"],
+      2,
+      /--verify: .*; leave --input-size out/,
+    ],
+    [
+      "a certificate without an end",
+      () => ["--verify", "/dev/zero"],
+      1,
+      /\/dev\/zero: got what is no file, expected a certificate of at most \d+ bytes/,
     ],
     [
       "a certificate that is not there",
@@ -118,4 +132,35 @@ describe("wrong usage", () => {
     expect(result.stderr.trimEnd().split("\n")).toHaveLength(1);
     expect([result.code, result.stdout]).toEqual([code, ""]);
   });
+});
+
+test("states the labels and the preprocessing that are given, and verifies with them", async () => {
+  const bare = join(folder, "bare");
+  await mkdir(bare);
+  const model = decodeModel(await readFile(join(out, "model.onnx")), "model");
+  const metadataProps = (model.metadataProps ?? []).filter(
+    ({ key }) => key !== "qdg.labels" && key !== "qdg.preprocessing",
+  );
+  await writeFile(join(bare, "model.onnx"), encodeModel({ ...model, metadataProps }));
+  const path = join(folder, "given.json");
+  const args = ["certify", SHAPES_MODEL, bare, "--data", images, "--targets", "cpu", "-o", path];
+  const silent = await runCli(...args);
+  expect([silent.code, silent.stderr]).toEqual([2, expect.stringContaining("--preprocess: got none")]);
+
+  const labels = SHAPE_LABELS.join(", ");
+  expect((await runCli(...args, "--preprocess", "0,1", "--labels", labels)).code).toBe(0);
+  const { data, reference } = parseCertificate(await readFile(path, "utf8"), path);
+  expect(data).toMatchObject({
+    preprocessing: { range: [0, 1], mean: [0], std: [1], resize: "stretch" },
+    inputSize: null,
+    labels: SHAPE_LABELS,
+  });
+  expect(reference.accuracy.map(({ group, inputs }) => [group, inputs])).toEqual([
+    ["", 6],
+    ["other", 3],
+    ["plain", 3],
+  ]);
+  expect(await readFile(join(folder, "given.html"), "utf8")).toContain(`classes ${labels}`);
+  const verified = await runCli("certify", "--verify", path);
+  expect([verified.code, verified.stderr]).toEqual([0, expect.stringContaining("VERIFIED")]);
 });

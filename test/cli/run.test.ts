@@ -5,6 +5,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { SHAPE_LABELS } from "../../src/image/draw-shapes.js";
 import { listImages } from "../../src/image/folder.js";
+import { GraphBuilder } from "../../src/graph/builder.js";
+import { encodeModel } from "../../src/onnx/codec.js";
+import { graphToModel } from "../../src/onnx/from-graph.js";
 import { openInputs } from "../../src/parity/inputs.js";
 import type { ClassifiedImage } from "../../src/parity/classify-images.js";
 import { cpuRuntime } from "../../src/runtime/cpu.js";
@@ -15,11 +18,20 @@ import { newFolder, removeFolder } from "../support/small-models.js";
 let folder = "";
 let model = "";
 let images = "";
+let twoInputs = "";
 
 beforeAll(async () => {
   folder = await newFolder();
   model = join(await exportShapes(join(folder, "out")), "model.onnx");
   images = await writeDomains(join(folder, "images"), 6);
+  twoInputs = join(folder, "two.onnx");
+  const builder = new GraphBuilder("two");
+  const inputs = ["a", "b"].map((name) => builder.input(name, ["N", 8, 8, 3]));
+  builder.output(builder.node("Add", "sum", inputs, { name: "y", shape: ["N", 8, 8, 3] }));
+  await writeFile(
+    twoInputs,
+    encodeModel(graphToModel(builder.graph, { opset: 21, irVersion: 10, producerVersion: "test" })),
+  );
 }, 120_000);
 afterAll(() => removeFolder(folder));
 
@@ -90,6 +102,18 @@ describe("qdg run", () => {
   test.each<[what: string, args: () => readonly string[], code: number, says: RegExp]>([
     ["no model", () => ["a.png"], 2, /got no \.onnx file/],
     ["no images", () => [model], 2, /got no images/],
+    [
+      "a model with two inputs",
+      () => [twoInputs, images],
+      2,
+      /two\.onnx: has 2 inputs, expected one that takes images/,
+    ],
+    [
+      "the file for hosts on a browser's GPU",
+      () => [model, images, "--target", "browser-webgpu"],
+      1,
+      /model\.onnx \(browser-webgpu\): has nodes .* no WebGPU kernel for; export it with --target webgpu/,
+    ],
     [
       "an unknown target",
       () => [model, "a.png", "--target", "gpu"],

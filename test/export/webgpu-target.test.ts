@@ -15,7 +15,7 @@ import type { Graph } from "../../src/graph/graph.js";
 import { FORMS } from "../../src/lower/form.js";
 import { lower } from "../../src/lower/lower.js";
 import { decodeModel } from "../../src/onnx/codec.js";
-import { quantizedTensors } from "../../src/parity/quantized-tensors.js";
+import { quantizedTensors } from "../../src/export/quantized-tensors.js";
 import { activationSpec, weightSpec } from "../../src/quant/spec.js";
 import { runCli } from "../support/run-cli.js";
 

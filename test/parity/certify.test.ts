@@ -272,7 +272,17 @@ describe("verifying", () => {
         const to = await edited("byte", withMetadata("qdg.scales", "other"));
         return { folder: to };
       },
-      /is a certificate for something other than .*byte, model\.onnx: that has SHA-256/,
+      /is a certificate for other files: .*byte\/model\.onnx has SHA-256/,
+    ],
+    [
+      "a file that is damaged",
+      async () => {
+        const to = join(folder, "damaged");
+        await cp(out, to, { recursive: true });
+        await writeFile(join(to, "model.onnx"), "no ONNX file");
+        return { folder: to };
+      },
+      /is a certificate for other files: .*damaged\/model\.onnx has SHA-256/,
     ],
     [
       "the model",
@@ -282,7 +292,7 @@ describe("verifying", () => {
         await writeFile(path, `${await readFile(path, "utf8")} `);
         return { model: path };
       },
-      /other than .*model\.json: that has SHA-256/,
+      /for another model: .*model\.json has SHA-256/,
     ],
     [
       "the data",
@@ -291,7 +301,7 @@ describe("verifying", () => {
         await rm(join(folder, "fewer", "plain"), { recursive: true });
         return { data: [join(folder, "fewer")] };
       },
-      /other than 4 of 4 images in .*fewer: that has SHA-256/,
+      /for other data: 4 of 4 images in .*fewer has SHA-256/,
     ],
     [
       "which files there are",
@@ -356,6 +366,30 @@ describe("a certificate that is none", () => {
             ((json["targets"] as Record<string, unknown>[])[0] = { ...certificate.targets[0], elements: -1 }),
         ),
       /cert\.targets\[0\]\.elements: got -1/,
+    ],
+    [
+      "a number that is not finite",
+      () =>
+        change((json) => (json["exactness"] = "INFINITE")).replace(
+          '"INFINITE"',
+          JSON.stringify(certificate.exactness).replace(/"limit":\d+/, '"limit":1e999'),
+        ),
+      /cert\.exactness\[0\]\.layers\[\d+\]\.limit: got Infinity, expected a finite number/,
+    ],
+    [
+      "a target twice",
+      () => change((json) => (json["targets"] = [certificate.targets[0], certificate.targets[0]])),
+      /cert\.targets: got cpu, cpu, expected at least one, each once/,
+    ],
+    [
+      "a size of no image",
+      () => change((json) => (json["data"] = { ...certificate.data, inputSize: [0, 32] })),
+      /cert\.data\.inputSize: expected \[height, width\], both > 0/,
+    ],
+    [
+      "no preprocessing",
+      () => change((json) => (json["data"] = { ...certificate.data, preprocessing: { range: [1] } })),
+      /cert\.data\.preprocessing: range: got \[1\], expected two numbers/,
     ],
     [
       "an unknown target",

@@ -11,7 +11,7 @@ import { Accuracy } from "../../src/parity/metrics/accuracy.js";
 import { LevelsUsed } from "../../src/parity/metrics/levels-used.js";
 import { Measurement } from "../../src/parity/metrics/metrics.js";
 import { predictions } from "../../src/parity/metrics/top1.js";
-import { quantizedTensors } from "../../src/parity/quantized-tensors.js";
+import { quantizedTensors } from "../../src/export/quantized-tensors.js";
 import { outsideTolerance, TargetRun } from "../../src/parity/target-run.js";
 import { withOutputs } from "../../src/parity/with-outputs.js";
 import { referenceRuntime } from "../../src/runtime/reference.js";

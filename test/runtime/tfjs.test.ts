@@ -248,7 +248,7 @@ describe("runtime tfjs", () => {
     const session = await tfjsRuntime.open({ path: await save(`skips-${name}`, model) });
     const x = tf.randomNormal([1, 6, 6, 2], 0, 1, "float32", 1);
     const result = await session.run({
-      [session.inputs[0]?.name ?? ""]: float32([1, 6, 6, 2], x.dataSync() as Float32Array),
+      [session.inputs[0]?.name ?? ""]: float32([1, 6, 6, 2], x.dataSync()),
     });
     const own = Object.values(result)[0]?.data ?? [];
     expect([...own]).toEqual([...(model.predict(x) as tf.Tensor).dataSync()]);

@@ -15,7 +15,7 @@ import { FORMS, HOST_FORMS, storedZeroPoint } from "../../src/lower/form.js";
 import { WITHOUT_WEBGPU_KERNEL } from "../../src/lower/webgpu-kernels.js";
 import { decodeModel, encodeModel } from "../../src/onnx/codec.js";
 import { withOutputs } from "../../src/parity/with-outputs.js";
-import { quantizedTensors } from "../../src/parity/quantized-tensors.js";
+import { quantizedTensors } from "../../src/export/quantized-tensors.js";
 import { Sqnr } from "../../src/quant/sqnr.js";
 import { readLayersModel } from "../../src/read/layers-model.js";
 import { cpuRuntime } from "../../src/runtime/cpu.js";

@@ -8,7 +8,8 @@ import { QdgError } from "../../base/error.js";
 import type { BrokenImage } from "../../image/folder.js";
 import { CERTIFIED_TARGETS, type Certificate, type CertifiedTarget } from "../../parity/certificate.js";
 import { DEFAULT_COUNT } from "../../parity/parity.js";
-import { integer, oneOf } from "../option-parsers.js";
+import { addBrowserOptions, type BrowserFlags, browserOptions } from "../browser-options.js";
+import { integer, names, oneOf, preprocessing, size } from "../option-parsers.js";
 import { terminalProgress } from "../progress.js";
 import type { Terminal } from "../terminal.js";
 
@@ -16,12 +17,27 @@ import type { Terminal } from "../terminal.js";
 const OUTSIDE = 3;
 const DEFAULT_TARGETS: readonly CertifiedTarget[] = ["cpu", "wasm"];
 
-interface Flags {
+/** What a certificate states, so that a rerun takes it from there. */
+const OWN_OPTIONS = [
+  "targets",
+  "count",
+  "seed",
+  "skipBroken",
+  "preprocess",
+  "inputSize",
+  "labels",
+  "output",
+] as const;
+
+interface Flags extends BrowserFlags {
   readonly data?: readonly string[];
   readonly targets?: readonly CertifiedTarget[];
   readonly count?: number | null;
   readonly seed?: number;
   readonly skipBroken?: boolean;
+  readonly preprocess?: string;
+  readonly inputSize?: readonly [number, number];
+  readonly labels?: readonly string[];
   readonly output?: string;
   readonly force?: boolean;
   readonly verify?: string;
@@ -29,7 +45,7 @@ interface Flags {
 }
 
 export function certifyCommand(terminal: Terminal = process): Command {
-  return new Command("certify")
+  const command = new Command("certify")
     .description(
       "certify that every target computes the same integers, as JSON and as a page; exit 3 when not",
     )
@@ -45,6 +61,16 @@ export function certifyCommand(terminal: Terminal = process): Command {
     .option("--seed <n>", "which samples are picked (default: 0)", integer("--seed", 0))
     .option("--skip-broken", "leave out images that cannot be decoded")
     .option(
+      "--preprocess <range>",
+      'how pixels become the input, instead of what the file says: "lo,hi" or JSON',
+    )
+    .option(
+      "--input-size <size>",
+      "image size for a file that leaves it open: 224 or 192x256",
+      size("--input-size"),
+    )
+    .option("--labels <list>", "names of the classes in order, separated by commas", names)
+    .option(
       "-o, --output <file>",
       "JSON file to write, the page beside it (default: certificate.json in the folder)",
     )
@@ -58,6 +84,7 @@ export function certifyCommand(terminal: Terminal = process): Command {
           : await verify(flags.verify, model, folder, flags, terminal);
       if (!passed) terminal.exitCode = OUTSIDE;
     });
+  return addBrowserOptions(command);
 }
 
 async function certifyFiles(
@@ -66,13 +93,15 @@ async function certifyFiles(
   flags: Flags,
   terminal: Terminal,
 ): Promise<boolean> {
-  const { data, targets = DEFAULT_TARGETS, output, force = false, json, verify: _, ...rest } = flags;
+  const { data, targets = DEFAULT_TARGETS, output, force = false, json, count, seed, skipBroken } = flags;
+  const { preprocess, inputSize, labels } = flags;
   if (model === undefined || folder === undefined) {
     throw new QdgError("usage", "qdg certify", "expected model.json and the folder of its .onnx files");
   }
   if (!data) {
     throw new QdgError("usage", "--data", "got none, expected a folder of images, file.npy or random:100");
   }
+  const runtimeOptions = browserOptions(flags, targets);
   const path = output ?? join(folder, "certificate.json");
   const page = `${path.replace(/\.json$/i, "")}.html`;
   for (const each of [path, page]) await checkWritable(each, force);
@@ -80,8 +109,21 @@ async function certifyFiles(
     import("../../parity/certify.js"),
     import("../../parity/certificate-page.js"),
   ]);
-  const options = { ...rest, model, folder, data, targets, onSkipped: skipped(terminal) };
-  const certificate = await certify({ ...options, progress: terminalProgress() });
+  const certificate = await certify({
+    model,
+    folder,
+    data,
+    targets,
+    ...(count !== undefined && { count }),
+    ...(seed !== undefined && { seed }),
+    ...(skipBroken !== undefined && { skipBroken }),
+    ...(preprocess !== undefined && { preprocessing: await preprocessing(preprocess) }),
+    ...(inputSize && { inputSize }),
+    ...(labels && { labels }),
+    runtimeOptions,
+    onSkipped: skipped(terminal),
+    progress: terminalProgress(),
+  });
   const text = `${JSON.stringify(certificate, null, 1)}\n`;
   await writeFileAtomic(path, text, { force });
   await writeFileAtomic(page, certificatePage(certificate), { force });
@@ -99,15 +141,17 @@ async function verify(
   { data, json, ...rest }: Flags,
   terminal: Terminal,
 ): Promise<boolean> {
-  for (const name of ["targets", "count", "seed", "skipBroken", "output"] as const) {
+  for (const name of OWN_OPTIONS) {
     if (rest[name] === undefined) continue;
-    throw new QdgError("usage", "--verify", `runs with the certificate's own options; leave ${name} out`);
+    const option = name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    throw new QdgError("usage", "--verify", `runs with the certificate's own options; leave --${option} out`);
   }
   const { verifyCertificate } = await import("../../parity/verify-certificate.js");
   const { rerun, differences, notes } = await verifyCertificate(path, {
     ...(model !== undefined && { model }),
     ...(folder !== undefined && { folder }),
     ...(data && { data }),
+    runtimeOptions: browserOptions(rest, null),
     onSkipped: skipped(terminal),
     progress: terminalProgress(),
   });
@@ -127,8 +171,8 @@ function summary({ passed, targets, data }: Certificate): string {
     (sum, { histogram }) => sum + (histogram.find(([steps]) => steps === 0)?.[1] ?? 0),
     0,
   );
-  const names = targets.map(({ target }) => target).join(", ");
-  return `${passed ? "PASSED" : "NOT PASSED"}: ${names}; ${elements - same} of ${elements} quantized elements differ on ${data.inputs} input(s)`;
+  const compared = targets.map(({ target }) => target).join(", ");
+  return `${passed ? "PASSED" : "NOT PASSED"}: ${compared}; ${elements - same} of ${elements} quantized elements differ on ${data.inputs} input(s)`;
 }
 
 function skipped(terminal: Terminal): (broken: BrokenImage) => void {

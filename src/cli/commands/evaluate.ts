@@ -4,15 +4,16 @@
 import { Command } from "commander";
 import type { EvaluateOptions } from "../../train/evaluation/evaluate.js";
 import { parseTargets } from "../../runtime/registry.js";
-import type { RuntimeName } from "../../runtime/runtime.js";
-import { integer, preprocessing, size } from "../option-parsers.js";
+import { RUNTIME_NAMES, type RuntimeName } from "../../runtime/runtime.js";
+import { addBrowserOptions, type BrowserFlags, browserOptions } from "../browser-options.js";
+import { integer, names, preprocessing, size } from "../option-parsers.js";
 import { terminalProgress } from "../progress.js";
 import type { Terminal } from "../terminal.js";
 
 /** Exit code when targets of a quantized file do not predict the same. */
 const TARGETS_DIFFER = 3;
 
-interface Flags {
+interface Flags extends BrowserFlags {
   readonly data: string;
   readonly targets: readonly RuntimeName[];
   readonly domains?: readonly string[];
@@ -26,11 +27,11 @@ interface Flags {
 }
 
 export function evaluateCommand(terminal: Terminal = process): Command {
-  return new Command("evaluate")
+  const command = new Command("evaluate")
     .description("accuracy by domain and class on each target; several files are also averaged")
     .argument("<model...>", "model.json or .onnx files with the same classes")
     .requiredOption("--data <folder>", "images as domain/class/image, or shapes-dg")
-    .option("--targets <list>", "cpu, wasm, reference, tfjs (the float network)", parseTargets, [
+    .option("--targets <list>", `${RUNTIME_NAMES.join(", ")}; tfjs is the float network`, parseTargets, [
       "cpu",
       "wasm",
     ])
@@ -55,6 +56,7 @@ export function evaluateCommand(terminal: Terminal = process): Command {
       terminal.stdout.write(flags.json ? `${JSON.stringify(evaluation)}\n` : formatEvaluation(evaluation));
       if (!evaluation.agrees) terminal.exitCode = TARGETS_DIFFER;
     });
+  return addBrowserOptions(command);
 }
 
 async function toOptions(
@@ -62,17 +64,14 @@ async function toOptions(
   flags: Flags,
   terminal: Terminal,
 ): Promise<EvaluateOptions> {
-  const { json: _, preprocess, cache, ...rest } = flags;
+  const { json: _, preprocess, cache, browser, browserTimeout, ...rest } = flags;
   return {
     ...rest,
     models,
+    runtimeOptions: browserOptions({ browser, browserTimeout }, rest.targets),
     onNote: (note) => terminal.stderr.write(`note: ${note}\n`),
     ...(preprocess !== undefined && { preprocessing: await preprocessing(preprocess) }),
     ...(cache === false && { cacheFolder: null }),
     ...(typeof cache === "string" && { cacheFolder: cache }),
   };
-}
-
-function names(text: string): string[] {
-  return text.split(",").map((name) => name.trim());
 }

@@ -7,14 +7,15 @@ import { parity, DEFAULT_COUNT, type ParityOptions } from "../../parity/parity.j
 import { formatReport } from "../../parity/report.js";
 import { parseTargets } from "../../runtime/registry.js";
 import type { RuntimeName } from "../../runtime/runtime.js";
-import { integer, preprocessing, size } from "../option-parsers.js";
+import { addBrowserOptions, type BrowserFlags, browserOptions } from "../browser-options.js";
+import { integer, names, preprocessing, size } from "../option-parsers.js";
 import { terminalProgress } from "../progress.js";
 import type { Terminal } from "../terminal.js";
 
 /** Exit code of a report outside the tolerance. */
 const OUTSIDE_TOLERANCE = 3;
 
-interface Flags {
+interface Flags extends BrowserFlags {
   readonly data: readonly string[];
   readonly reference?: string;
   readonly targets: readonly RuntimeName[];
@@ -30,7 +31,7 @@ interface Flags {
 }
 
 export function parityCommand(terminal: Terminal = process): Command {
-  return new Command("parity")
+  const command = new Command("parity")
     .description("compare a file on its targets with the reference interpreter, and with the float model")
     .argument("<model.onnx>", "file to check")
     .requiredOption(
@@ -53,16 +54,15 @@ export function parityCommand(terminal: Terminal = process): Command {
       "image size for a file that leaves it open: 224 or 192x256",
       size("--input-size"),
     )
-    .option("--labels <list>", "names of the classes in order, separated by commas", (text: string) =>
-      text.split(","),
-    )
+    .option("--labels <list>", "names of the classes in order, separated by commas", names)
     .option("--json", "print the report as JSON on stdout")
     .action(async (model: string, flags: Flags) => {
-      const { json, preprocess, ...rest } = flags;
+      const { json, preprocess, browser, browserTimeout, ...rest } = flags;
       terminal.exitCode = await runParity(
         {
           ...rest,
           model,
+          runtimeOptions: browserOptions({ browser, browserTimeout }, rest.targets),
           ...(preprocess !== undefined && { preprocessing: await preprocessing(preprocess) }),
           onSkipped: ({ entry, reason }) => terminal.stderr.write(`skipped ${entry.path}: ${reason}\n`),
         },
@@ -71,6 +71,7 @@ export function parityCommand(terminal: Terminal = process): Command {
         terminal,
       );
     });
+  return addBrowserOptions(command);
 }
 
 /** @returns the exit code: 0, or 3 when the report does not pass */

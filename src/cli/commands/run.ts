@@ -3,10 +3,11 @@
 import { Command } from "commander";
 import { QdgError } from "../../base/error.js";
 import { CERTIFIED_TARGETS, type CertifiedTarget } from "../../parity/certificate.js";
-import { integer, oneOf, preprocessing, size } from "../option-parsers.js";
+import { addBrowserOptions, type BrowserFlags, browserOptions } from "../browser-options.js";
+import { integer, names, oneOf, preprocessing, size } from "../option-parsers.js";
 import type { Terminal } from "../terminal.js";
 
-interface Flags {
+interface Flags extends BrowserFlags {
   readonly target: CertifiedTarget;
   readonly top?: number;
   readonly skipBroken?: boolean;
@@ -16,7 +17,7 @@ interface Flags {
 }
 
 export function runCommand(terminal: Terminal = process): Command {
-  return new Command("run")
+  const command = new Command("run")
     .description("classify images: one JSON line a file; probabilities of several .onnx files are averaged")
     .argument("<path...>", "model.onnx, then images or folders of them")
     .option("--target <name>", CERTIFIED_TARGETS.join(", "), oneOf("--target", CERTIFIED_TARGETS), "cpu")
@@ -31,11 +32,10 @@ export function runCommand(terminal: Terminal = process): Command {
       "image size for a file that leaves it open: 224 or 192x256",
       size("--input-size"),
     )
-    .option("--labels <list>", "names of the classes in order, separated by commas", (text: string) =>
-      text.split(",").map((name) => name.trim()),
-    )
+    .option("--labels <list>", "names of the classes in order, separated by commas", names)
     .action(async (paths: readonly string[], flags: Flags) => {
-      const { preprocess, skipBroken = false, ...rest } = flags;
+      const { preprocess, skipBroken = false, browser, browserTimeout, ...rest } = flags;
+      const runtimeOptions = browserOptions({ browser, browserTimeout }, [rest.target]);
       const models = paths.filter(isModel);
       const images = paths.filter((path) => !isModel(path));
       if (models.length === 0)
@@ -48,6 +48,7 @@ export function runCommand(terminal: Terminal = process): Command {
         ...rest,
         models,
         images,
+        runtimeOptions,
         ...(preprocess !== undefined && { preprocessing: await preprocessing(preprocess) }),
       });
       for await (const result of results) {
@@ -61,6 +62,7 @@ export function runCommand(terminal: Terminal = process): Command {
       }
       if (broken > 0 && (!skipBroken || classified === 0)) terminal.exitCode = 1;
     });
+  return addBrowserOptions(command);
 }
 
 function isModel(path: string): boolean {

@@ -1,9 +1,11 @@
 // The one browser process a program holds: started for the first page, shared by all, closed with the last. A
 // page is one model's. Every wait ends: by an answer, by a limit, or at once when the page or browser dies.
 
+import { stripVTControlCharacters } from "node:util";
 import { errorText, QdgError } from "../../base/error.js";
 import { LoopbackServer, type PageKind } from "./loopback-server.js";
 import type { Harness, Reply } from "./page-harness.js";
+import { within as limited } from "../time-limit.js";
 
 type Playwright = typeof import("playwright-core");
 type Browser = Awaited<ReturnType<Playwright["chromium"]["launch"]>>;
@@ -121,7 +123,7 @@ async function watchedPage(parts: WatchedPage): Promise<HarnessPage> {
   });
   losing.catch(() => {});
   const end = (what: string): void =>
-    loss.abort(new QdgError("runtime", where, `${what}; open the model again`));
+    loss.abort(new QdgError("runtime", where, `${what}; open the model again, or repeat the command`));
   const onDisconnected = (): void => end("the browser ended");
   browser.on("disconnected", onDisconnected);
   page.on("crash", () => end("the page crashed, perhaps for want of memory"));
@@ -241,9 +243,14 @@ async function start(path: string, limitMs: number): Promise<Running> {
       handleSIGHUP: false,
     });
   } catch (thrown) {
-    throw new QdgError("unavailable", path, `the browser does not start: ${launchErrorText(thrown)}`, {
-      cause: thrown,
-    });
+    throw new QdgError(
+      "unavailable",
+      path,
+      `the browser does not start: ${launchErrorText(thrown, limitMs)}`,
+      {
+        cause: thrown,
+      },
+    );
   }
   try {
     const session = await browser.newBrowserCDPSession();
@@ -284,28 +291,25 @@ async function stop({ browser, server, processId }: Running): Promise<void> {
 }
 
 /** What the browser wrote before it gave up, which says more than that it did. */
-function launchErrorText(thrown: unknown): string {
-  const text = thrown instanceof Error ? thrown.message : String(thrown);
-  const said = [...text.matchAll(/\[err\]\s*(.+)/g)].map((match) => match[1] as string);
-  const first = errorText(thrown).replace(/^browserType\.launch: /, "");
-  return said.length === 0 ? first : `${first} (${said.slice(0, 2).join("; ")})`;
+function launchErrorText(thrown: unknown, limitMs: number): string {
+  const text = stripVTControlCharacters(thrown instanceof Error ? thrown.message : String(thrown));
+  const words = errorText(text).replace(/^browserType\.launch: /, "");
+  // playwright names neither of the two.
+  if (/^Timeout \d+ms exceeded/.test(words)) {
+    return `it gave no answer within ${limitMs / 1000} s (--browser-timeout)`;
+  }
+  const first = /has been closed/.test(words) ? "the program ended at once" : words;
+  const said = new Set([...text.matchAll(/\[err\]\s*(.+)/g)].map((match) => match[1] as string));
+  return said.size === 0 ? first : `${first} (${[...said].slice(0, 2).join("; ")})`;
 }
 
 /** @throws QdgError `runtime` when `work` is not done after `limitMs` */
-async function within<T>(work: Promise<T>, limitMs: number, where: string, what: string): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () =>
-        reject(new QdgError("runtime", where, `${what}: no answer within ${limitMs / 1000} s (timeoutMs)`)),
-      limitMs,
-    );
-  });
-  try {
-    return await Promise.race([work, limit]);
-  } finally {
-    clearTimeout(timer);
-  }
+function within<T>(work: Promise<T>, limitMs: number, where: string, what: string): Promise<T> {
+  return limited(
+    limitMs,
+    work,
+    () => new QdgError("runtime", where, `${what}: no answer within ${limitMs / 1000} s (--browser-timeout)`),
+  );
 }
 
 function pause(durationMs: number): Promise<void> {

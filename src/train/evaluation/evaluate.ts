@@ -3,7 +3,7 @@
 
 import { QdgError } from "../../base/error.js";
 import { noProgress, type Progress } from "../../base/progress.js";
-import type { RuntimeName } from "../../runtime/runtime.js";
+import type { BrowserOptions, RuntimeName } from "../../runtime/runtime.js";
 import { type Dataset, type Domain, findDomains } from "../data/dataset.js";
 import { openDataset, type OpenOptions } from "../data/open-dataset.js";
 import { type Classifier, type ClassifierOptions, openClassifier } from "./classifier.js";
@@ -21,6 +21,7 @@ export interface EvaluateOptions
   readonly domains?: readonly string[];
   /** Images a domain at most, as many of each class as can be. */
   readonly limit?: number;
+  readonly runtimeOptions?: BrowserOptions;
 }
 
 export interface TargetEvaluation extends Score {
@@ -106,9 +107,8 @@ async function evaluateAll(
     const total = countOf(images);
     for (const target of targets) {
       const stage = `${target}, ${classifier.path}`;
-      const predictions = await predict(classifier, target, images, columns, (done) =>
-        progress.report(stage, done, total),
-      );
+      const report = (done: number): void => progress.report(stage, done, total);
+      const predictions = await predict(classifier, target, images, columns, report, options.runtimeOptions);
       const sum = sums.get(target) ?? new Float64Array(predictions.probabilities.length);
       predictions.probabilities.forEach((share, i) => (sum[i] = (sum[i] as number) + share));
       sums.set(target, sum);

@@ -4,8 +4,8 @@
 import { QdgError } from "../../base/error.js";
 import type { Tensor } from "../../base/tensor.js";
 import { batchShape, type ImageInput, writeImage } from "../../image/to-tensor.js";
-import { runtimeOf } from "../../runtime/registry.js";
-import type { RuntimeName, Session } from "../../runtime/runtime.js";
+import { requireAvailable, runtimeOf } from "../../runtime/registry.js";
+import type { BrowserOptions, RuntimeName, Session } from "../../runtime/runtime.js";
 import type { Domain } from "../data/dataset.js";
 import type { Classifier } from "./classifier.js";
 
@@ -38,18 +38,15 @@ export async function predict(
   images: readonly ChosenImages[],
   columns: readonly number[],
   report: (done: number) => void,
+  options: BrowserOptions = {},
 ): Promise<Predictions> {
   const runtime = await runtimeOf(target);
-  const availability = await runtime.probe();
-  if (!availability.available) {
-    const { reason, remedy } = availability;
-    throw new QdgError("unavailable", `runtime ${target}`, `${reason}; ${remedy}`);
-  }
+  const version = await requireAvailable(runtime, options);
   const total = images.reduce((sum, { indices }) => sum + indices.length, 0);
   const K = columns.length;
   const probabilities = new Float64Array(total * K);
   const classes = new Uint16Array(total);
-  const session = await runtime.open({ path: classifier.pathFor(target) });
+  const session = await runtime.open({ path: classifier.pathFor(target) }, options);
   try {
     const batchSize = batchSizeOf(session);
     let done = 0;
@@ -79,7 +76,7 @@ export async function predict(
   } finally {
     await session.dispose();
   }
-  return { version: availability.version, probabilities, classes };
+  return { version, probabilities, classes };
 }
 
 /** Of the file where it is fixed, otherwise as many as wanted. */

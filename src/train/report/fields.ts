@@ -5,9 +5,18 @@ import { QdgError } from "../../base/error.js";
 export type JsonObject = Readonly<Record<string, unknown>>;
 
 function fail(where: string, got: unknown, expected: string): never {
-  const text = got === undefined ? "nothing" : typeof got === "number" ? String(got) : JSON.stringify(got);
+  const text = got === undefined ? "nothing" : typeof got === "number" ? String(got) : jsonText(got);
   const short = text.length > 60 ? `${text.slice(0, 57)}...` : text;
   throw new QdgError("invalid-data", where, `got ${short}, expected ${expected}`);
+}
+
+function jsonText(value: unknown): string {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    // Deeper than the stack, which parsing is not.
+    return Array.isArray(value) ? "a list of lists" : "an object of objects";
+  }
 }
 
 export function objectOf(value: unknown, where: string): JsonObject {

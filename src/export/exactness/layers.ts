@@ -15,7 +15,6 @@ import { requantizeMultiplier } from "../../quant/affine.js";
 import type { Quantization } from "../../quant/spec.js";
 import { fuse } from "../../runtime/reference/fusion.js";
 import { foldedConstants } from "../../runtime/reference/plan.js";
-import type { LayerExactness } from "../certificate.js";
 import { quantizedTensors } from "../quantized-tensors.js";
 import { given, isPowerOfTwo, type Known, knownOfConstant, together, unproven } from "./known.js";
 import { apply } from "./rules.js";
@@ -29,9 +28,30 @@ import {
   type StoredWeights,
 } from "./sums.js";
 
-/** One entry for each quantized tensor that is computed, and for the numbers before and after a last softmax. */
-export function layerExactness(model: ModelProto): LayerExactness[] {
-  return new Walk(model).run();
+export const EXACTNESS = ["proven", "measured"] as const;
+
+/** From the last quantized tensors to this one: whether every runtime must compute the same, by the file's bytes. */
+export interface LayerExactness {
+  readonly layer: string;
+  readonly tensor: string;
+  /** What adds up: an integer kernel, float32 that holds integers, or neither. */
+  readonly kernel: "integer" | "float" | null;
+  /** No partial sum is larger, counted in the sum's unit; null without a sum of integers. */
+  readonly accumulatorBound: number | null;
+  /** What the bound has to stay below; null without a bound. */
+  readonly limit: number | null;
+  readonly exactness: (typeof EXACTNESS)[number];
+  /** Why it is only measured; "" when it is proven. */
+  readonly reason: string;
+}
+
+/**
+ * One entry for each quantized tensor that is computed, and for the numbers before and after a last softmax.
+ *
+ * @param folder the folder of the file, for tensors kept in other files
+ */
+export function layerExactness(model: ModelProto, folder?: string): LayerExactness[] {
+  return new Walk(model, folder).run();
 }
 
 const BYTES: Readonly<Record<string, readonly [number, number]>> = { uint8: [0, 255], int8: [-128, 127] };
@@ -44,11 +64,11 @@ class Walk {
   readonly #layerOf: ReadonlyMap<string, string>;
   readonly #rows: LayerExactness[] = [];
 
-  constructor(model: ModelProto) {
-    this.#graph = modelToGraph(model);
+  constructor(model: ModelProto, folder: string | undefined) {
+    this.#graph = modelToGraph(model, folder === undefined ? {} : { folder });
     this.#constants = foldedConstants(this.#graph);
     this.#fused = fuse(this.#graph, this.#constants);
-    this.#layerOf = new Map(quantizedTensors(model).map(({ name, layer }) => [name, layer]));
+    this.#layerOf = new Map(quantizedTensors(model, folder).map(({ name, layer }) => [name, layer]));
   }
 
   run(): LayerExactness[] {

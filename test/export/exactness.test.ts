@@ -8,13 +8,12 @@ import { inspectFile } from "../../src/export/inspect.js";
 import type { Value } from "../../src/graph/graph.js";
 import { decodeModel } from "../../src/onnx/codec.js";
 import { graphToModel } from "../../src/onnx/from-graph.js";
-import type { LayerExactness } from "../../src/parity/certificate.js";
-import { layerExactness } from "../../src/parity/exactness/layers.js";
-import { knownOfConstant, stepOf } from "../../src/parity/exactness/known.js";
+import { type LayerExactness, layerExactness } from "../../src/export/exactness/layers.js";
+import { knownOfConstant, stepOf } from "../../src/export/exactness/known.js";
 import { readFile } from "node:fs/promises";
 import { Sketch } from "../runtime/sketch.js";
 import { newFolder, removeFolder, writeImages, writeResnet } from "../support/small-models.js";
-import { reread } from "./tiny-models.js";
+import { reread } from "../parity/tiny-models.js";
 
 /** The entries of a sketch whose value is its output. `quantized`: names listed as floats that hold integers. */
 function judged(sketch: Sketch, output: Value, quantized?: readonly string[]): readonly LayerExactness[] {
@@ -231,31 +230,35 @@ describe("files of models", () => {
   });
   afterAll(() => removeFolder(folder));
 
-  test("every integer of the shapes model is proven in both forms, with the bounds that qdg inspect gives", async () => {
+  test("every integer of the shapes model is proven in all three forms, with one bound a layer", async () => {
     const output = join(folder, "model.onnx");
-    await exportModel({ model: "models/shapes/model.json", output, targets: ["cpu", "wasm", "webgpu"] });
-    const inspected = (await inspectFile(output, { runtime: false })).layers;
-    const bounds = Object.fromEntries(
-      inspected.map(({ layer, accumulatorBound }) => [layer, accumulatorBound]),
-    );
-    for (const name of ["model.onnx", "model.webgpu.onnx"]) {
+    const model = "models/shapes/model.json";
+    await exportModel({ model, output, targets: ["cpu", "wasm", "webgpu"] });
+    await exportModel({ model, output: join(folder, "float.onnx"), form: "float" });
+    const bounds: (readonly (readonly [string, number | null])[])[] = [];
+    for (const name of ["model.onnx", "float.onnx", "model.webgpu.onnx"]) {
       const rows = await judge(join(folder, name));
       const integers = rows.slice(0, -2);
       expect(integers.length).toBe(11);
       expect(integers.filter(({ exactness }) => exactness !== "proven")).toEqual([]);
-      const summed = rows.filter(({ layer }) => layer in bounds && layer !== "classes");
-      expect(summed.map(({ layer, accumulatorBound }) => [layer, accumulatorBound])).toEqual(
-        Object.entries(bounds).filter(([layer]) => layer !== "classes"),
-      );
-      // Its input is a mean of integers up to 7, which inspect takes for any byte.
-      const last = rows.find(({ layer }) => layer === "classes")?.accumulatorBound ?? Number.NaN;
-      expect(last).toBeGreaterThan((bounds["classes"] as number) / 3);
-      expect(last).toBeLessThan(bounds["classes"] as number);
       expect(rows.slice(-2).map(({ tensor: name_, exactness }) => [name_, exactness])).toEqual([
         ["classes before its softmax", "measured"],
         ["classes", "measured"],
       ]);
+      const { layers, notes } = await inspectFile(join(folder, name), { runtime: false });
+      expect(notes).toEqual([]);
+      expect(layers.map(({ exactInFloat32 }) => exactInFloat32)).toEqual(layers.map(() => true));
+      const inspected = layers.map(({ layer, accumulatorBound }) => [layer, accumulatorBound] as const);
+      const certified = new Map(
+        // The softmax bears the name of its layer, and has no sum of integers.
+        rows.flatMap(({ layer, accumulatorBound: bound }) => (bound === null ? [] : [[layer, bound]])),
+      );
+      expect(inspected).toEqual(inspected.map(([layer]) => [layer, certified.get(layer)]));
+      bounds.push(inspected);
     }
+    const [integer, float, webgpu] = bounds;
+    expect(integer).toHaveLength(9);
+    expect([float, webgpu]).toEqual([integer, integer]);
   });
 
   test("with scales that are powers of two all is proven to the logits", async () => {
