@@ -36,6 +36,8 @@ const { scope: base } = scope.registration;
 // Caches belong to an origin, which may hold several sites.
 const prefix = `qdg ${base} `;
 const cacheName = prefix + version;
+/** For one file to keep: 27 MB at 45 kB/s. */
+const FETCH_LIMIT_MS = 600_000;
 
 scope.addEventListener("install", (event) => event.waitUntil(install()));
 scope.addEventListener("activate", (event) => event.waitUntil(removeOthers()));
@@ -87,7 +89,7 @@ async function fetched(
     const known = await cache.match(url);
     if (known && (await sha256Of(known.clone())) === sha256) return known;
   }
-  const response = await fetch(url, { cache: "no-cache" });
+  const response = await fetch(url, { cache: "no-cache", signal: AbortSignal.timeout(FETCH_LIMIT_MS) });
   if (!response.ok) throw new Error(`${path}: got status ${response.status}, expected the file`);
   const got = await sha256Of(response.clone());
   if (got !== sha256) throw new Error(`${path}: got sha256 ${got}, expected ${sha256}`);

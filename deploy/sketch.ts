@@ -16,11 +16,13 @@ export interface Sketch {
  *
  * @param penWidth in pixels of the canvas
  * @param changed called when a stroke ends, and when a key cleared the paper
+ * @param moved called with the pen's place, as shares of the paper, and whether keys have put it down
  */
 export function sketchOn(
   canvas: HTMLCanvasElement,
   penWidth: () => number,
   changed: (empty: boolean) => void,
+  moved: (x: number, y: number, down: boolean) => void,
 ): Sketch {
   const context = canvas.getContext("2d", { willReadFrequently: true });
   if (!context) throw new Error("this browser has no 2D canvas");
@@ -43,6 +45,7 @@ export function sketchOn(
   const moveTo = (x: number, y: number): void => {
     pen.x = Math.min(canvas.width, Math.max(0, x));
     pen.y = Math.min(canvas.height, Math.max(0, y));
+    moved(pen.x / canvas.width, pen.y / canvas.height, pen.down);
   };
   clear();
   drawByPointer(canvas, moveTo, lineTo, () => changed(false));
@@ -61,8 +64,12 @@ export function sketchOn(
       else moveTo(x, y);
     } else if (event.key === " ") {
       pen.down = !pen.down;
-      if (pen.down) lineTo(pen.x, pen.y);
-      else changed(false);
+      if (pen.down) {
+        lineTo(pen.x, pen.y);
+      } else {
+        moveTo(pen.x, pen.y);
+        changed(false);
+      }
     } else if (event.key === "Delete" || event.key === "Backspace") {
       clear();
       changed(true);

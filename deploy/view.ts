@@ -7,6 +7,7 @@ export const page = {
   problem: element("problem", HTMLElement),
   drop: element("drop", HTMLElement),
   picture: element("picture", HTMLCanvasElement),
+  penMark: element("pen-mark", HTMLElement),
   file: element("file", HTMLInputElement),
   pen: element("pen", HTMLInputElement),
   clear: element("clear", HTMLButtonElement),
@@ -89,6 +90,14 @@ export function showProbabilities(labels: readonly string[], probabilities: Arra
 export function showPaper(what: string | null): void {
   page.picture.setAttribute("aria-label", `Drawing area, ${what ?? "empty"}`);
   page.drop.classList.toggle("filled", what !== null);
+}
+
+/** Where keys draw, for those who see it; shares of the paper. */
+export function showPen(x: number, y: number, down: boolean): void {
+  page.penMark.style.left = `${100 * x}%`;
+  page.penMark.style.top = `${100 * y}%`;
+  page.penMark.classList.toggle("down", down);
+  page.drop.classList.toggle("drawing", down);
 }
 
 export function showNoResult(text: string): void {

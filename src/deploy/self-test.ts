@@ -9,42 +9,52 @@ import { drawShape, generator, SHAPE_IMAGE_SIZE, SHAPE_LABELS } from "../image/d
 import type { Image } from "../image/image.js";
 import { resample } from "../image/resample.js";
 import { imageToTensor } from "../image/to-tensor.js";
+import { decodeModel } from "../onnx/codec.js";
 import { runtimeOf } from "../runtime/registry.js";
 import type { RuntimeName } from "../runtime/runtime.js";
-import type { SelfTestCase } from "../web/manifest.js";
+import { checkIntegers, withKnownOutputs } from "../web/known-integers.js";
+import type { KnownIntegers, SelfTestCase } from "../web/manifest.js";
 import type { DeployedModels, ModelFile } from "./deployed-models.js";
+import { innerTensors, knownIntegers } from "./known-integers.js";
 
 /** The longest side of a test picture: enough to tell arithmetic, small enough to send with every page. */
 const LONGEST_SIDE = 64;
-const DRAWN: readonly number[] = [0, 3, 5];
+const DRAWN: readonly number[] = [0, 3];
 /**
  * What two runtimes may differ by after the integers: the last operators run in float32, whose sums depend on
  * their order (1.6e-7 was seen). One step of an integer moves an output by far more.
  */
 const TOLERANCE = 1e-5;
 
+/** What a visitor's device is tested with. */
+export interface SelfTest {
+  readonly cases: readonly SelfTestCase[];
+  /** One for each file, in their order. */
+  readonly integers: readonly KnownIntegers[];
+}
+
 /**
- * Test pictures with the expected values of every output: `|got - value| <= 1e-5 * max(1, largest |value|)`.
+ * Test pictures with the expected values of every output, `|got - value| <= 1e-5 * max(1, largest |value|)`, and the
+ * integers inside the network for the first one. One picture is enough for those, as it takes every layer through
+ * every position; each costs a visitor a pass over all activations, millions of them in a network for photos.
  *
  * @throws QdgError `runtime` where a file for another device or ONNX Runtime on WebAssembly computes anything else,
- * and where the network gives the same answer to all pictures, which no test could tell from a broken one
+ * and where the network gives the same answer to all pictures, which no test could tell from a broken one;
+ * `unsupported-model` for files that quantize other tensors
  */
-export async function selfTestCases(
-  models: DeployedModels,
-  progress: Progress = noProgress,
-): Promise<SelfTestCase[]> {
+export async function selfTestOf(models: DeployedModels, progress: Progress = noProgress): Promise<SelfTest> {
   const [first, ...others] = models.files;
-  if (!first) throw new QdgError("internal", "selfTestCases", "got no files, expected at least one");
+  if (!first) throw new QdgError("internal", "selfTestOf", "got no files, expected at least one");
   const pictures = testPictures(models.input.height, models.input.width);
+  const feeds = pictures.map((picture) => ({ [models.inputName]: imageToTensor(picture, models.input) }));
   const steps = pictures.length * (2 + others.length);
   let done = 0;
-  const run = async (runtime: RuntimeName, file: ModelFile): Promise<Record<string, Tensor>[]> => {
-    const session = await (await runtimeOf(runtime)).open({ bytes: file.bytes });
+  const run = async (runtime: RuntimeName, bytes: Uint8Array): Promise<Results[]> => {
+    const session = await (await runtimeOf(runtime)).open({ bytes });
     const results = [];
     try {
-      for (const picture of pictures) {
-        const feeds = { [models.inputName]: imageToTensor(picture, models.input) };
-        results.push(await session.run(feeds));
+      for (const each of feeds) {
+        results.push(await session.run(each));
         progress.report("self-test", ++done, steps);
       }
     } finally {
@@ -52,20 +62,43 @@ export async function selfTestCases(
     }
     return results;
   };
-  const expected = (await run("reference", first)).map(expectedOf);
+  const inner = innerTensors(first, first);
+  const results = await run("reference", withKnownOutputs(first.bytes, inner));
+  const names = outputNames(first);
+  const expected = results.map((each) => expectedOf(each, names));
   checkAlive(expected, models, first);
-  for (const file of others) check(expected, await run("reference", file), `${file.path} in the reference`);
-  check(expected, await run("wasm", first), `${first.path} in ONNX Runtime on WebAssembly`);
-  return pictures.map(({ width, height, data }, i) => ({
+  const known = await knownIntegers(inner, results[0] ?? {});
+  const integers = [known];
+  for (const file of others) {
+    const where = `${file.path} in the reference`;
+    const tensors = innerTensors(first, file);
+    const got = await run("reference", withKnownOutputs(file.bytes, tensors));
+    check(expected, got, where);
+    const own = await knownIntegers(tensors, results[0] ?? {});
+    await checkIntegers(got[0] ?? {}, own, where, SHOWN_BY_PARITY);
+    integers.push(own);
+  }
+  const where = `${first.path} in ONNX Runtime on WebAssembly`;
+  check(expected, await run("wasm", first.bytes), where);
+  const opened = await (await runtimeOf("wasm")).open({ bytes: withKnownOutputs(first.bytes, inner) });
+  try {
+    await checkIntegers(await opened.run(feeds[0] ?? {}), known, where, SHOWN_BY_PARITY);
+  } finally {
+    await opened.dispose();
+  }
+  const cases = pictures.map(({ width, height, data }, i) => ({
     width,
     height,
     pixels: Buffer.from(data).toString("base64"),
     sha256: createHash("sha256").update(data).digest("hex"),
     expected: expected[i] ?? {},
   }));
+  return { cases, integers };
 }
 
-/** Three drawn shapes and noise, of the input's size but at most 64 pixels a side. */
+const SHOWN_BY_PARITY = "qdg parity shows where";
+
+/** Noise, which every channel answers to, and two drawn shapes; of the input's size, at most 64 pixels a side. */
 export function testPictures(height: number, width: number): Image[] {
   const shrink = Math.min(1, LONGEST_SIDE / Math.max(height, width));
   const [h, w] = [Math.max(1, Math.round(height * shrink)), Math.max(1, Math.round(width * shrink))];
@@ -73,19 +106,25 @@ export function testPictures(height: number, width: number): Image[] {
   const noise = Uint8Array.from({ length: h * w * 3 }, () => Math.floor(256 * random()));
   const side = SHAPE_IMAGE_SIZE;
   return [
+    { width: w, height: h, channels: 3, data: noise },
     ...DRAWN.map((label) => {
       const data = drawShape(SHAPE_LABELS[label] ?? "circle", 1, label);
       return resample({ width: side, height: side, channels: 3, data }, w, h);
     }),
-    { width: w, height: h, channels: 3, data: noise },
   ];
 }
 
 type Expected = SelfTestCase["expected"];
+type Results = Readonly<Record<string, Tensor>>;
 
-function expectedOf(results: Readonly<Record<string, Tensor>>): Expected {
+function outputNames({ bytes, path }: ModelFile): string[] {
+  return (decodeModel(bytes, path).graph?.output ?? []).map(({ name = "" }) => name);
+}
+
+function expectedOf(results: Results, names: readonly string[]): Expected {
   return Object.fromEntries(
-    Object.entries(results).map(([name, { data }]) => {
+    names.map((name) => {
+      const { data } = results[name] as Tensor;
       const values = Array.from(data as ArrayLike<number | bigint>, Number);
       const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 1);
       if (!Number.isFinite(largest)) {
@@ -106,7 +145,7 @@ function checkAlive(cases: readonly Expected[], { output }: DeployedModels, file
   );
 }
 
-function check(cases: readonly Expected[], got: readonly Record<string, Tensor>[], where: string): void {
+function check(cases: readonly Expected[], got: readonly Results[], where: string): void {
   for (const [i, expected] of cases.entries()) {
     for (const [name, { values, tolerance }] of Object.entries(expected)) {
       const data = got[i]?.[name]?.data;
@@ -120,7 +159,7 @@ function check(cases: readonly Expected[], got: readonly Record<string, Tensor>[
       throw new QdgError(
         "runtime",
         where,
-        `output ${name} differs from the reference by ${worst} on test picture ${i + 1}, expected up to ${tolerance}; qdg parity shows where`,
+        `output ${name} differs from the reference by ${worst} on test picture ${i + 1}, expected up to ${tolerance}; ${SHOWN_BY_PARITY}`,
       );
     }
   }

@@ -8,6 +8,7 @@ import { QdgError } from "../base/error.js";
 import { noProgress, type Progress } from "../base/progress.js";
 import { preprocessingToJson } from "../image/preprocessing.js";
 import {
+  type KnownIntegers,
   MANIFEST_FILE,
   type Manifest,
   MANIFEST_VERSION,
@@ -19,7 +20,7 @@ import { formatHeaders, parseHeaders, siteHeaders } from "./headers.js";
 import { builtPageFolder, pageHtml, readPage, WORKER_SOURCE } from "./page-files.js";
 import { replaceFolder } from "./replace-folder.js";
 import { runtimeFiles } from "./runtime-files.js";
-import { selfTestCases } from "./self-test.js";
+import { selfTestOf } from "./self-test.js";
 
 export interface DeployOptions extends ModelChoices {
   /** Holds the .onnx files. */
@@ -60,7 +61,7 @@ const DEFAULT_TITLE = "What is in the picture?";
 /**
  * Writes the site of a model.
  *
- * @throws QdgError `exists` for a folder that holds something else; what readDeployedModels and selfTestCases throw;
+ * @throws QdgError `exists` for a folder that holds something else; what readDeployedModels and selfTestOf throw;
  * nothing is changed then
  */
 export async function deploySite(
@@ -91,8 +92,12 @@ async function siteContents(
     const { bytes } = contents.get(path) as Content;
     return { file: path, sha256: sha256Of(bytes), sizeBytes: bytes.length };
   };
+  const { cases, integers } = await selfTestOf(models, progress);
   const modelEntries: ManifestModel[] = [...contents.keys()].map((path, i) =>
-    Object.assign({ device: models.files[i]?.device ?? "wasm" }, entryOf(path)),
+    Object.assign(
+      { device: models.files[i]?.device ?? "wasm", integers: integers[i] as KnownIntegers },
+      entryOf(path),
+    ),
   );
   const runtime = [];
   for (const { name, device, bytes } of await runtimeFiles(models.files.map((file) => file.device))) {
@@ -108,7 +113,7 @@ async function siteContents(
     preprocessing: preprocessingToJson(preprocessing),
     input: { name: models.inputName, height, width, channels, layout },
     output: models.output,
-    selfTest: { cases: await selfTestCases(models, progress) },
+    selfTest: { cases },
     runtime: { files: runtime },
   };
   const text = `${JSON.stringify(manifest)}\n`;

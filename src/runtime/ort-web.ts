@@ -5,6 +5,7 @@
 import { errorText, QdgError } from "../base/error.js";
 import { OnnxSession, ortOptions, runtimeError } from "./onnx-session.js";
 import type { Session } from "./runtime.js";
+import { within } from "./time-limit.js";
 
 type Ort = typeof import("onnxruntime-web");
 
@@ -38,7 +39,8 @@ export interface OrtWeb {
   /**
    * A session, ready to run. Its calls, and those of all sessions of the device, run one after the other in
    * the order they were made. On WebGPU every node has to run there: a model that would leave part of the
-   * work to the CPU is an error.
+   * work to the CPU is an error. So is a call that takes longer than a minute, and every call after it: a driver
+   * that hangs gives nothing back.
    *
    * @param where the model, for messages
    * @throws QdgError `runtime` with the runtime's own words
@@ -51,7 +53,19 @@ interface Build {
   readonly threads: number;
   /** The end of the queue: one build does one thing at a time, and calls that overlap would break it. */
   last: Promise<unknown>;
+  /** Of the next session: the first one starts the binary. */
+  openLimitMs: number;
+  /** A call that did not end. What is behind it in the queue would wait for ever. */
+  hung: QdgError | null;
 }
+
+/**
+ * For a session and for a run. A GPU compiles its shaders in seconds, a slow phone the binary in some more.
+ * On WebAssembly a run holds up this very timer, so there the limit is for threads that do not start.
+ */
+const CALL_LIMIT_MS = 60_000;
+/** For downloads by the browser, whose bytes cannot be watched: 27 MB at 45 kB/s. */
+const DOWNLOAD_LIMIT_MS = 600_000;
 
 const builds = new Map<OrtWebDevice, Promise<Build>>();
 
@@ -72,9 +86,10 @@ export async function startOrtWeb(device: OrtWebDevice, options: OrtWebOptions):
 
 async function open(device: OrtWebDevice, build: Build, model: Uint8Array, where: string): Promise<Session> {
   const { ort, threads } = build;
-  const session = await inTurn(build, async () => {
+  const session = await inTurn(build, "opening a session", where, build.openLimitMs, async () => {
     try {
       const created = await ort.InferenceSession.create(model, ortOptions(device, { threads }));
+      build.openLimitMs = CALL_LIMIT_MS;
       return new OnnxSession(where, created, ort.Tensor);
     } catch (thrown) {
       throw runtimeError(where, thrown);
@@ -86,13 +101,33 @@ async function open(device: OrtWebDevice, build: Build, model: Uint8Array, where
   return {
     inputs: session.inputs,
     outputs: session.outputs,
-    run: (feeds) => inTurn(build, () => session.run(feeds)),
-    dispose: () => inTurn(build, () => session.dispose()),
+    run: (feeds) => inTurn(build, "a run", where, CALL_LIMIT_MS, () => session.run(feeds)),
+    async dispose() {
+      // There is no way to free what a call holds that never ends.
+      if (build.hung !== null) return;
+      await inTurn(build, "closing a session", where, CALL_LIMIT_MS, () => session.dispose());
+    },
   };
 }
 
-function inTurn<T>(build: Build, task: () => Promise<T>): Promise<T> {
-  const result = build.last.then(task);
+function inTurn<T>(
+  build: Build,
+  what: string,
+  where: string,
+  limitMs: number,
+  task: () => Promise<T>,
+): Promise<T> {
+  const result = build.last.then(() => {
+    if (build.hung !== null) throw build.hung;
+    return within(limitMs, task(), () => {
+      build.hung = new QdgError(
+        "runtime",
+        where,
+        `${what} did not end in ${limitMs / 1000} s; restart the browser, or take another device`,
+      );
+      return build.hung;
+    });
+  });
   build.last = result.catch(() => undefined);
   return result;
 }
@@ -147,12 +182,18 @@ async function start(
   ort.env.wasm.numThreads = threads;
   if (wasm !== undefined) ort.env.wasm.wasmBinary = wasm;
   if (mjsUrl !== undefined) ort.env.wasm.wasmPaths = { mjs: mjsUrl };
-  return { ort, threads, last: Promise.resolve() };
+  const openLimitMs = wasm === undefined ? DOWNLOAD_LIMIT_MS : CALL_LIMIT_MS;
+  return { ort, threads, last: Promise.resolve(), openLimitMs, hung: null };
 }
 
 async function load(device: OrtWebDevice): Promise<Ort> {
+  const script = device === "wasm" ? import("onnxruntime-web/wasm") : import("onnxruntime-web/webgpu");
   try {
-    return await (device === "wasm" ? import("onnxruntime-web/wasm") : import("onnxruntime-web/webgpu"));
+    return await within(
+      DOWNLOAD_LIMIT_MS,
+      script,
+      () => new Error(`its script did not come in ${DOWNLOAD_LIMIT_MS / 1000} s`),
+    );
   } catch (thrown) {
     throw new QdgError(
       "unavailable",

@@ -4,6 +4,7 @@
 import { errorText } from "../base/error.js";
 import type { OrtWeb, OrtWebOptions } from "../runtime/ort-web.js";
 import { startOrtWeb } from "../runtime/ort-web.js";
+import { within } from "../runtime/time-limit.js";
 import { browserGlobals } from "./browser.js";
 import type { FileCache } from "./file-cache.js";
 import { browserFileCache } from "./file-cache.js";
@@ -40,22 +41,17 @@ async function browserAdapter(): Promise<Adapter> {
   if (gpu === undefined) {
     return { available: false, reason: "this browser has no WebGPU, or the page is not secure" };
   }
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const limit = new Promise<"late">((resolve) => {
-    timer = setTimeout(() => resolve("late"), ADAPTER_LIMIT_MS);
-  });
   try {
-    const adapter = await Promise.race([gpu.requestAdapter(), limit]);
-    if (adapter === "late") {
-      return { available: false, reason: `the GPU did not answer in ${ADAPTER_LIMIT_MS / 1000} s` };
-    }
+    const adapter = await within(
+      ADAPTER_LIMIT_MS,
+      gpu.requestAdapter(),
+      () => new Error(`the GPU did not answer in ${ADAPTER_LIMIT_MS / 1000} s`),
+    );
     if (adapter === null) return { available: false, reason: "there is no GPU adapter" };
     const { vendor, architecture, device, description } = adapter.info ?? {};
     const words = [vendor, architecture, device, description].filter((word) => word);
     return { available: true, description: words.join(" ") || "GPU" };
   } catch (thrown) {
     return { available: false, reason: errorText(thrown) };
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -13,17 +13,22 @@ export interface FileRequest {
   /** Looked up and filled by sha256. */
   readonly cache: FileCache | null;
   readonly signal: AbortSignal | undefined;
+  /** Why the file is needed, where that is no matter of course: for messages. */
+  readonly reason?: string;
   /** Called with the bytes of this file that are here so far. */
   readonly onBytes?: (loadedBytes: number) => void;
   /** Asks the server whether the browser's own copy is still right. */
   readonly revalidate?: boolean;
 }
 
+/** Longer than this without a byte, a download has stalled; one that moves may take as long as it takes. */
+const STALL_LIMIT_MS = 30_000;
+
 /**
  * The bytes of a file: from the cache when they are there and have the right hash, else from its server.
  *
- * @throws QdgError `interrupted` when aborted, `not-found` for 404 and 410, `io` for other answers and no
- * answer, `invalid-data` for another size or hash than promised
+ * @throws QdgError `interrupted` when aborted, `not-found` for 404 and 410, `io` for other answers, no answer,
+ * and 30 s without a byte, `invalid-data` for another size or hash than promised
  */
 export async function fetchFile(request: FileRequest): Promise<Uint8Array<ArrayBuffer>> {
   const { url, size, sha256, cache, signal, onBytes } = request;
@@ -43,13 +48,12 @@ export async function fetchFile(request: FileRequest): Promise<Uint8Array<ArrayB
   } catch (thrown) {
     checkSignal(signal, url);
     if (thrown instanceof QdgError) throw thrown;
+    const why = request.reason === undefined ? "" : `, and is needed because ${request.reason}`;
     throw new QdgError(
       "io",
       url,
-      `cannot be fetched: ${errorText(thrown)}; check the network and try again`,
-      {
-        cause: thrown,
-      },
+      `cannot be fetched: ${errorText(thrown)}${why}; check the network and try again`,
+      { cause: thrown },
     );
   }
   if (size.bound === "=" && bytes.length !== size.bytes) {
@@ -64,15 +68,41 @@ export async function fetchFile(request: FileRequest): Promise<Uint8Array<ArrayB
   return bytes;
 }
 
-async function download({
-  url,
-  size,
-  signal,
-  onBytes,
-  revalidate,
-}: FileRequest): Promise<Uint8Array<ArrayBuffer>> {
+async function download(request: FileRequest): Promise<Uint8Array<ArrayBuffer>> {
+  const { signal } = request;
+  const controller = new AbortController();
+  const forward = (): void => controller.abort(signal?.reason);
+  signal?.addEventListener("abort", forward);
+  if (signal?.aborted === true) forward();
+  let stalled = false;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const moving = (): void => {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      stalled = true;
+      controller.abort();
+    }, STALL_LIMIT_MS);
+  };
+  try {
+    moving();
+    return await receive(request, controller.signal, moving);
+  } catch (thrown) {
+    if (!stalled) throw thrown;
+    throw new Error(`not a byte came in ${STALL_LIMIT_MS / 1000} s`, { cause: thrown });
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", forward);
+  }
+}
+
+/** @param moving called whenever something has come */
+async function receive(
+  { url, size, onBytes, revalidate }: FileRequest,
+  signal: AbortSignal,
+  moving: () => void,
+): Promise<Uint8Array<ArrayBuffer>> {
   const response = await fetch(url, {
-    ...(signal && { signal }),
+    signal,
     ...(revalidate === true && { cache: "no-cache" }),
   });
   if (!response.ok) {
@@ -84,6 +114,7 @@ async function download({
       `got HTTP status ${response.status}, expected 200; check the address and that the model is deployed there`,
     );
   }
+  moving();
   const chunks: Uint8Array[] = [];
   let loadedBytes = 0;
   // A body is absent only where there is nothing to send.
@@ -91,6 +122,7 @@ async function download({
   for (;;) {
     const { done, value } = await reader.read();
     if (done) break;
+    moving();
     loadedBytes += value.length;
     if (loadedBytes > size.bytes) {
       await reader.cancel();

@@ -12,12 +12,12 @@ import type { Fallback, Platform } from "./device.js";
 import { browserPlatform } from "./device.js";
 import { checkSignal, fetchFile } from "./fetch-file.js";
 import type { FileCache } from "./file-cache.js";
-import type { Manifest, ManifestFile, WebDevice } from "./manifest.js";
+import type { Manifest, ManifestFile, ManifestModel, WebDevice } from "./manifest.js";
 import { MANIFEST_FILE, MANIFEST_LIMITS, parseManifest } from "./manifest.js";
 import type { Classifier, Model } from "./model.js";
 import { checkClassifier, modelOf } from "./model.js";
 import { readOnnxFacts } from "./onnx-facts.js";
-import { runSelfTest } from "./self-test.js";
+import { openTested, orDispose } from "./self-test.js";
 
 export interface LoadProgress {
   readonly loadedBytes: number;
@@ -158,26 +158,32 @@ async function loadDevice(
   adapter: string | null,
 ): Promise<Model> {
   const { platform, options, fallbacks } = loading;
-  const file = manifest.models.find((model) => model.device === device) as ManifestFile;
+  const file = manifest.models.find((model) => model.device === device) as ManifestModel;
   const url = new URL(file.file, manifestUrl).href;
   const files = runtimeFiles(loading, device, manifest, manifestUrl);
   const [ort, bytes] = await Promise.all([
     platform.start(device, { ...threadsOf(options, device), files }),
     fetchPromised(loading, url, file),
   ]);
-  const session = await ort.open(bytes, url);
+  const { name, ...size } = manifest.input;
+  const classifier: Classifier = {
+    inputName: name,
+    input: { ...size, preprocessing: manifest.preprocessing },
+    output: manifest.output,
+  };
+  const open = async (model: Uint8Array): Promise<Session> => {
+    checkSignal(options.signal, url);
+    const session = await ort.open(model, url);
+    return orDispose(session, async () => {
+      checkClassifier(session, classifier, url);
+      checkSignal(options.signal, url);
+      return session;
+    });
+  };
+  const { session, selfTest } = await openTested(open, bytes, manifest, file, url);
+  const { labels } = manifest;
   return orDispose(session, async () => {
-    const { name, ...size } = manifest.input;
-    const classifier: Classifier = {
-      inputName: name,
-      input: { ...size, preprocessing: manifest.preprocessing },
-      output: manifest.output,
-    };
-    checkClassifier(session, classifier, url);
     checkSignal(options.signal, url);
-    const selfTest = await runSelfTest(session, manifest, device, url);
-    checkSignal(options.signal, url);
-    const { labels } = manifest;
     return modelOf(
       session,
       { url, device, adapter, threads: ort.threads, labels, fallbacks, selfTest },
@@ -218,16 +224,6 @@ async function loadOnnx(loading: Loading, url: string): Promise<Model> {
   });
 }
 
-/** What fails after a session is open must not leave it behind. */
-async function orDispose(session: Session, make: () => Promise<Model>): Promise<Model> {
-  try {
-    return await make();
-  } catch (thrown) {
-    await session.dispose();
-    throw thrown;
-  }
-}
-
 /** In `auto`, threads are a wish for wasm and say nothing about webgpu. */
 function threadsOf({ device, threads }: LoadOptions, candidate: WebDevice): { threads?: number } {
   const asked = threads !== undefined && (candidate === "wasm" || device === "webgpu");
@@ -235,11 +231,14 @@ function threadsOf({ device, threads }: LoadOptions, candidate: WebDevice): { th
 }
 
 function fetchPromised(
-  { options, cache, track }: Loading,
+  { options, cache, fallbacks, track }: Loading,
   url: string,
   { sizeBytes, sha256 }: ManifestFile,
 ): Promise<Uint8Array<ArrayBuffer>> {
+  const [refused] = fallbacks;
   return fetchFile({
+    // A page that was kept for offline use with another device lacks this one's files.
+    ...(refused && { reason: `${refused.device} is not used: ${refused.reason}` }),
     url,
     size: { bound: "=", bytes: sizeBytes },
     sha256,

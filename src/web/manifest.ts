@@ -2,10 +2,10 @@
 // reads it. It comes over a network, so nothing in it is used before parseManifest has checked it.
 
 import { errorText, QdgError } from "../base/error.js";
-import { checkSide } from "../image/image.js";
 import type { Preprocessing } from "../image/preprocessing.js";
 import { checkChannels, preprocessingFromJson } from "../image/preprocessing.js";
 import type { Layout } from "../image/to-tensor.js";
+import { base64, fail, finite, hash, integer, list, record, shown, side } from "./check-json.js";
 
 export const MANIFEST_VERSION = 1;
 /** The manifest's own name in its folder. */
@@ -25,6 +25,25 @@ export interface ManifestFile {
 /** The ONNX file for one device; each device has at most one. */
 export interface ManifestModel extends ManifestFile {
   readonly device: WebDevice;
+  readonly integers: KnownIntegers;
+}
+
+/** The integers inside a network for the first picture of the self-test; no tensors for a file in float32. */
+export interface KnownIntegers {
+  /**
+   * Base64 of `ModelProto { graph: { output: [...] } }`. Protobuf merges a message that comes twice, so the file's
+   * bytes and then these are the same model, which gives out `tensors` too.
+   */
+  readonly outputs: string;
+  /** In the order in which they are computed. */
+  readonly tensors: readonly KnownTensor[];
+}
+
+export interface KnownTensor {
+  /** An output of that model: the layer's name, or `layer/what`. */
+  readonly name: string;
+  /** Of the integers that the file holds there, as int16, little-endian, in the order of the elements. */
+  readonly sha256: string;
 }
 
 /** A file of the runtime. */
@@ -92,6 +111,8 @@ export const MANIFEST_LIMITS: {
   readonly selfTestCases: number;
   readonly selfTestPixels: number;
   readonly expectedValues: number;
+  readonly knownTensors: number;
+  readonly knownOutputsBytes: number;
 } = {
   manifestBytes: 8 * 2 ** 20,
   modelBytes: 2 ** 30,
@@ -103,6 +124,8 @@ export const MANIFEST_LIMITS: {
   selfTestCases: 16,
   selfTestPixels: 512 * 512,
   expectedValues: 100_000,
+  knownTensors: 4096,
+  knownOutputsBytes: 2 ** 20,
 };
 
 /**
@@ -216,11 +239,27 @@ export function checkFileName(value: unknown, where: string): string {
 }
 
 function parseModel(json: unknown, where: string): ManifestModel {
-  const model = record(json, ["device", "file", "sha256", "sizeBytes"], where);
+  const model = record(json, ["device", "file", "sha256", "sizeBytes", "integers"], where);
   if (model.device !== "wasm" && model.device !== "webgpu") {
     return fail(`${where}.device`, `got ${shown(model.device)}, expected "wasm" or "webgpu"`);
   }
-  return { device: model.device, ...parseFile(model, MANIFEST_LIMITS.modelBytes, where) };
+  return {
+    device: model.device,
+    ...parseFile(model, MANIFEST_LIMITS.modelBytes, where),
+    integers: parseIntegers(model.integers, `${where}.integers`),
+  };
+}
+
+function parseIntegers(json: unknown, where: string): KnownIntegers {
+  const integers = record(json, ["outputs", "tensors"], where);
+  return {
+    outputs: base64(integers.outputs, MANIFEST_LIMITS.knownOutputsBytes, `${where}.outputs`),
+    tensors: list(integers.tensors, 0, MANIFEST_LIMITS.knownTensors, `${where}.tensors`).map((item, i) => {
+      const at = `${where}.tensors[${i}]`;
+      const tensor = record(item, ["name", "sha256"], at);
+      return { name: name(tensor.name, `${at}.name`), sha256: hash(tensor.sha256, `${at}.sha256`) };
+    }),
+  };
 }
 
 function parseRuntimeFile(json: unknown, where: string): ManifestRuntimeFile {
@@ -238,16 +277,9 @@ function parseFile(
 ): ManifestFile {
   return {
     file: checkFileName(json.file, `${where}.file`),
-    sha256: parseHash(json.sha256, `${where}.sha256`),
+    sha256: hash(json.sha256, `${where}.sha256`),
     sizeBytes: integer(json.sizeBytes, 1, most, `${where}.sizeBytes`),
   };
-}
-
-function parseHash(value: unknown, where: string): string {
-  if (typeof value !== "string" || !/^[0-9a-f]{64}$/.test(value)) {
-    return fail(where, `got ${shown(value)}, expected 64 hexadecimal digits in lower case`);
-  }
-  return value;
 }
 
 function parseInput(json: unknown, where: string): ManifestInput {
@@ -311,38 +343,9 @@ function parseCase(json: unknown, where: string): SelfTestCase {
     width,
     height,
     pixels,
-    sha256: parseHash(item.sha256, `${where}.sha256`),
+    sha256: hash(item.sha256, `${where}.sha256`),
     expected: Object.fromEntries(expected),
   };
-}
-
-/** An object with exactly these keys. */
-function record<K extends string>(
-  json: unknown,
-  keys: readonly K[],
-  where: string,
-): Readonly<Record<K, unknown>> {
-  if (typeof json !== "object" || json === null || Array.isArray(json)) {
-    return fail(where, `got ${shown(json)}, expected an object with ${keys.join(", ")}`);
-  }
-  for (const key of Object.keys(json)) {
-    if ((keys as readonly string[]).includes(key)) continue;
-    return fail(
-      where,
-      `unknown key "${key}", expected ${keys.join(", ")}; remove it, or take a newer qdg/web`,
-    );
-  }
-  const missing = keys.find((key) => !Object.hasOwn(json, key));
-  if (missing !== undefined) return fail(where, `no key "${missing}", expected ${keys.join(", ")}`);
-  return json as Record<K, unknown>;
-}
-
-function list(value: unknown, fewest: number, most: number, where: string): readonly unknown[] {
-  if (!Array.isArray(value) || value.length < fewest || value.length > most) {
-    const got = Array.isArray(value) ? `${value.length} entries` : shown(value);
-    return fail(where, `got ${got}, expected a list of ${fewest} to ${most}`);
-  }
-  return value;
 }
 
 function name(value: unknown, where: string): string {
@@ -351,36 +354,4 @@ function name(value: unknown, where: string): string {
     return fail(where, `got ${shown(value)}, expected a text of 1 to ${nameLength} characters`);
   }
   return value;
-}
-
-function finite(value: unknown, where: string): number {
-  if (typeof value !== "number" || !Number.isFinite(value)) {
-    return fail(where, `got ${shown(value)}, expected a finite number`);
-  }
-  return value;
-}
-
-function integer(value: unknown, least: number, most: number, where: string): number {
-  if (typeof value !== "number" || !Number.isInteger(value) || value < least || value > most) {
-    return fail(where, `got ${shown(value)}, expected an integer from ${least} to ${most}`);
-  }
-  return value;
-}
-
-function side(value: unknown, where: string): number {
-  const number = finite(value, where);
-  checkSide(number, where);
-  return number;
-}
-
-/** A value as a message shows it: short, whatever was sent. */
-function shown(value: unknown): string {
-  // JSON has no word for infinity, which 1e999 becomes.
-  const text =
-    value === undefined ? "nothing" : typeof value === "number" ? String(value) : JSON.stringify(value);
-  return text.length > 60 ? `${text.slice(0, 60)}...` : text;
-}
-
-function fail(where: string, what: string): never {
-  throw new QdgError("invalid-data", where, what);
 }

@@ -146,7 +146,7 @@ test(
     expect(await evaluate(page, "crossOriginIsolated")).toBe(true);
     expect(await read(page, "device")).toMatch(/^WebAssembly, \d threads?$/);
     expect(await read(page, "webgpu")).toBe("not used: the manifest has no model for webgpu");
-    expect(await read(page, "self-test")).toMatch(/^passed: 4 pictures/);
+    expect(await read(page, "self-test")).toBe("passed: 3 pictures, 31,872 integers equal");
     await drawRing(page);
     await answered(page);
     expect(await read(page, "answer")).toMatch(/^ring, /);
@@ -209,11 +209,20 @@ test(
     expect(seen).toEqual(["picture", "file", "clear", "pen"]);
     for (let i = 0; i < 3; i++) await page.keyboard.press("Shift+Tab");
     expect(await evaluate(page, "getComputedStyle(document.activeElement).outlineStyle")).toBe("solid");
+    const mark = page.locator("#pen-mark");
+    expect([await mark.isVisible(), await page.locator(".drop .keys").isVisible()]).toEqual([true, true]);
     await page.keyboard.press("Space");
     for (const key of ["ArrowRight", "ArrowDown", "ArrowLeft", "ArrowLeft", "ArrowUp"]) {
       await page.keyboard.press(`Shift+${key}`);
     }
+    expect(await mark.getAttribute("class")).toContain("down");
+    // In the middle, one long step to the left: 192 of 448 pixels.
+    expect(await evaluate(page, "parseFloat(document.querySelector('#pen-mark').style.left)")).toBeCloseTo(
+      (100 * 192) / 448,
+      3,
+    );
     await page.keyboard.press("Space");
+    expect(await mark.getAttribute("class")).not.toContain("down");
     await answered(page);
     await page.keyboard.press("Delete");
     await page.locator("#answer", { hasText: "\u2013" }).waitFor();
@@ -347,7 +356,7 @@ describe("with WebGPU", () => {
       await ready(page);
       expect([await read(page, "device"), await read(page, "problem")]).toEqual(["WebGPU", ""]);
       expect(await read(page, "webgpu")).toMatch(/^in use: \S/);
-      expect(await read(page, "self-test")).toMatch(/^passed: 4 pictures/);
+      expect(await read(page, "self-test")).toBe("passed: 3 pictures, 31,872 integers equal");
       await drawRing(page);
       await answered(page);
       expect(await read(page, "answer")).toMatch(/^ring, /);
@@ -357,6 +366,42 @@ describe("with WebGPU", () => {
       const second = await open(context, server.url);
       await ready(second.page);
       expect(await read(second.page, "device")).toBe("WebGPU");
+      await second.page.close();
+      // A driver that was taken away since: what WebAssembly needs was never fetched.
+      await context.addInitScript('Object.defineProperty(Navigator.prototype, "gpu", { value: undefined })');
+      const third = await open(context, server.url);
+      await third.page.locator("#problem", { hasText: "cannot be fetched" }).waitFor();
+      expect(await read(third.page, "problem")).toMatch(
+        /(model|ort-wasm-simd-threaded)\.[0-9a-f]{8}\.\w+: cannot be fetched: .*, and is needed because webgpu is not used: this browser has no WebGPU/,
+      );
+    },
+    LIMIT_MS,
+  );
+
+  test(
+    "a GPU that computes one integer otherwise inside is left for WebAssembly, and the visitor is told",
+    async () => {
+      const folder = join(root, "slipping-gpu");
+      await cp(both.path, folder, { recursive: true });
+      await withManifest(folder, (manifest) => ({
+        ...manifest,
+        models: manifest.models.map((each) => {
+          if (each.device === "wasm") return each;
+          const { outputs, tensors } = each.integers;
+          const other = tensors.map((tensor) =>
+            Object.assign({}, tensor, tensor.name === "relu5" && { sha256: "0".repeat(64) }),
+          );
+          return { ...each, integers: { outputs, tensors: other } };
+        }),
+      }));
+      const { page } = await visit(folder, { using: gpu });
+      await ready(page);
+      expect(await read(page, "device")).toMatch(/^WebAssembly/);
+      expect(await read(page, "problem")).toContain("WebAssembly is used instead");
+      expect(await read(page, "webgpu")).toMatch(
+        /^not used: .*self-test: integers of 1 of 13 tensors differ, the first is "relu5"/,
+      );
+      expect(await read(page, "self-test")).toMatch(/^passed/);
     },
     LIMIT_MS,
   );

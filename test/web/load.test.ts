@@ -1,12 +1,8 @@
-import { createRequire } from "node:module";
-import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { QdgError } from "../../src/base/error.js";
 import { float32 } from "../../src/base/tensor.js";
 import { encodeModel } from "../../src/onnx/codec.js";
 import { graphToModel } from "../../src/onnx/from-graph.js";
-import type { OrtWeb } from "../../src/runtime/ort-web.js";
-import { ORT_WEB_FILES, startOrtWeb } from "../../src/runtime/ort-web.js";
 import type { Session } from "../../src/runtime/runtime.js";
 import type { Adapter, Platform } from "../../src/web/device.js";
 import { loadEnsembleWith } from "../../src/web/ensemble.js";
@@ -16,10 +12,9 @@ import { load, loadOn } from "../../src/web/load.js";
 import type { Manifest, WebDevice } from "../../src/web/manifest.js";
 import type { Model } from "../../src/web/model.js";
 import { Sketch } from "../runtime/sketch.js";
+import { errorOf, GPU, machine, NO_GPU, sessions } from "./machine.js";
 import { onCpu, pathsOf, serve, sha256, shapeImage, shapesSite } from "./site.js";
 import type { Site, TestServer } from "./site.js";
-
-const { resolve } = createRequire(import.meta.url);
 
 let site: Site;
 let server: TestServer;
@@ -50,46 +45,9 @@ beforeAll(async () => {
 afterAll(() => server.close());
 beforeEach(() => {
   server.requests.length = 0;
-  opened = 0;
-  disposed = 0;
+  sessions.opened = 0;
+  sessions.disposed = 0;
 });
-
-let opened = 0;
-let disposed = 0;
-
-const NO_GPU: Adapter = { available: false, reason: "there is no GPU adapter" };
-const GPU: Adapter = { available: true, description: "fake GPU" };
-
-/** A machine whose GPU computes on wasm; `break` may change what a device answers, or refuse to open. */
-function machine(
-  adapter: Adapter,
-  broken: (device: WebDevice, session: Session) => Session = (_, session) => session,
-  cache: FileCache | null = null,
-): Platform {
-  return {
-    adapter: async () => adapter,
-    cache: () => cache,
-    async start(device, options): Promise<OrtWeb> {
-      await options.files();
-      const wasm = readFileSync(resolve(`onnxruntime-web/${ORT_WEB_FILES.wasm.wasm}`));
-      const build = await startOrtWeb("wasm", { files: async () => ({ wasm }) });
-      return {
-        threads: build.threads,
-        async open(model, where) {
-          const session = await build.open(model, where);
-          opened++;
-          return broken(device, {
-            ...session,
-            dispose: async () => {
-              disposed++;
-              await session.dispose();
-            },
-          });
-        },
-      };
-    },
-  };
-}
 
 /** The answers of `device` are changed by `change`. */
 function lying(device: WebDevice, change: (p: number) => number): (d: WebDevice, s: Session) => Session {
@@ -99,20 +57,11 @@ function lying(device: WebDevice, change: (p: number) => number): (d: WebDevice,
       : {
           ...session,
           run: async (feeds) => {
-            const { classes } = await session.run(feeds);
+            const { classes, ...inner } = await session.run(feeds);
             if (classes?.dtype !== "float32") throw new Error("expected classes");
-            return { classes: { ...classes, data: (classes.data as Float32Array).map(change) } };
+            return { ...inner, classes: { ...classes, data: (classes.data as Float32Array).map(change) } };
           },
         };
-}
-
-async function errorOf(promise: Promise<unknown>): Promise<QdgError> {
-  const thrown = await promise.then(
-    () => null,
-    (reason: unknown) => reason,
-  );
-  expect(thrown).toBeInstanceOf(QdgError);
-  return thrown as QdgError;
 }
 
 /** Serves a site under another name, with some of its files changed. */
@@ -173,7 +122,7 @@ describe("load", () => {
       threads: 1,
       labels: site.manifest.labels,
       inputs: [{ name: "input", dtype: "float32", shape: ["N", 32, 32, 3] }],
-      selfTest: { device: "wasm", cases: 3, values: 21 },
+      selfTest: { device: "wasm", cases: 3, values: 21, tensors: 13, integers: 31_872 },
     });
     expect(model.selfTest?.largestDifference).toBeLessThan(1e-6);
     expect(model.fallbacks).toEqual([
@@ -246,7 +195,7 @@ describe("an abort", () => {
       stalls.delete(`stalled/${file}`);
       expect(error.code).toBe("interrupted");
       expect(error.cause).toBe(reason);
-      expect(opened).toBe(0);
+      expect(sessions.opened).toBe(0);
     },
   );
 
@@ -267,7 +216,7 @@ describe("an abort", () => {
     }));
     const error = await errorOf(loadOn(platform, `${server.url}lean/`, { signal: controller.signal }));
     expect(error.code).toBe("interrupted");
-    expect([opened, disposed]).toEqual([1, 1]);
+    expect([sessions.opened, sessions.disposed]).toEqual([1, 1]);
   });
 });
 
@@ -288,7 +237,7 @@ describe("a file that is not what the manifest promises is never used", () => {
     const error = await errorOf(loadOn(machine(NO_GPU), url));
     expect(error.code).toBe("invalid-data");
     expect(error.message).toContain(`${url}${file}: ${message}`);
-    expect(opened).toBe(0);
+    expect(sessions.opened).toBe(0);
   });
 
   test("a changed model for webgpu is an error, not a fallback", async () => {
@@ -297,7 +246,7 @@ describe("a file that is not what the manifest promises is never used", () => {
     });
     const error = await errorOf(loadOn(machine(GPU), url));
     expect(error.message).toContain("model.webgpu.onnx: got SHA-256");
-    expect(opened).toBe(0);
+    expect(sessions.opened).toBe(0);
   });
 
   test("changed pixels of the self-test", async () => {
@@ -308,7 +257,7 @@ describe("a file that is not what the manifest promises is never used", () => {
     const url = place("tampered-test", {}, { ...site.manifest, selfTest: { cases } });
     const error = await errorOf(loadOn(machine(NO_GPU), url));
     expect(error.message).toContain("self-test 0: pixels: got SHA-256");
-    expect([opened, disposed]).toEqual([1, 1]);
+    expect(sessions.opened).toBe(0);
   });
 
   test("a missing file has its own code", async () => {
@@ -387,7 +336,7 @@ describe("the device", () => {
       /self-test 0, output "classes": element \d: got .* expected .* webgpu of this machine/,
     );
     expect(model.selfTest?.device).toBe("wasm");
-    expect([opened, disposed]).toEqual([2, 1]);
+    expect([sessions.opened, sessions.disposed]).toEqual([4, 3]);
     await model.dispose();
   });
 
@@ -411,7 +360,7 @@ describe("the device", () => {
       { device: "webgpu" },
     );
     expect((await errorOf(asked)).message).toContain("webgpu of this machine does not compute");
-    expect([opened, disposed]).toEqual([2, 2]);
+    expect([sessions.opened, sessions.disposed]).toEqual([4, 4]);
   });
 
   test("is an error when the files are for another network than the manifest says", async () => {
@@ -420,7 +369,7 @@ describe("the device", () => {
     expect(error.message).toContain(
       'input: got "input" float32 [N, 32, 32, 3], expected "input" float32 [1, 28, 32, 3]',
     );
-    expect([opened, disposed]).toEqual([1, 1]);
+    expect([sessions.opened, sessions.disposed]).toEqual([1, 1]);
   });
 });
 
@@ -478,7 +427,8 @@ describe("dispose", () => {
     const model = await loadOn(machine(NO_GPU), `${server.url}lean/`);
     await Promise.all([model.dispose(), model.dispose()]);
     await model.dispose();
-    expect(disposed).toBe(1);
+    // The session that gave out the integers was closed by load.
+    expect([sessions.opened, sessions.disposed]).toEqual([2, 2]);
     expect((await errorOf(model.run({}))).message).toContain("the model was disposed of; load it again");
     expect((await errorOf(model.classify(shapeImage(0)))).message).toContain("disposed of");
   });
@@ -509,13 +459,14 @@ describe("loadEnsemble", () => {
   test("averages the probabilities of its models", async () => {
     let turn = 0;
     const platform = machine(NO_GPU, (_, session) => {
-      const second = turn++ === 1;
+      const second = session.outputs.length === 1 && turn++ === 1;
       return {
         ...session,
         run: async (feeds) => {
-          const { classes } = await session.run(feeds);
+          const results = await session.run(feeds);
+          const { classes } = results;
           // Only after the self-test, which must see the true numbers.
-          if (classes === undefined || !second || runs++ < 3) return { classes: classes as never };
+          if (classes === undefined || !second || runs++ < 3) return results;
           return { classes: { ...classes, data: (classes.data as Float32Array).toReversed() } };
         },
       };
@@ -535,7 +486,7 @@ describe("loadEnsemble", () => {
     );
     expect(site.manifest.labels).toContain(label);
     await ensemble.dispose();
-    expect(disposed).toBe(2);
+    expect([sessions.opened, sessions.disposed]).toEqual([4, 4]);
   });
 
   test("adds up the progress of all", async () => {
@@ -557,7 +508,7 @@ describe("loadEnsemble", () => {
     );
     const gone = [`${server.url}lean/`, `${server.url}nowhere/`];
     expect((await errorOf(loadEnsembleWith(loadedOn(platform), gone, {}))).code).toBe("not-found");
-    expect([opened, disposed]).toEqual([3, 3]);
+    expect([sessions.opened, sessions.disposed]).toEqual([6, 6]);
   });
 });
 

@@ -8,6 +8,8 @@ import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { ModelFile } from "../../src/deploy/deployed-models.js";
+import { innerTensors, knownIntegers } from "../../src/deploy/known-integers.js";
 import { exportModel } from "../../src/export/export-model.js";
 import { drawShape, SHAPE_IMAGE_SIZE, SHAPE_LABELS } from "../../src/image/draw-shapes.js";
 import type { Image } from "../../src/image/image.js";
@@ -15,7 +17,8 @@ import { type Preprocessing, rangePreprocessing } from "../../src/image/preproce
 import { imageToTensor } from "../../src/image/to-tensor.js";
 import { cpuRuntime } from "../../src/runtime/cpu.js";
 import { ORT_WEB_FILES } from "../../src/runtime/ort-web.js";
-import type { Manifest, ManifestFile } from "../../src/web/manifest.js";
+import { withKnownOutputs } from "../../src/web/known-integers.js";
+import type { KnownIntegers, Manifest, ManifestFile } from "../../src/web/manifest.js";
 
 const { resolve } = createRequire(import.meta.url);
 
@@ -66,6 +69,18 @@ export async function onCpu(model: Uint8Array, images: readonly Image[]): Promis
   return answers;
 }
 
+/** What onnxruntime-node holds inside for the first picture, for each of the files. */
+async function integersOf(models: readonly ModelFile[], picture: Image): Promise<KnownIntegers[]> {
+  const [first] = models as [ModelFile];
+  const inner = innerTensors(first, first);
+  const session = await cpuRuntime.open({ bytes: withKnownOutputs(first.bytes, inner) });
+  const results = await session.run({
+    input: imageToTensor(picture, { ...INPUT, preprocessing: PREPROCESSING }),
+  });
+  await session.dispose();
+  return Promise.all(models.map((model) => knownIntegers(innerTensors(first, model), results)));
+}
+
 /** @param loaders also lists the .mjs files, which only browsers can import over a network */
 export async function shapesSite(loaders: boolean): Promise<Site> {
   const folder = await mkdtemp(join(tmpdir(), "qdg-web-"));
@@ -89,12 +104,17 @@ export async function shapesSite(loaders: boolean): Promise<Site> {
     loaders ? [binary, mjs] : [binary],
   );
   for (const name of names) files.set(name, await read(resolve(`onnxruntime-web/${name}`)));
+  const models = (["wasm", "webgpu"] as const).map((device) => {
+    const file = device === "wasm" ? "model.onnx" : "model.webgpu.onnx";
+    const bytes = files.get(file) as Uint8Array;
+    return Object.assign(fileOf(file, bytes), { device, path: file, bytes });
+  });
+  const integers = await integersOf(models, images[0] as Image);
   const manifest: Manifest = {
     version: 1,
-    models: [
-      { device: "wasm", ...fileOf("model.onnx", wasm) },
-      { device: "webgpu", ...fileOf("model.webgpu.onnx", files.get("model.webgpu.onnx") as Uint8Array) },
-    ],
+    models: models.map(({ device, file, bytes }, i) =>
+      Object.assign(fileOf(file, bytes), { device, integers: integers[i] as KnownIntegers }),
+    ),
     labels: [...SHAPE_LABELS],
     preprocessing: PREPROCESSING,
     input: INPUT,
@@ -109,7 +129,7 @@ export async function shapesSite(loaders: boolean): Promise<Site> {
       })),
     },
     runtime: {
-      files: names.map((name) => ({ name, ...fileOf(name, files.get(name) as Uint8Array) })),
+      files: names.map((name) => Object.assign({ name }, fileOf(name, files.get(name) as Uint8Array))),
     },
   };
   return { manifest, files };
