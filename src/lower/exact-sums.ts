@@ -28,27 +28,42 @@ export function exactWeightedSum(
   weights: QuantizedWeights,
   quantizer: Quantization | null,
 ): Sum {
-  const layer = node.origin;
-  const { shape, axis, scale } = weights;
+  const { scale, bias } = weights;
   const multiplier = quantizer && multiplierTo(quantizer, scaleX, scale);
   const powers = multiplier?.every(isPowerOfTwo) ? multiplier : null;
-  const stored = storeWeights(emitter, weights.integers, shape, weights.bits, storage, layer);
+  const offset = bias && Float32Array.from(bias, (q, k) => q * (powers?.[k] ?? 1));
+  const value = weightedValue(emitter, storage, node, x, weights, powers, offset);
+  const channelRank = node.op === "Conv" || node.op === "ConvTranspose" ? value.shape.length - 1 : 1;
+  return powers ? { kind: "scaled", value } : { kind: "exact", value, scaleX, scale, channelRank };
+}
+
+/**
+ * `sum (q_w[k] * factor[k]) x + offset[k]`. The weights are unpacked and multiplied where the file is loaded.
+ *
+ * @param factor null for 1
+ */
+export function weightedValue(
+  emitter: Emitter,
+  storage: WeightStorage,
+  node: Node,
+  x: Value,
+  { integers, shape, bits, axis }: QuantizedWeights,
+  factor: Float32Array | null,
+  offset: Float32Array | null,
+): Value {
+  const layer = node.origin;
+  const stored = storeWeights(emitter, integers, shape, bits, storage, layer);
   let kernel = emitter.node("Cast", layer, [stored.value], { shape }, { to: 1 });
   if (stored.zeroPoint !== 0) {
     kernel = emitter.node("Sub", layer, [kernel, emitter.float(stored.zeroPoint)], { shape });
   }
-  if (powers) {
-    const along = shape.map((_, index) => (index === axis ? powers.length : 1));
-    kernel = emitter.node("Mul", layer, [kernel, emitter.constant(float32(along, powers))], { shape });
+  if (factor) {
+    const along = shape.map((_, index) => (index === axis ? factor.length : 1));
+    kernel = emitter.node("Mul", layer, [kernel, emitter.constant(float32(along, factor))], { shape });
   }
   const inputs = [x, kernel];
-  if (weights.bias) {
-    const bias = Float32Array.from(weights.bias, (q, k) => q * (powers?.[k] ?? 1));
-    inputs.push(emitter.constant(float32([bias.length], bias)));
-  }
-  const value = emitter.node(node.op, layer, inputs, { shape: outputOf(node).shape }, node.attributes);
-  const channelRank = node.op === "Conv" || node.op === "ConvTranspose" ? value.shape.length - 1 : 1;
-  return powers ? { kind: "scaled", value } : { kind: "exact", value, scaleX, scale, channelRank };
+  if (offset) inputs.push(emitter.constant(float32([offset.length], offset)));
+  return emitter.node(node.op, layer, inputs, { shape: outputOf(node).shape }, node.attributes);
 }
 
 export function isPowerOfTwo(x: number): boolean {
@@ -56,7 +71,7 @@ export function isPowerOfTwo(x: number): boolean {
 }
 
 /** `m[k] = fl(fl(scaleX * scale[k]) / scaleY)`. */
-function multiplierTo(quantization: Quantization, scaleX: number, scale: Float32Array): Float32Array {
+export function multiplierTo(quantization: Quantization, scaleX: number, scale: Float32Array): Float32Array {
   const scaleY = quantization.params.scale[0] as number;
   return scale.map((scaleW) => requantizeMultiplier(scaleX, scaleW, scaleY));
 }

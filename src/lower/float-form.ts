@@ -20,11 +20,11 @@ import type { QuantizedWeights } from "./quantized-weights.js";
 
 export class FloatForm implements Form {
   protected readonly emitter: Emitter;
-  readonly #storage: WeightStorage;
+  protected readonly storage: WeightStorage;
 
   constructor(emitter: Emitter, storage: WeightStorage) {
     this.emitter = emitter;
-    this.#storage = storage;
+    this.storage = storage;
   }
 
   quantize(real: Value, quantization: Quantization, bounds: Bounds, layer: string, name: string): Integers {
@@ -41,7 +41,7 @@ export class FloatForm implements Form {
   }
 
   weightedSum(node: Node, x: Integers, weights: QuantizedWeights, quantizer: Quantization | null): Sum {
-    return exactWeightedSum(this.emitter, this.#storage, node, x.value, scaleOf(x), weights, quantizer);
+    return exactWeightedSum(this.emitter, this.storage, node, x.value, scaleOf(x), weights, quantizer);
   }
 
   add(node: Node, a: Integers, b: Integers): Sum {
@@ -102,9 +102,8 @@ export class FloatForm implements Form {
 
   requantize(sum: Sum, quantization: Quantization, bounds: Bounds, layer: string, name: string): Integers {
     if (sum.kind === "real") return this.quantize(sum.value, quantization, bounds, layer, name);
-    if (sum.kind === "scaled") return this.round(sum.value, quantization, bounds, layer, name);
-    const scaled = this.scaled(sum, quantization, bounds, layer);
-    return this.round(scaled, quantization, bounds, layer, name);
+    const ratio = sum.kind === "exact" ? this.scaled(sum, quantization, bounds, layer) : sum.value;
+    return this.round(ratio, quantization, bounds, layer, name);
   }
 
   sumToReal(sum: Sum, layer: string): Value {

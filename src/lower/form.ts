@@ -36,10 +36,12 @@ export interface Bounds {
  * `exact`: a float value that holds an integer sum; it stands for `sum * scale[k]`. `channelRank` is the
  * number of axes from the channel axis to the last.
  * `scaled`: the sum times its multiplier already, exact because that is a power of two.
+ * `stepped`: a float value whose Floor, clipped, is the integer of the quantizer that follows.
  */
 export type Sum =
   | { readonly kind: "real"; readonly value: Value }
   | { readonly kind: "scaled"; readonly value: Value }
+  | { readonly kind: "stepped"; readonly value: Value }
   | {
       readonly kind: "exact";
       readonly value: Value;

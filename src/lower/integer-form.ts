@@ -197,7 +197,7 @@ export class IntegerForm implements Form {
   requantize(sum: Sum, quantization: Quantization, bounds: Bounds, layer: string, name: string): Integers {
     if (sum.kind === "real") return this.quantize(sum.value, quantization, bounds, layer, name);
     const scaled =
-      sum.kind === "scaled" ? sum.value : scaledExactly(this.#emitter, sum, quantization, bounds, layer);
+      sum.kind === "exact" ? scaledExactly(this.#emitter, sum, quantization, bounds, layer) : sum.value;
     // Dividing by 1 leaves the product as it is: QuantizeLinear then rounds, adds and saturates.
     return this.#quantizeAt(scaled, 1, quantization, bounds, layer, name);
   }

@@ -139,17 +139,21 @@ export function accumulatorBound(
   largestX: number,
   bias: Int32Array | null,
 ): number {
-  const { shape, axis } = weights;
-  const channels = shape[axis] ?? 0;
-  let bound = 0;
-  for (let k = 0; k < channels; k++) {
+  return channelSums(weights.weights, weights.shape, weights.axis).reduce(
+    (bound, sum, k) => Math.max(bound, sum * largestX + Math.abs(bias?.[k] ?? 0)),
+    0,
+  );
+}
+
+/** `sum |w[k]|` of each output channel k, an index of `axis`. */
+export function channelSums(weights: ArrayLike<number>, shape: readonly number[], axis: number): number[] {
+  return Array.from({ length: shape[axis] ?? 0 }, (_, k) => {
     let sum = 0;
     forEachOfChannel(shape, axis, k, (i) => {
-      sum += Math.abs(weights.weights[i] as number);
+      sum += Math.abs(weights[i] as number);
     });
-    bound = Math.max(bound, sum * largestX + Math.abs(bias?.[k] ?? 0));
-  }
-  return bound;
+    return sum;
+  });
 }
 
 /** Below 2^24 every integer is a float32, so float kernels compute the very sums of integer ones. */

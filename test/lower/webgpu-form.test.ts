@@ -36,13 +36,17 @@ function quantized(value: Value, bits: number, scale: number): Value {
   return value;
 }
 
-function conv(net: GraphBuilder, name: string, x: Value, channels: number, scale: number): Value {
+function conv(net: GraphBuilder, name: string, x: Value, channels: number, scale: number, bits = 3): Value {
   const [, inputs = 1, h, w] = x.shape as number[];
   const random = new Random(name.length);
-  const weights = Float32Array.from({ length: channels * inputs * 9 }, () => scale * random.integer(-3, 3));
+  const largest = 2 ** (bits - 1) - 1;
+  const weights = Float32Array.from(
+    { length: channels * inputs * 9 },
+    () => scale * random.integer(-largest, largest),
+  );
   const kernel = net.constant(`${name}/kernel`, float32([channels, inputs, 3, 3], weights));
   kernel.quantization = {
-    spec: weightSpec(3, 0),
+    spec: weightSpec(bits, 0),
     params: {
       scale: new Float32Array(channels).fill(scale),
       zeroPoint: new Int32Array(channels),
@@ -59,54 +63,88 @@ function conv(net: GraphBuilder, name: string, x: Value, channels: number, scale
   );
 }
 
-/** Conv -> ReLU -> Conv (signed) -> Conv to real; no scale a power of two. */
-function network(channels: number): Graph {
+/** Conv -> ReLU -> Conv (signed) -> Conv to real; no scale a power of two. At 8 bits sums leave no room for fractions. */
+function network(channels: number, bits: 3 | 8): Graph {
   const net = new GraphBuilder("net");
-  const x = quantized(net.input("x", [1, 2, 6, 6]), 4, 0.3);
-  const first = conv(net, "first", x, channels, 0.07);
+  const x = quantized(net.input("x", [1, 2, 6, 6]), bits, 0.3);
+  const first = conv(net, "first", x, channels, 0.07, bits);
   const relu = net.node("Relu", "relu", [first], { name: "relu", shape: first.shape });
-  const second = conv(net, "second", quantized(relu, 3, 0.11), channels, 0.05);
+  const second = conv(net, "second", quantized(relu, bits, 0.11), channels, 0.05, bits);
   second.quantization = {
-    spec: activationSpec(3, "signed"),
+    spec: activationSpec(bits, "signed"),
     params: { scale: Float32Array.of(0.13), zeroPoint: Int32Array.of(0) },
   };
-  net.output(conv(net, "last", second, 1, 0.03));
+  net.output(conv(net, "last", second, 1, 0.03, bits));
   return net.graph;
 }
 
-test("a network becomes products, clamps and sums: no division, no Round, no 8-bit operator", () => {
-  const { graph } = lower(network(1), { form: "webgpu", weights: "packed" });
+test("where sums leave room, a fraction in the weights stands for the multiplier, and Floor for all else", () => {
+  const { graph } = lower(network(1, 3), { form: "webgpu", weights: "packed" });
   expect(printGraph(graph)).toMatchInlineSnapshot(`
     "graph net(x: float32[1,2,6,6])
       _1: float32[1,2,6,6] = Mul(x, _0: float32[] = 3.33333) @input
       _4: float32[1,2,6,6] = Floor(_1) @input
-      _5: float32[1,2,6,6] = Clip(_4, _2: float32[] = 0, _3: float32[] = 14) @input
+      _5: float32[1,2,6,6] = Clip(_4, _2: float32[] = 0, _3: float32[] = 6) @input
       _6: int32[1,2,6,6] = Cast(_5) {to=6} @input
-      _8: float32[1,2,6,6] = Gather(_7: float32[15], _6) @input
+      _8: float32[1,2,6,6] = Gather(_7: float32[7], _6) @input
       _9: bool[1,2,6,6] = GreaterOrEqual(x, _8) @input
       _a: float32[1,2,6,6] = Cast(_9) {to=1} @input
       x/quantized: float32[1,2,6,6] = Add(_5, _a) @input
       _d: int8[1,2,3,3] = qdg.Unpack3(_b: uint8[3,3], _c: int64[4] = [1,2,3,3]) @first
       _e: float32[1,2,3,3] = Cast(_d) {to=1} @first
-      _g: float32[1,1,6,6] = Conv(x/quantized, _e, _f: float32[1] = [3]) {pads=[1,1,1,1]} @first
-      _h: float32[1,1,6,6] = Relu(_g) @relu
-      _j: float32[1,1,6,6] = Mul(_h, _i: float32[] = 0.190909) @relu
-      _l: float32[1,1,6,6] = Clip(_j, _2: float32[] = 0, _k: float32[] = 7) @relu
-      _n: float32[1,1,6,6] = Add(_l, _m: float32[] = 12582912) @relu
-      relu: float32[1,1,6,6] = Sub(_n, _m: float32[] = 12582912)
-      _q: int8[1,1,3,3] = qdg.Unpack3(_o: uint8[3,2] = [226,1,202,0,192,0], _p: int64[4] = [1,1,3,3]) @second
-      _r: float32[1,1,3,3] = Cast(_q) {to=1} @second
-      _t: float32[1,1,6,6] = Conv(relu, _r, _s: float32[1] = [9]) {pads=[1,1,1,1]} @second
-      _w: float32[1,1,6,6] = Clip(_t, _u: float32[] = -16777216, _v: float32[] = 16777216) @second
-      _y: float32[1,1,6,6] = Mul(_w, _x: float32[] = 0.0423077) @second
-      _11: float32[1,1,6,6] = Clip(_y, _z: float32[] = -4, _10: float32[] = 3) @second
-      _12: float32[1,1,6,6] = Add(_11, _m: float32[] = 12582912) @second
-      second: float32[1,1,6,6] = Sub(_12, _m: float32[] = 12582912)
-      _14: int8[1,1,3,3] = qdg.Unpack3(_13: uint8[3,2] = [228,1,194,1,128,1], _p: int64[4] = [1,1,3,3]) @last
-      _15: float32[1,1,3,3] = Cast(_14) {to=1} @last
-      _17: float32[1,1,6,6] = Conv(second, _15, _16: float32[1] = [8]) {pads=[1,1,1,1]} @last
-      _18: float32[1,1,6,6] = Clip(_17, _u: float32[] = -16777216, _v: float32[] = 16777216) @last
-      last: float32[1,1,6,6] = Mul(_18, _19: float32[] = 0.0039)
+      _g: float32[1,2,3,3] = Mul(_e, _f: float32[1,1,1,1] = [0.191406]) @first
+      _i: float32[1,1,6,6] = Conv(x/quantized, _g, _h: float32[1] = [1.04297]) {pads=[1,1,1,1]} @first
+      _k: float32[1,1,6,6] = Clip(_i, _2: float32[] = 0, _j: float32[] = 7) @relu
+      relu: float32[1,1,6,6] = Floor(_k)
+      _n: int8[1,1,3,3] = qdg.Unpack3(_l: uint8[3,2] = [226,1,202,0,192,0], _m: int64[4] = [1,1,3,3]) @second
+      _o: float32[1,1,3,3] = Cast(_n) {to=1} @second
+      _q: float32[1,1,3,3] = Mul(_o, _p: float32[1,1,1,1] = [0.0419922]) @second
+      _s: float32[1,1,6,6] = Conv(relu, _q, _r: float32[1] = [0.874023]) {pads=[1,1,1,1]} @second
+      _v: float32[1,1,6,6] = Clip(_s, _t: float32[] = -4, _u: float32[] = 3) @second
+      second: float32[1,1,6,6] = Floor(_v)
+      _x: int8[1,1,3,3] = qdg.Unpack3(_w: uint8[3,2] = [228,1,194,1,128,1], _m: int64[4] = [1,1,3,3]) @last
+      _y: float32[1,1,3,3] = Cast(_x) {to=1} @last
+      _10: float32[1,1,6,6] = Conv(second, _y, _z: float32[1] = [8]) {pads=[1,1,1,1]} @last
+      _13: float32[1,1,6,6] = Clip(_10, _11: float32[] = -16777216, _12: float32[] = 16777216) @last
+      last: float32[1,1,6,6] = Mul(_13, _14: float32[] = 0.0039)
+      return last
+    "
+  `);
+});
+
+test("elsewhere sums become products, clamps and sums: no division, no Round, no 8-bit operator", () => {
+  const { graph } = lower(network(8, 8), { form: "webgpu", weights: "int8" });
+  expect(printGraph(graph)).toMatchInlineSnapshot(`
+    "graph net(x: float32[1,2,6,6])
+      _1: float32[1,2,6,6] = Mul(x, _0: float32[] = 3.33333) @input
+      _4: float32[1,2,6,6] = Floor(_1) @input
+      _5: float32[1,2,6,6] = Clip(_4, _2: float32[] = 0, _3: float32[] = 254) @input
+      _6: int32[1,2,6,6] = Cast(_5) {to=6} @input
+      _8: float32[1,2,6,6] = Gather(_7: float32[255], _6) @input
+      _9: bool[1,2,6,6] = GreaterOrEqual(x, _8) @input
+      _a: float32[1,2,6,6] = Cast(_9) {to=1} @input
+      x/quantized: float32[1,2,6,6] = Add(_5, _a) @input
+      _c: float32[8,2,3,3] = Cast(_b: uint8[8,2,3,3]) {to=1} @first
+      _e: float32[8,2,3,3] = Sub(_c, _d: float32[] = 128) @first
+      _g: float32[1,8,6,6] = Conv(x/quantized, _e, _f: float32[8]) {pads=[1,1,1,1]} @first
+      _h: float32[1,8,6,6] = Relu(_g) @relu
+      _j: float32[1,8,6,6] = Mul(_h, _i: float32[1,8,1,1]) @relu
+      _l: float32[1,8,6,6] = Clip(_j, _2: float32[] = 0, _k: float32[] = 255) @relu
+      _n: float32[1,8,6,6] = Add(_l, _m: float32[] = 12582912) @relu
+      relu: float32[1,8,6,6] = Sub(_n, _m: float32[] = 12582912)
+      _p: float32[8,8,3,3] = Cast(_o: uint8[8,8,3,3]) {to=1} @second
+      _q: float32[8,8,3,3] = Sub(_p, _d: float32[] = 128) @second
+      _s: float32[1,8,6,6] = Conv(relu, _q, _r: float32[8]) {pads=[1,1,1,1]} @second
+      _v: float32[1,8,6,6] = Clip(_s, _t: float32[] = -16777216, _u: float32[] = 16777216) @second
+      _x: float32[1,8,6,6] = Mul(_v, _w: float32[1,8,1,1]) @second
+      _10: float32[1,8,6,6] = Clip(_x, _y: float32[] = -128, _z: float32[] = 127) @second
+      _11: float32[1,8,6,6] = Add(_10, _m: float32[] = 12582912) @second
+      second: float32[1,8,6,6] = Sub(_11, _m: float32[] = 12582912)
+      _13: float32[1,8,3,3] = Cast(_12: uint8[1,8,3,3]) {to=1} @last
+      _14: float32[1,8,3,3] = Sub(_13, _d: float32[] = 128) @last
+      _16: float32[1,1,6,6] = Conv(second, _14, _15: float32[1] = [8]) {pads=[1,1,1,1]} @last
+      _17: float32[1,1,6,6] = Clip(_16, _t: float32[] = -16777216, _u: float32[] = 16777216) @last
+      last: float32[1,1,6,6] = Mul(_17, _18: float32[] = 0.0039)
       return last
     "
   `);
@@ -151,22 +189,25 @@ const convolutions = (graph: GraphProto): NodeProto[] =>
     ({ opType, name = "" }) => /^(Fused)?Conv$/.test(opType ?? "") && !name.endsWith("_mul_nchwc"),
   );
 
-async function optimized(runtime: Runtime): Promise<GraphProto> {
-  const { bytes } = integerFile(network(8), 21, { form: "webgpu", weights: "packed" }, () => ({}));
+async function optimized(runtime: Runtime, bits: 3 | 8): Promise<GraphProto> {
+  const { bytes } = integerFile(network(8, bits), 21, { form: "webgpu", weights: "packed" }, () => ({}));
   const optimizedModelPath = join(folder, `${runtime.name}.onnx`);
   await (await runtime.open({ bytes }, { optimizedModelPath })).dispose();
   return decodeModel(await readFile(optimizedModelPath)).graph ?? {};
 }
 
 describe("ONNX Runtime", () => {
-  test.skipIf(!hasGpu)(
-    "computes the clamp in the convolution on WebGPU, and keeps each multiplier after it",
-    async () => {
-      const graph = await optimized(webgpuRuntime);
+  test.skipIf(!hasGpu).each([
+    ["each multiplier", 8, "Mul"],
+    ["Floor", 3, "Floor"],
+  ] as const)(
+    "computes the clamp in the convolution on WebGPU, and keeps %s after it at %i bits",
+    async (_, bits, next) => {
+      const graph = await optimized(webgpuRuntime, bits);
       const found = convolutions(graph);
       expect(found.map((node) => readers(graph, node).map(({ opType }) => opType))).toEqual([
-        ["Mul"],
-        ["Mul"],
+        [next],
+        [next],
         expect.arrayContaining([expect.stringMatching(/Mul|Transpose/)]),
       ]);
       for (const node of found) {
@@ -176,9 +217,9 @@ describe("ONNX Runtime", () => {
   );
 
   test.each(hasGpu ? [cpuRuntime, webgpuRuntime] : [cpuRuntime])(
-    "leaves integers as the weights of every convolution ($name)",
+    "leaves integers as the weights of every convolution that has a multiplier after it ($name)",
     async (runtime) => {
-      const graph = await optimized(runtime);
+      const graph = await optimized(runtime, 8);
       const found = convolutions(graph);
       expect(found.length).toBe(3);
       for (const { input = [] } of found) {
@@ -193,7 +234,7 @@ describe("ONNX Runtime", () => {
   test.skipIf(!hasGpu)(
     "unpacks the weights when it loads the file: no Unpack, Cast or BitShift is left",
     async () => {
-      const graph = await optimized(webgpuRuntime);
+      const graph = await optimized(webgpuRuntime, 3);
       const operators = new Set((graph.node ?? []).map(({ opType }) => opType));
       expect([...operators].filter((op) => /Unpack|Bit|Slice|Unsqueeze|Split/.test(op ?? ""))).toEqual([]);
     },

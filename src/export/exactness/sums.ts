@@ -7,6 +7,7 @@ import type { Node } from "../../graph/graph.js";
 import { isDepthwise } from "../../graph/node-kinds.js";
 import { outputChannelAxis } from "../../graph/passes/fold-batch-norm.js";
 import { pairsFitInt16 } from "../../lower/pair-sums.js";
+import { channelSums } from "../../quant/bias.js";
 import {
   FLOAT_LIMIT,
   INTEGER_LIMIT,
@@ -156,27 +157,13 @@ function sumInFloat(
   };
 }
 
-/** `sum |w|` of each output channel. */
-function channelSums(weights: ArrayLike<number>, shape: readonly number[], axis: number): number[] {
-  const sums = Array.from({ length: shape[axis] ?? 0 }, () => 0);
-  eachOfChannels(weights, shape, axis, (w, k) => (sums[k] = (sums[k] as number) + Math.abs(w)));
-  return sums;
-}
-
 /** The power of two that divides all weights of an output channel. */
 function channelUnits(weights: ArrayLike<number>, shape: readonly number[], axis: number): number[] {
   const units = Array.from({ length: shape[axis] ?? 0 }, () => 1);
-  eachOfChannels(weights, shape, axis, (w, k) => (units[k] = Math.min(units[k] as number, stepOf(w))));
-  return units;
-}
-
-function eachOfChannels(
-  weights: ArrayLike<number>,
-  shape: readonly number[],
-  axis: number,
-  visit: (w: number, k: number) => void,
-): void {
   const inner = sizeOf(shape.slice(axis + 1));
-  const channels = shape[axis] ?? 1;
-  for (let i = 0; i < weights.length; i++) visit(weights[i] as number, Math.floor(i / inner) % channels);
+  for (let i = 0; i < weights.length; i++) {
+    const k = Math.floor(i / inner) % units.length;
+    units[k] = Math.min(units[k] as number, stepOf(weights[i] as number));
+  }
+  return units;
 }
