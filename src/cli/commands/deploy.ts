@@ -87,11 +87,13 @@ function formatResult({ path, manifest }: DeployResult, files: readonly Measured
     ({ device }) =>
       `a first visit with ${device} loads ${visit(device, "sizeBytes")}, ${visit(device, "brotliBytes")} as brotli`,
   );
+  const pictures = manifest.selfTest.cases.length;
+  const tensors = manifest.models[0]?.integers.tensors.length ?? 0;
   return [
     formatTable(["file", "for", "size", "brotli"], rows),
     "",
     ...visits,
-    `self-test: ${manifest.selfTest.cases.length} pictures, expected values from the reference`,
+    `self-test: outputs for ${pictures} pictures, every integer of ${tensors} tensors for the first; known from the reference`,
     `wrote ${path}; look at it with: qdg serve ${path}`,
     "",
   ].join("\n");
