@@ -104,7 +104,8 @@ function wrongLayerBits(where: string, got: unknown): QdgError {
   );
 }
 
-async function readText(path: string): Promise<string> {
+/** A text file without its byte-order mark. @throws QdgError `not-found` */
+export async function readText(path: string): Promise<string> {
   try {
     return (await readFile(path, "utf8")).replace(/^\uFEFF/, "");
   } catch (thrown) {

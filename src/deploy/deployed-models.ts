@@ -2,9 +2,10 @@
 // A file for the wrong device or of another model is an error here, before anything is written.
 
 import { createHash } from "node:crypto";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { errorText, QdgError } from "../base/error.js";
+import { readBytes } from "../base/read-bytes.js";
 import { imageInput } from "../export/samples.js";
 import type { Graph, Value } from "../graph/graph.js";
 import { type Preprocessing, preprocessingFromJson } from "../image/preprocessing.js";
@@ -137,14 +138,6 @@ async function describe(path: string, choices: ModelChoices): Promise<Described>
     input: imageInput(input, { layout, preprocessing }, choices.inputSize),
     output: outputOfLabels(graph, labels, path),
   };
-}
-
-async function readBytes(path: string): Promise<Uint8Array> {
-  try {
-    return await readFile(path);
-  } catch (thrown) {
-    throw new QdgError("io", path, `cannot be read: ${errorText(thrown)}`, { cause: thrown });
-  }
 }
 
 function labelsOf(text: string | undefined, path: string): readonly string[] {

@@ -4,7 +4,7 @@
 import { float32, sizeOf } from "../base/tensor.js";
 import type { Node, Value } from "../graph/graph.js";
 import { outputOf } from "../graph/graph.js";
-import { requantizeMultiplier } from "../quant/affine.js";
+import { isPowerOfTwo, requantizeMultiplier } from "../quant/affine.js";
 import type { Quantization } from "../quant/spec.js";
 import type { Emitter } from "./emitter.js";
 import type { Bounds, Sum, WeightStorage } from "./form.js";
@@ -64,10 +64,6 @@ export function weightedValue(
   const inputs = [x, kernel];
   if (offset) inputs.push(emitter.constant(float32([offset.length], offset)));
   return emitter.node(node.op, layer, inputs, { shape: outputOf(node).shape }, node.attributes);
-}
-
-export function isPowerOfTwo(x: number): boolean {
-  return Number.isInteger(Math.log2(Math.abs(x)));
 }
 
 /** `m[k] = fl(fl(scaleX * scale[k]) / scaleY)`. */

@@ -1,5 +1,6 @@
 // Whether the runtime's integer Add and Mul compute what integers mean, or come too close to a tie to be sure.
 
+import { isPowerOfTwo } from "../quant/affine.js";
 import { type Quantization, qmax, qmin } from "../quant/spec.js";
 
 /** Half the distance of 1 to the next float32: the relative error of one rounding. */
@@ -58,8 +59,4 @@ function centred({ spec, params }: Quantization): number[] {
 
 function isNearTie(x: number, margin: number): boolean {
   return Math.abs(x - Math.floor(x) - 0.5) <= margin;
-}
-
-function isPowerOfTwo(x: number): boolean {
-  return Number.isInteger(Math.log2(x));
 }

@@ -4,11 +4,12 @@
 
 import { float32 } from "../base/tensor.js";
 import type { Node, Value } from "../graph/graph.js";
+import { isPowerOfTwo } from "../quant/affine.js";
 import { channelSums, largestInteger } from "../quant/bias.js";
 import { type FixedPoint, fixedPoint } from "../quant/fixed-point.js";
 import { qmax, qmin, type Quantization } from "../quant/spec.js";
 import { quantizationThresholds } from "../quant/thresholds.js";
-import { isPowerOfTwo, multiplierTo, scaledExactly, weightedValue } from "./exact-sums.js";
+import { multiplierTo, scaledExactly, weightedValue } from "./exact-sums.js";
 import { FloatForm } from "./float-form.js";
 import { type Bounds, type Integers, scaleOf, type Sum } from "./form.js";
 import type { QuantizedWeights } from "./quantized-weights.js";

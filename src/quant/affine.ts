@@ -14,6 +14,11 @@ export function roundHalfEven(x: number): number {
   return Math.abs(x) < 2251799813685248 ? x + shift - shift : x;
 }
 
+/** Whether x is a power of two or the negative of one: a product with it only moves the exponent. */
+export function isPowerOfTwo(x: number): boolean {
+  return Number.isInteger(Math.log2(Math.abs(x)));
+}
+
 /** `min(max(x, low), high)`; NaN gives `low`. */
 export function clip(x: number, low: number, high: number): number {
   return x > low ? (x < high ? x : high) : low;

@@ -9,7 +9,8 @@ import type { BrokenImage } from "../../image/folder.js";
 import { CERTIFIED_TARGETS, type Certificate, type CertifiedTarget } from "../../parity/certificate.js";
 import { DEFAULT_COUNT } from "../../parity/parity.js";
 import { addBrowserOptions, type BrowserFlags, browserOptions } from "../browser-options.js";
-import { integer, names, oneOf, preprocessing, size } from "../option-parsers.js";
+import { addImageOptions, type ImageFlags } from "../image-options.js";
+import { integer, oneOf, preprocessing } from "../option-parsers.js";
 import { terminalProgress } from "../progress.js";
 import type { Terminal } from "../terminal.js";
 
@@ -29,15 +30,12 @@ const OWN_OPTIONS = [
   "output",
 ] as const;
 
-interface Flags extends BrowserFlags {
+interface Flags extends BrowserFlags, ImageFlags {
   readonly data?: readonly string[];
   readonly targets?: readonly CertifiedTarget[];
   readonly count?: number | null;
   readonly seed?: number;
   readonly skipBroken?: boolean;
-  readonly preprocess?: string;
-  readonly inputSize?: readonly [number, number];
-  readonly labels?: readonly string[];
   readonly output?: string;
   readonly force?: boolean;
   readonly verify?: string;
@@ -61,16 +59,6 @@ export function certifyCommand(terminal: Terminal = process): Command {
     .option("--seed <n>", "which samples are picked (default: 0)", integer("--seed", 0))
     .option("--skip-broken", "leave out images that cannot be decoded")
     .option(
-      "--preprocess <range>",
-      'how pixels become the input, instead of what the file says: "lo,hi" or JSON',
-    )
-    .option(
-      "--input-size <size>",
-      "image size for a file that leaves it open: 224 or 192x256",
-      size("--input-size"),
-    )
-    .option("--labels <list>", "names of the classes in order, separated by commas", names)
-    .option(
       "-o, --output <file>",
       "JSON file to write, the page beside it (default: certificate.json in the folder)",
     )
@@ -84,7 +72,7 @@ export function certifyCommand(terminal: Terminal = process): Command {
           : await verify(flags.verify, model, folder, flags, terminal);
       if (!passed) terminal.exitCode = OUTSIDE;
     });
-  return addBrowserOptions(command);
+  return addBrowserOptions(addImageOptions(command));
 }
 
 async function certifyFiles(

@@ -1,11 +1,10 @@
 // `qdg deploy`: exported files to a static folder with a page, checked on every visitor's device.
 
-import { readFile } from "node:fs/promises";
 import { Command } from "commander";
-import { errorText, QdgError } from "../../base/error.js";
+import { QdgError } from "../../base/error.js";
 import type { DeployResult, SiteFile, SiteRole } from "../../deploy/site.js";
 import { formatBytes } from "../format.js";
-import { size } from "../option-parsers.js";
+import { readText, size } from "../option-parsers.js";
 import { terminalProgress } from "../progress.js";
 import { formatTable } from "../table.js";
 import type { Terminal } from "../terminal.js";
@@ -45,7 +44,7 @@ export function deployCommand(terminal: Terminal = process): Command {
 /** `a,b,c`, or the lines of a .txt file. @throws QdgError `usage`, `not-found` */
 async function labelList(text: string): Promise<readonly string[]> {
   const isFile = text.toLowerCase().endsWith(".txt");
-  const labels = (isFile ? (await linesOf(text)).split(/\r?\n/) : text.split(",")).map((label) =>
+  const labels = (isFile ? (await readText(text)).split(/\r?\n/) : text.split(",")).map((label) =>
     label.trim(),
   );
   // A file ends in a line break.
@@ -56,14 +55,6 @@ async function labelList(text: string): Promise<readonly string[]> {
     "--labels",
     `got "${text.slice(0, 60)}", expected a name for each class, none empty`,
   );
-}
-
-async function linesOf(path: string): Promise<string> {
-  try {
-    return (await readFile(path, "utf8")).replace(/^\uFEFF/, "");
-  } catch (thrown) {
-    throw new QdgError("not-found", path, `cannot be read: ${errorText(thrown)}`, { cause: thrown });
-  }
 }
 
 interface MeasuredFile extends SiteFile {

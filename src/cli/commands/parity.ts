@@ -8,14 +8,15 @@ import { formatReport } from "../../parity/report.js";
 import { parseTargets } from "../../runtime/registry.js";
 import type { RuntimeName } from "../../runtime/runtime.js";
 import { addBrowserOptions, type BrowserFlags, browserOptions } from "../browser-options.js";
-import { integer, names, preprocessing, size } from "../option-parsers.js";
+import { addImageOptions, type ImageFlags } from "../image-options.js";
+import { integer, preprocessing } from "../option-parsers.js";
 import { terminalProgress } from "../progress.js";
 import type { Terminal } from "../terminal.js";
 
 /** Exit code of a report outside the tolerance. */
 const OUTSIDE_TOLERANCE = 3;
 
-interface Flags extends BrowserFlags {
+interface Flags extends BrowserFlags, ImageFlags {
   readonly data: readonly string[];
   readonly reference?: string;
   readonly targets: readonly RuntimeName[];
@@ -24,9 +25,6 @@ interface Flags extends BrowserFlags {
   readonly count: number | null;
   readonly seed: number;
   readonly skipBroken?: boolean;
-  readonly preprocess?: string;
-  readonly inputSize?: readonly [number, number];
-  readonly labels?: readonly string[];
   readonly json?: boolean;
 }
 
@@ -45,16 +43,6 @@ export function parityCommand(terminal: Terminal = process): Command {
     .option("--count <n>", "samples to compare on, or all", countOf, DEFAULT_COUNT)
     .option("--seed <n>", "which samples are picked", integer("--seed", 0), 0)
     .option("--skip-broken", "leave out images that cannot be decoded")
-    .option(
-      "--preprocess <range>",
-      'how pixels become the input, instead of what the file says: "lo,hi" or JSON',
-    )
-    .option(
-      "--input-size <size>",
-      "image size for a file that leaves it open: 224 or 192x256",
-      size("--input-size"),
-    )
-    .option("--labels <list>", "names of the classes in order, separated by commas", names)
     .option("--json", "print the report as JSON on stdout")
     .action(async (model: string, flags: Flags) => {
       const { json, preprocess, browser, browserTimeout, ...rest } = flags;
@@ -71,7 +59,7 @@ export function parityCommand(terminal: Terminal = process): Command {
         terminal,
       );
     });
-  return addBrowserOptions(command);
+  return addBrowserOptions(addImageOptions(command));
 }
 
 /** @returns the exit code: 0, or 3 when the report does not pass */

@@ -4,16 +4,14 @@ import { Command } from "commander";
 import { QdgError } from "../../base/error.js";
 import { CERTIFIED_TARGETS, type CertifiedTarget } from "../../parity/certificate.js";
 import { addBrowserOptions, type BrowserFlags, browserOptions } from "../browser-options.js";
-import { integer, names, oneOf, preprocessing, size } from "../option-parsers.js";
+import { addImageOptions, type ImageFlags } from "../image-options.js";
+import { integer, oneOf, preprocessing } from "../option-parsers.js";
 import type { Terminal } from "../terminal.js";
 
-interface Flags extends BrowserFlags {
+interface Flags extends BrowserFlags, ImageFlags {
   readonly target: CertifiedTarget;
   readonly top?: number;
   readonly skipBroken?: boolean;
-  readonly preprocess?: string;
-  readonly inputSize?: readonly [number, number];
-  readonly labels?: readonly string[];
 }
 
 export function runCommand(terminal: Terminal = process): Command {
@@ -23,16 +21,6 @@ export function runCommand(terminal: Terminal = process): Command {
     .option("--target <name>", CERTIFIED_TARGETS.join(", "), oneOf("--target", CERTIFIED_TARGETS), "cpu")
     .option("--top <k>", "name the k most probable classes (default: 5)", integer("--top", 1))
     .option("--skip-broken", "exit with 0 although images cannot be decoded")
-    .option(
-      "--preprocess <range>",
-      'how pixels become the input, instead of what the file says: "lo,hi" or JSON',
-    )
-    .option(
-      "--input-size <size>",
-      "image size for a file that leaves it open: 224 or 192x256",
-      size("--input-size"),
-    )
-    .option("--labels <list>", "names of the classes in order, separated by commas", names)
     .action(async (paths: readonly string[], flags: Flags) => {
       const { preprocess, skipBroken = false, browser, browserTimeout, ...rest } = flags;
       const runtimeOptions = browserOptions({ browser, browserTimeout }, [rest.target]);
@@ -62,7 +50,7 @@ export function runCommand(terminal: Terminal = process): Command {
       }
       if (broken > 0 && (!skipBroken || classified === 0)) terminal.exitCode = 1;
     });
-  return addBrowserOptions(command);
+  return addBrowserOptions(addImageOptions(command));
 }
 
 function isModel(path: string): boolean {

@@ -69,10 +69,6 @@ export function stepOf(x: number): number {
   return step;
 }
 
-export function isPowerOfTwo(x: number): boolean {
-  return Number.isInteger(Math.log2(Math.abs(x)));
-}
-
 /** Whether float32 holds every multiple of `step` up to `largest`. */
 export function isHeld(largest: number, step: number): boolean {
   return step > 0 && largest / step <= FLOAT_LIMIT;

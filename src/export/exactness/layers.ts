@@ -11,12 +11,12 @@ import { addAgrees, productAgrees } from "../../lower/kernel-ties.js";
 import type { ModelProto } from "../../onnx/model-proto.js";
 import { resultShape } from "../../onnx/result-shape.js";
 import { modelToGraph } from "../../onnx/to-graph.js";
-import { requantizeMultiplier } from "../../quant/affine.js";
+import { isPowerOfTwo, requantizeMultiplier } from "../../quant/affine.js";
 import type { Quantization } from "../../quant/spec.js";
 import { fuse } from "../../runtime/reference/fusion.js";
 import { foldedConstants } from "../../runtime/reference/plan.js";
 import { quantizedTensors } from "../quantized-tensors.js";
-import { given, isPowerOfTwo, type Known, knownOfConstant, together, unproven } from "./known.js";
+import { given, type Known, knownOfConstant, together, unproven } from "./known.js";
 import { apply } from "./rules.js";
 import {
   floatProduct,

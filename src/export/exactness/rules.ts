@@ -4,8 +4,8 @@
 import type { Node } from "../../graph/graph.js";
 import { intAttribute } from "../../graph/graph.js";
 import { kindOf } from "../../graph/node-kinds.js";
-import { roundHalfEven } from "../../quant/affine.js";
-import { given, isHeld, isPowerOfTwo, type Known, largestOf, together, unproven } from "./known.js";
+import { isPowerOfTwo, roundHalfEven } from "../../quant/affine.js";
+import { given, isHeld, type Known, largestOf, together, unproven } from "./known.js";
 
 /** The operands of a node in order; null where one is absent. */
 export type Operands = readonly (Known | null)[];

@@ -5,13 +5,13 @@ import type { Tensor } from "../../base/tensor.js";
 import { sizeOf } from "../../base/tensor.js";
 import type { Node } from "../../graph/graph.js";
 import { isDepthwise } from "../../graph/node-kinds.js";
+import { isPowerOfTwo } from "../../quant/affine.js";
 import { outputChannelAxis } from "../../graph/passes/fold-batch-norm.js";
 import { pairsFitInt16 } from "../../lower/pair-sums.js";
 import { channelSums } from "../../quant/bias.js";
 import {
   FLOAT_LIMIT,
   INTEGER_LIMIT,
-  isPowerOfTwo,
   type Known,
   largerSum,
   largestOf,
