@@ -24,6 +24,7 @@ export function toBatch({ x, labels }: BatchArrays, imageSize: number): Batch {
   };
 }
 
+/** Frees the tensors of a batch. */
 export function disposeBatch(batch: Batch): void {
   batch.x.dispose();
   batch.labels.dispose();
