@@ -3,6 +3,7 @@
 // by a callback.
 
 import { QdgError } from "../base/error.js";
+import { orderCalls, type Reference, type Step } from "./call-order.js";
 import type { TfjsShape } from "./dims.js";
 import type { Held } from "./held.js";
 import { camelCase, describe, field, isList, isMap, type Json, type JsonMap } from "./model-json.js";
@@ -18,6 +19,8 @@ export interface InputDeclaration {
 export interface Callable {
   readonly name: string;
   readonly kind: "layer" | "input" | "container";
+  /** Layers that one call makes: a nested model counts with all of its own. */
+  readonly layerCount: number;
   /** What it would declare as the first layer of a Sequential; null when it does not say. */
   readonly inputs: readonly InputDeclaration[] | null;
   call(inputs: readonly Held[]): readonly Held[];
@@ -52,6 +55,9 @@ const SEQUENTIAL_KEYS = new Set([
 ]);
 const MODEL_KEYS = new Set(["name", "layers", "inputLayers", "outputLayers", "trainable", "dtype"]);
 
+/** Layers that a model may have, nested ones counted at each call: ten models that call the one inside twice make 2^10. */
+const MAX_LAYERS = 20_000;
+
 export function isContainer(className: string): boolean {
   return className === "Sequential" || className === "Model" || className === "Functional";
 }
@@ -84,6 +90,7 @@ function prepareSequential(config: Json | undefined, prepare: PrepareLayer): Con
   return {
     name,
     kind: "container",
+    layerCount: totalLayers(layers, name),
     inputs: first.inputs,
     call(inputs) {
       let tensors = inputs;
@@ -97,33 +104,28 @@ function prepareSequential(config: Json | undefined, prepare: PrepareLayer): Con
   };
 }
 
-/** The output `tensor` of call number `call` of a layer. */
-interface Reference {
-  readonly layer: string;
-  readonly call: number;
-  readonly tensor: number;
-}
-
-interface Step {
-  readonly layer: string;
-  readonly call: number;
-  readonly inputs: readonly Reference[];
-}
-
 function prepareModel(config: JsonMap, prepare: PrepareLayer): Container {
   const name = stringField(config, "name") ?? "model";
   checkKeys(config, MODEL_KEYS, name);
   const list = field(config, "layers");
   if (!isList(list)) return fail(name, `layers: got ${describe(list)}, expected a list`);
   const layers = new Map<string, Callable>();
-  const pending = new Map<string, (readonly Reference[])[]>();
+  const calls = new Map<string, readonly (readonly Reference[])[]>();
   for (const entry of list) {
     const layer = prepareEntry(entry, name, prepare);
     if (layers.has(layer.name)) fail(name, `two layers are named ${JSON.stringify(layer.name)}`);
     layers.set(layer.name, layer);
-    pending.set(layer.name, readCalls(entry as JsonMap, layer.name));
+    calls.set(layer.name, readCalls(entry as JsonMap, layer.name));
   }
-  const steps = orderCalls(layers, pending, name);
+  const steps = orderCalls(
+    // A model that is a layer counts its calls from 1, since its own graph is its call 0.
+    [...layers.values()].map(({ name: layer, kind }) => ({
+      name: layer,
+      made: kind === "layer" ? 0 : 1,
+      calls: calls.get(layer) ?? [],
+    })),
+    name,
+  );
   const inputs = readReferences(field(config, "inputLayers"), `${name}: input_layers`);
   const outputs = readReferences(field(config, "outputLayers"), `${name}: output_layers`);
   for (const { layer } of inputs) {
@@ -134,6 +136,10 @@ function prepareModel(config: JsonMap, prepare: PrepareLayer): Container {
   return {
     name,
     kind: "container",
+    layerCount: totalLayers(
+      needed.map(({ layer }) => layers.get(layer) as Callable),
+      name,
+    ),
     inputs: inputs.flatMap(({ layer }) => layers.get(layer)?.inputs ?? []),
     call(tensors) {
       if (tensors.length !== inputs.length)
@@ -161,48 +167,15 @@ function key(layer: string, call: number): string {
   return `${call} ${layer}`;
 }
 
-/**
- * Calls in the order in which tfjs makes them. It goes through the layers again and again, making each call
- * whose inputs are there; the number of a call is its place in that order, not in the file. A model that is
- * a layer counts from 1, since its own graph is its call 0.
- */
-function orderCalls(
-  layers: ReadonlyMap<string, Callable>,
-  pending: Map<string, (readonly Reference[])[]>,
-  model: string,
-): Step[] {
-  const made = new Map([...layers].map(([name, { kind }]) => [name, kind === "layer" ? 0 : 1]));
-  const steps: Step[] = [];
-  for (let left = true; left;) {
-    left = false;
-    let progress = false;
-    for (const name of layers.keys()) {
-      const calls = pending.get(name) ?? [];
-      const waiting: (readonly Reference[])[] = [];
-      for (const inputs of calls) {
-        if (inputs.every(({ layer, call }) => (made.get(layer) ?? 0) > call)) {
-          progress = true;
-          if (inputs.length === 0) continue;
-          const call = made.get(name) ?? 0;
-          made.set(name, call + 1);
-          steps.push({ layer: name, call, inputs });
-        } else {
-          waiting.push(inputs);
-          left = true;
-        }
-      }
-      pending.set(name, waiting);
-    }
-    if (left && !progress) {
-      const [stuck, calls] = [...pending].find(([, waiting]) => waiting.length > 0) ?? [model, []];
-      const missing = calls[0]?.find(({ layer, call }) => (made.get(layer) ?? 0) <= call);
-      return fail(
-        stuck,
-        `its input ${JSON.stringify(missing?.layer)} (call ${missing?.call}) is never made: unknown, or part of a cycle`,
-      );
-    }
-  }
-  return steps;
+/** @throws QdgError `unsupported-model` for more than MAX_LAYERS */
+function totalLayers(called: readonly Callable[], model: string): number {
+  const total = called.reduce((sum, { layerCount }) => sum + layerCount, 0);
+  if (total <= MAX_LAYERS) return total;
+  throw new QdgError(
+    "unsupported-model",
+    model,
+    `has ${total} layers, those of nested models counted at each call; expected at most ${MAX_LAYERS}`,
+  );
 }
 
 /** The steps that the outputs depend on; tfjs leaves the others out of the model. */

@@ -139,6 +139,7 @@ function layerReader(writer: GraphWriter, store: WeightStore): PrepareLayer {
     return {
       name,
       kind: "layer",
+      layerCount: 1,
       inputs: declarationOf(className, name, json),
       call(inputs) {
         const call = LayerCall.next(instance);
@@ -195,7 +196,7 @@ function prepareInput(name: string, json: JsonMap): Callable {
   config.finish();
   const inputs = declarationOf("InputLayer", name, json);
   if (!inputs) throw new QdgError("invalid-model", where, "batch_input_shape is missing");
-  return { name, kind: "input", inputs, call: (tensors) => tensors };
+  return { name, kind: "input", layerCount: 1, inputs, call: (tensors) => tensors };
 }
 
 /**

@@ -352,6 +352,20 @@ describe("models that are refused", () => {
     expect(({} as { polluted?: boolean }).polluted).toBeUndefined();
   });
 
+  test("models that call the one inside twice are refused for their layers, counted at each call", () => {
+    // 2^25 ReLUs in a few kilobytes.
+    let inner = model([relu([[["x", 0, 0]]])], { name: "m0" });
+    for (let depth = 1; depth <= 25; depth++) {
+      const name = `m${depth - 1}`;
+      const twice = { ...inner, inbound_nodes: [[["x", 0, 0]], [[name, 1, 0]]] };
+      inner = model([twice], { name: `m${depth}`, output_layers: [[name, 2, 0]] });
+    }
+    const topology = checkModelJson({ modelTopology: inner }, "model.json");
+    expect(() => readLayersModel(topology, new Map())).toThrow(
+      /^m\d+: has \d+ layers, those of nested models counted at each call; expected at most 20000 \[unsupported-model\]$/,
+    );
+  });
+
   test("a weight of another shape is refused with both shapes", async () => {
     const saved = await saveLayersModel(row(tf.layers.dense({ inputShape: [3], units: 2, name: "d" })));
     Object.assign(configsOf(saved)[0] ?? {}, { units: 5 });
