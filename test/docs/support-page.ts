@@ -1,0 +1,120 @@
+// docs/support.md out of the reader and the table of node kinds: every layer is read within a small network, and
+// what became of it is told.
+
+import { type Graph, type Node, stringAttribute } from "../../src/graph/graph.js";
+import { kindOf, type NodeKind } from "../../src/graph/node-kinds.js";
+import { prepare } from "../../src/export/quantize-graph.js";
+import { readLayersModel } from "../../src/read/layers-model.js";
+import { LAYERS, REFUSED_LAYERS } from "../../src/read/layers.js";
+import { parseSaved } from "../support/layers-models.js";
+import {
+  ACTIVATION_SAMPLES,
+  activationSample,
+  LAYER_SAMPLES,
+  type LayerSample,
+  savedSample,
+} from "./layer-samples.js";
+import { table } from "./markdown.js";
+
+/** What a kind is to a reader of the page. */
+const SAYS: Readonly<Record<NodeKind, string>> = {
+  weighted: "integer sums, an integer kernel on CPU and WebAssembly",
+  lookup: "a quantized table",
+  rectifier: "a clip of integers, part of the kernel before it",
+  unary: "an exact table of integers",
+  "same-scale": "on integers of one scale",
+  "shared-operands": "a sum of integers of one scale",
+  product: "on integers",
+  pool: "integer sums",
+  rearranging: "integers move as they are",
+  float: "in float between quantizers",
+};
+
+export async function supportPage(): Promise<string> {
+  const rows: string[][] = [];
+  for (const className of [...LAYERS.keys()].sort((a, b) => a.localeCompare(b, "en"))) {
+    if (className === "Activation") continue;
+    const sample = LAYER_SAMPLES[className];
+    if (!sample) throw new Error(`${className} has no sample in test/docs/layer-samples.ts`);
+    rows.push([className, ...(await becomes(sample))]);
+  }
+  const activations: string[][] = [];
+  for (const name of ACTIVATION_SAMPLES) activations.push([name, ...(await becomes(activationSample(name)))]);
+  return [
+    "# What is supported",
+    "",
+    "Made by `npm run docs`: each layer is read within a small network, and this is what becomes of it. `qdg inspect` says the same of a file, layer by layer.",
+    "",
+    "## Layers",
+    "",
+    table(["layer", "ONNX operators", "inside a quantized network"], rows),
+    "",
+    "ReLU with `negativeSlope` or `threshold` is a table too. UpSampling2D with bilinear interpolation, average pooling whose padding does not count in the mean, and a",
+    "Dot that normalizes run in float. Values that run in float between quantizers are added up in an order of the runtime's own: one next to a tie may differ by a step.",
+    "",
+    "## Activations",
+    "",
+    "As a layer of their own, and as the `activation` of another.",
+    "",
+    table(["activation", "ONNX operators", "inside a quantized network"], activations),
+    "",
+    "## Refused",
+    "",
+    "By name, with the reason; nothing is approximated silently. So is a key of a layer's config that is not known.",
+    "",
+    table(
+      ["layer", "why"],
+      [...REFUSED_LAYERS].map(([name, why]) => [name, why]),
+    ),
+    "",
+    MODELS,
+  ].join("\n");
+}
+
+/** The ONNX operators of the float graph, and what they are to quantization. */
+async function becomes(sample: LayerSample): Promise<[string, string]> {
+  const { json, weights } = parseSaved(await savedSample(sample));
+  const source = readLayersModel(json, weights);
+  const read = nodesOf(source);
+  // Between channels last and first the reader transposes; that is no layer's own, unless it is all there is.
+  const isOwn = ({ op }: Node): boolean =>
+    op !== "Transpose" || read.every((node) => node.op === "Transpose");
+  const ops = read.filter(isOwn).map(({ op }) => op);
+  const nodes = nodesOf(prepare(source)).filter(isOwn);
+  if (ops.length === 0) return ["", "nothing at inference"];
+  const told = [...new Set(ops)].join(", ");
+  if (nodes.length === 0) return [told, "folds into the layer before it"];
+  // What computes says more than what only moves around it.
+  const computing = nodes.filter((node) => kindOf(node) !== "rearranging");
+  const kinds = (computing.length > 0 ? computing : nodes).map(says);
+  return [told, [...new Set(kinds)].join("; ")];
+}
+
+function says(node: Node): string {
+  const kind = kindOf(node);
+  if (kind === "weighted" && node.op === "ConvTranspose") return "integer sums, held in float32";
+  if (node.op === "Resize" && stringAttribute(node, "mode", "nearest") !== "nearest") return SAYS.float;
+  return SAYS[kind];
+}
+
+function nodesOf(graph: Graph): Node[] {
+  return graph.nodes.filter(({ origin }) => origin === "sample");
+}
+
+const MODELS = `## Models
+
+Sequential and functional models in any nesting, layers called more than once, several inputs and outputs, \`channelsFirst\`, open batch, open height and width;
+Keras 2 and Keras 3 layers-models as tfjs and the TensorFlow.js converter write them; Teachable Machine's image, audio and pose models. Weights in any number of shards, also
+quantized to \`float16\`, \`uint8\` or \`uint16\` in the manifest.
+
+## Runtimes
+
+| target                            | runs on                                                              |
+| --------------------------------- | -------------------------------------------------------------------- |
+| \`cpu\`, \`wasm\`                     | onnxruntime-node and onnxruntime-web, from one file                  |
+| \`webgpu\`                          | onnxruntime-node's WebGPU, from a file of its own                    |
+| \`browser-wasm\`, \`browser-webgpu\`  | onnxruntime-web in Chromium, Chrome or Edge                          |
+| \`tfjs\`, \`reference\`               | the float network, and a plain interpreter: what the others are judged by |
+
+Measured with ONNX Runtime 1.30. Another version may fuse other patterns: \`qdg parity\` tells.
+`;
