@@ -193,8 +193,12 @@ export function floatTail(graph: Graph): ReadonlySet<Node> {
   return tail;
 }
 
-/** Whether a convolution has one filter a channel; [K, 1, R, S] alone can also be many filters of one channel. */
+/**
+ * Whether a convolution has one filter of one channel for each channel. [K, 1, R, S] alone can also be many filters
+ * of one channel, and as many groups as filters can hold several channels each.
+ */
 export function isDepthwise(node: Node): boolean {
   const group = intAttribute(node, "group", 1);
-  return node.op === "Conv" && group > 1 && node.inputs[1]?.shape[0] === group;
+  const [filters, channels] = node.inputs[1]?.shape ?? [];
+  return node.op === "Conv" && group > 1 && filters === group && channels === 1;
 }

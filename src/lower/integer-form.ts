@@ -6,7 +6,6 @@ import type { Node, Value } from "../graph/graph.js";
 import { outputOf } from "../graph/graph.js";
 import type { Quantization } from "../quant/spec.js";
 import { qmax, qmin } from "../quant/spec.js";
-import { isDepthwise } from "../graph/node-kinds.js";
 import { requantizeMultiplier } from "../quant/affine.js";
 import type { Emitter } from "./emitter.js";
 import {
@@ -20,7 +19,7 @@ import {
 import type { Bounds, Form, Integers, Sum, WeightStorage } from "./form.js";
 import { boundsOf, scaleOf, storedZeroPoint } from "./form.js";
 import { addAgrees, productAgrees } from "./kernel-ties.js";
-import { pairsFitInt16 } from "./pair-sums.js";
+import { addsInPairs, hasIntegerKernel, pairsFitInt16 } from "./pair-sums.js";
 import type { QuantizedWeights } from "./quantized-weights.js";
 import { storeWeights } from "./stored-weights.js";
 
@@ -59,8 +58,7 @@ export class IntegerForm implements Form {
   }
 
   weightedSum(node: Node, x: Integers, weights: QuantizedWeights, quantizer: Quantization | null): Sum {
-    const fuses = node.op === "Gemm" || node.op === "MatMul" || (node.op === "Conv" && quantizer !== null);
-    if (!fuses) {
+    if (!hasIntegerKernel(node, quantizer !== null)) {
       const centered = this.centered(x, node.origin);
       return exactWeightedSum(this.#emitter, this.#storage, node, centered, scaleOf(x), weights, quantizer);
     }
@@ -69,8 +67,9 @@ export class IntegerForm implements Form {
     const channels = weights.scale.length;
     const scale = this.#emitter.constant(tensor("float32", [channels], weights.scale));
     const { integers, bits } = weights;
-    // A depthwise kernel adds no products in pairs; others do where there is no VNNI.
-    const signed = isDepthwise(node) || pairsFitInt16(integers, shape, axis, largestStored(x.quantization));
+    const signed =
+      !addsInPairs(node, quantizer !== null) ||
+      pairsFitInt16(integers, shape, axis, largestStored(x.quantization));
     const stored = storeWeights(this.#emitter, integers, shape, bits, this.#storage, layer, signed);
     const kernelInputs = [stored.value, scale];
     if (stored.zeroPoint !== 0) {

@@ -4,10 +4,9 @@
 import type { Tensor } from "../../base/tensor.js";
 import { sizeOf } from "../../base/tensor.js";
 import type { Node } from "../../graph/graph.js";
-import { isDepthwise } from "../../graph/node-kinds.js";
 import { isPowerOfTwo } from "../../quant/affine.js";
 import { outputChannelAxis } from "../../graph/passes/fold-batch-norm.js";
-import { pairsFitInt16 } from "../../lower/pair-sums.js";
+import { addsInPairs, pairsFitInt16 } from "../../lower/pair-sums.js";
 import { channelSums } from "../../quant/bias.js";
 import {
   FLOAT_LIMIT,
@@ -51,16 +50,17 @@ export function integerSum(
 ): Known {
   const { low, high } = x.q;
   const largestX = Math.max(high - x.zeroPoint, x.zeroPoint - low);
-  const axis = outputChannelAxis(node) ?? 0;
+  const axis = outputChannelAxis(node);
   const { integers, shape, dtype } = weights;
-  const bounds = channelSums(integers, shape, axis).map(
+  const bounds = channelSums(integers, shape, axis ?? 0).map(
     (sum, k) => sum * largestX + Math.abs(bias?.[k] ?? 0),
   );
   const bound = bounds.reduce((most, each) => Math.max(most, each), 0);
   const sum: SumFact = { layer, kernel: "integer", bound, limit: INTEGER_LIMIT };
   let reason = x.q.unproven;
   if (bound >= INTEGER_LIMIT) reason ??= `sums up to ${bound} may leave int32`;
-  if (dtype === "int8" && !isDepthwise(node) && !pairsFitInt16(integers, shape, axis, Math.max(1, high))) {
+  const signedPairs = dtype === "int8" && addsInPairs(node, true);
+  if (signedPairs && (axis === null || !pairsFitInt16(integers, shape, axis, Math.max(1, high)))) {
     reason ??= "pairs of products may leave int16 on x86-64 without VNNI";
   }
   return {
