@@ -2,6 +2,7 @@
 // a field that the schema does not know is an error, not a loss. Knows no operators; see verify.ts for those.
 
 import { errorText, QdgError } from "../base/error.js";
+import { checkExpansion } from "./expansion.js";
 import type { Int64, ModelProto } from "./model-proto.js";
 import type { FieldPlan, MessagePlan } from "./schema.js";
 import { modelSchema } from "./schema.js";
@@ -29,14 +30,16 @@ const MAX_BYTES = 2 ** 31 - 1;
  *
  * @param where the file's name, for errors
  * @throws QdgError `invalid-onnx` for bytes that are cut off or malformed, a string that is not UTF-8,
- * messages nested more than 100 deep, and a field that proto/onnx.proto does not name
+ * messages nested more than 100 deep, and a field that proto/onnx.proto does not name; what checkExpansion throws
  */
 export function decodeModel(bytes: Uint8Array, where = "ONNX model"): ModelProto {
   if (bytes.length === 0)
     throw new QdgError("invalid-onnx", where, "the file is empty, expected an ONNX model");
   const reader = new WireReader(bytes);
   try {
-    return decodeMessage(reader, modelSchema(), reader.bytes.length, {}, where, 0);
+    const model: ModelProto = decodeMessage(reader, modelSchema(), reader.bytes.length, {}, where, 0);
+    checkExpansion(model, where);
+    return model;
   } catch (thrown) {
     if (thrown instanceof QdgError) throw thrown;
     if (!(thrown instanceof WireError)) throw thrown;

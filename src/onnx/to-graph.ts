@@ -16,12 +16,13 @@ import type {
   OperatorSetIdProto,
   ValueInfoProto,
 } from "./model-proto.js";
+import { checkExpansion, functionKey, isStandardDomain } from "./expansion.js";
 import { MAX_OPSET, operator, resultType } from "./opset.js";
 import { resultShape } from "./result-shape.js";
 import { protoToTensor } from "./tensor-proto.js";
 
-/** Nodes after inlining; a function may call one that calls one, each twice as often. */
-const MAX_NODES = 100_000;
+/** Characters of what stands before names inside functions; beyond, namesakes are told apart by numbers alone. */
+const MAX_PREFIX = 1000;
 
 /**
  * Raises a model into a graph of standard operators.
@@ -47,6 +48,7 @@ export function modelToGraph(model: ModelProto, options: { readonly folder?: str
       "has sparse initializers, which qdg cannot compute with",
     );
   }
+  checkExpansion(model, "ONNX model");
   const raising = new Raising(model, options.folder);
   const scope: Scope = { values: new Map(), prefix: "", origin: null, bindings: null, outputs: new Map() };
   for (const proto of graph.initializer ?? []) {
@@ -64,7 +66,7 @@ export function modelToGraph(model: ModelProto, options: { readonly folder?: str
     raising.define(scope, value.name, value);
     inputs.push(value);
   }
-  raising.body(graph.node ?? [], scope, []);
+  raising.body(graph.node ?? [], scope);
   const outputs = (graph.output ?? []).map(({ name = "" }) => {
     const value = scope.values.get(name);
     if (!value) throw new QdgError("invalid-onnx", "ONNX model", `output ${name} is computed nowhere`);
@@ -89,6 +91,8 @@ interface Scope {
 class Raising {
   readonly nodes: Node[] = [];
   readonly #names = new Set<string>();
+  /** Name -> the number that its next namesake tries first. */
+  readonly #taken = new Map<string, number>();
   readonly #declared = new Map<string, ValueInfoProto>();
   readonly #functions = new Map<string, FunctionProto>();
   readonly #opset: number;
@@ -113,7 +117,6 @@ class Raising {
     for (const { name } of model.graph?.input ?? []) this.#names.add(name ?? "");
     for (const each of model.functions ?? []) {
       const key = functionKey(each.domain, each.name, each.overload);
-      if (this.#functions.has(key)) throw new QdgError("invalid-onnx", key, "this function is there twice");
       this.#functions.set(key, each);
     }
   }
@@ -125,7 +128,7 @@ class Raising {
     scope.values.set(name, value);
   }
 
-  body(nodes: readonly NodeProto[], scope: Scope, stack: readonly string[]): void {
+  body(nodes: readonly NodeProto[], scope: Scope): void {
     for (const proto of nodes) {
       const own = proto.name || proto.output?.find((name) => name !== "") || proto.opType || "";
       const origin = scope.origin ?? own;
@@ -133,8 +136,8 @@ class Raising {
         scope.origin === null ? `${own} (${proto.opType})` : `${origin}: ${own} (${proto.opType})`;
       const attributes = resolveAttributes(proto, scope.bindings, where);
       const called = this.#functions.get(functionKey(proto.domain, proto.opType, proto.overload));
-      if (called) this.#inline(proto, called, attributes, scope, origin, where, stack);
-      else if (!isStandard(proto.domain)) {
+      if (called) this.#inline(proto, called, attributes, scope, origin, where);
+      else if (!isStandardDomain(proto.domain)) {
         throw new QdgError(
           "unsupported-op",
           where,
@@ -173,9 +176,6 @@ class Raising {
   }
 
   #add(node: Node, outputs: readonly string[], scope: Scope, where: string): void {
-    if (this.nodes.length >= MAX_NODES) {
-      throw new QdgError("unsupported-op", where, `the model has more than ${MAX_NODES} nodes`);
-    }
     this.nodes.push(node);
     const types = node.inputs.map((value) => value?.dtype);
     outputs.forEach((name, index) => {
@@ -210,16 +210,8 @@ class Raising {
     scope: Scope,
     origin: string,
     where: string,
-    stack: readonly string[],
   ): void {
     const key = functionKey(called.domain, called.name, called.overload);
-    if (stack.includes(key)) {
-      throw new QdgError(
-        "invalid-onnx",
-        where,
-        `function ${key} calls itself (${[...stack, key].join(" -> ")})`,
-      );
-    }
     const opset = standardOpset(called.opsetImport, `function ${key}`);
     if (opset !== undefined && opset !== this.#opset) {
       throw new QdgError(
@@ -248,9 +240,10 @@ class Raising {
       if (name !== "" && !names.has(results[index] as string))
         names.set(results[index] as string, this.#outerName(scope, name));
     });
+    const prefix = `${scope.prefix}${first}/`;
     const inner: Scope = {
       values: new Map(),
-      prefix: `${scope.prefix}${first}/`,
+      prefix: prefix.length <= MAX_PREFIX ? prefix : scope.prefix,
       origin,
       bindings,
       outputs: names,
@@ -260,7 +253,7 @@ class Raising {
         throw new QdgError("invalid-onnx", where, `function ${key} has two inputs ${name}`);
       inner.values.set(name, index < given.length ? this.#read(scope, given[index] as string, where) : null);
     });
-    this.body(called.node ?? [], inner, [...stack, key]);
+    this.body(called.node ?? [], inner);
     outputs.forEach((name, index) => {
       if (name === "") return;
       const value = inner.values.get(results[index] as string);
@@ -308,30 +301,22 @@ class Raising {
 
   #uniqueName(name: string): string {
     let unique = name;
-    for (let i = 1; this.#names.has(unique); i++) unique = `${name}:${i}`;
+    // From the number that was free last: a function may be called a hundred thousand times under one name.
+    let i = this.#taken.get(name) ?? 1;
+    for (; this.#names.has(unique); i++) unique = `${name}:${i}`;
+    this.#taken.set(name, i);
     this.#names.add(unique);
     return unique;
   }
-}
-
-function functionKey(
-  domain: string | undefined,
-  name: string | undefined,
-  overload: string | undefined,
-): string {
-  const base = `${isStandard(domain) ? "ai.onnx" : domain}.${name}`;
-  return overload ? `${base}:${overload}` : base;
-}
-
-function isStandard(domain: string | undefined): boolean {
-  return domain === undefined || domain === "" || domain === "ai.onnx";
 }
 
 function standardOpset(
   imports: readonly OperatorSetIdProto[] | undefined,
   where: string,
 ): number | undefined {
-  const versions = (imports ?? []).filter(({ domain }) => isStandard(domain)).map(({ version }) => version);
+  const versions = (imports ?? [])
+    .filter(({ domain }) => isStandardDomain(domain))
+    .map(({ version }) => version);
   if (versions.length === 0) return undefined;
   const [version] = versions;
   if (versions.length > 1 || typeof version !== "number" || version < 1) {

@@ -5,6 +5,7 @@ import { QdgError } from "../base/error.js";
 import type { DType } from "../base/tensor.js";
 import { raiseAttribute } from "./attributes.js";
 import { DATA_TYPE_NAMES, dataTypeName, dtypeOf } from "./data-type.js";
+import { checkExpansion, functionKey } from "./expansion.js";
 import type {
   AttributeProto,
   FunctionProto,
@@ -43,11 +44,10 @@ export function verifyModel(model: ModelProto, options: VerifyModelOptions = {})
   }
   if (!model.graph) throw invalid(where, "has no graph");
   if (!model.graph.name) throw invalid(where, "its graph has no name");
+  checkExpansion(model, where);
   const functions = new Map<string, FunctionProto>();
   for (const each of model.functions ?? []) {
-    const key = keyOf(each.domain, each.name, each.overload);
-    if (functions.has(key)) throw invalid(`function ${key}`, "is there twice");
-    functions.set(key, each);
+    functions.set(functionKey(each.domain, each.name, each.overload), each);
   }
   if (functions.size > 0 && model.irVersion < 8) {
     throw invalid(where, `has functions at IR version ${model.irVersion}, expected 8 or more`);
@@ -55,7 +55,6 @@ export function verifyModel(model: ModelProto, options: VerifyModelOptions = {})
   const strict = options.unknown !== "accept";
   const context: Context = { opsets: opsetsOf(model.opsetImport, where), functions, strict };
   for (const [key, each] of functions) verifyFunction(key, each, context);
-  verifyRecursion(functions);
   verifyGraphProto(model.graph, context, null);
 }
 
@@ -146,20 +145,6 @@ function verifyFunction(key: string, each: FunctionProto, context: Context): voi
   }
 }
 
-function verifyRecursion(functions: ReadonlyMap<string, FunctionProto>): void {
-  const finished = new Set<string>();
-  const visit = (key: string, path: readonly string[]): void => {
-    if (path.includes(key)) throw invalid(`function ${key}`, `calls itself: ${[...path, key].join(" -> ")}`);
-    if (finished.has(key)) return;
-    for (const node of functions.get(key)?.node ?? []) {
-      const called = keyOf(node.domain, node.opType, node.overload);
-      if (functions.has(called)) visit(called, [...path, key]);
-    }
-    finished.add(key);
-  };
-  for (const key of functions.keys()) visit(key, []);
-}
-
 function verifyNode(
   node: NodeProto,
   scope: Scope,
@@ -181,7 +166,7 @@ function verifyNode(
   }
   verifyAttributes(node, where, scope, context, inFunction);
   const types = inputs.map((name) => (name === "" ? undefined : scope.typeOf(name)));
-  const called = context.functions.get(keyOf(node.domain, node.opType, node.overload));
+  const called = context.functions.get(functionKey(node.domain, node.opType, node.overload));
   if (called) {
     const most = [called.input?.length ?? 0, called.output?.length ?? 0] as const;
     if (inputs.length > most[0] || outputs.length > most[1]) {
@@ -377,11 +362,6 @@ function opsetsOf(imports: readonly OperatorSetIdProto[] | undefined, where: str
   }
   if (opsets.size === 0) throw invalid(where, "imports no operator set");
   return opsets;
-}
-
-function keyOf(domain: string | undefined, name: string | undefined, overload: string | undefined): string {
-  const base = `${standardName(domain)}.${name}`;
-  return overload ? `${base}:${overload}` : base;
 }
 
 function standardName(domain: string | undefined): string {

@@ -57,7 +57,7 @@ export async function parity(options: ParityOptions): Promise<ParityReport> {
     name: options.model,
     model,
     targets: options.targets ?? ["cpu", "wasm"],
-    float: options.reference === undefined ? null : floatModel(options.reference),
+    float: options.reference === undefined ? null : await floatModel(options.reference),
     inputs,
     intermediates: options.intermediates ?? false,
     locate: options.locate ?? false,
@@ -124,10 +124,14 @@ export function jsonMetadata(model: ModelProto, key: string): unknown {
   }
 }
 
-/** @throws QdgError `usage` for a file of neither kind */
-function floatModel(path: string): FloatModel {
+/** @throws QdgError `usage` for a file of neither kind; for an ONNX file what decoding throws */
+async function floatModel(path: string): Promise<FloatModel> {
   const lower = path.toLowerCase();
   if (lower.endsWith(".json")) return { name: path, runtime: "tfjs", source: { path } };
-  if (lower.endsWith(".onnx")) return { name: path, runtime: "cpu", source: { path } };
+  if (lower.endsWith(".onnx")) {
+    // Nothing reaches ONNX Runtime that qdg would refuse.
+    decodeModel(await readBytes(path), path);
+    return { name: path, runtime: "cpu", source: { path } };
+  }
   throw new QdgError("usage", "--reference", `got "${path}", expected a model.json or an .onnx file`);
 }

@@ -229,7 +229,7 @@ describe("verifyModel", () => {
         node: [bodyNode("Unpack3", ["planes"], ["w"], {}, "qdg")],
         opsetImport: [{ domain: "qdg", version: 1 }],
       }),
-      /calls itself: qdg\.Unpack3 -> qdg\.Unpack3/,
+      /calls itself \(qdg\.Unpack3 -> qdg\.Unpack3\)/,
     ],
     [
       "with a function of another opset",
