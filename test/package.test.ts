@@ -5,9 +5,6 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { VERSION } from "../src/base/version.js";
-import { exportCommand } from "../src/cli/commands/export.js";
-import { parityCommand } from "../src/cli/commands/parity.js";
-import { LAYERS } from "../src/read/layers.js";
 
 interface Package {
   readonly version: string;
@@ -90,20 +87,6 @@ test.each(["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/file-fo
     expect(links.length + paths.length).toBeGreaterThan(1);
   },
 );
-
-test.each([exportCommand("export"), parityCommand()])(
-  "the README names every option of $_name",
-  (command) => {
-    const text = read("README.md");
-    const missing = command.options.filter(({ long }) => !text.includes(`${long}`));
-    expect(missing.map(({ long }) => long)).toEqual([]);
-  },
-);
-
-test("the README names every layer that can be read", () => {
-  const text = read("README.md");
-  expect([...LAYERS.keys()].filter((layer) => !new RegExp(`\\b${layer}\\b`).test(text))).toEqual([]);
-});
 
 test("the licence is the one that package.json names, in full", () => {
   expect(manifest.license).toBe("Apache-2.0");
