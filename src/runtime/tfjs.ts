@@ -9,6 +9,7 @@ import { errorText, QdgError } from "../base/error.js";
 import { readBytes } from "../base/read-bytes.js";
 import type { Tensor } from "../base/tensor.js";
 import { checkFeeds } from "./feeds.js";
+import { tfjsDeviations } from "./tfjs-deviations.js";
 import type { Availability, ModelSource, Runtime, Session, TensorInfo } from "./runtime.js";
 
 type Tf = typeof Tfjs;
@@ -52,7 +53,9 @@ export const tfjsRuntime: Runtime = {
     try {
       return await loaded.exclusively(loaded.backend, async (tf) => {
         const layersModel = await tf.loadLayersModel({ load: () => Promise.resolve(artifacts) });
-        return new TfjsSession(model.path, loaded, layersModel);
+        // Not on a backend that is known to be wrong for a layer of this model.
+        const wasmIsWrong = tfjsDeviations(artifacts.modelTopology).some((each) => each.backends === "wasm");
+        return new TfjsSession(model.path, loaded, layersModel, wasmIsWrong ? "cpu" : loaded.backend);
       });
     } catch (thrown) {
       throw runtimeError(model.path, thrown);
@@ -127,10 +130,10 @@ class TfjsSession implements Session {
   #backend: TfBackend;
   #model: Tfjs.LayersModel | null;
 
-  constructor(where: string, loaded: Loaded, model: Tfjs.LayersModel) {
+  constructor(where: string, loaded: Loaded, model: Tfjs.LayersModel, backend: TfBackend) {
     this.#where = where;
     this.#loaded = loaded;
-    this.#backend = skipsPixels(model.layers) ? "cpu" : loaded.backend;
+    this.#backend = backend;
     this.#model = model;
     this.inputs = infosOf(model.inputs);
     this.outputs = infosOf(model.outputs);
@@ -184,27 +187,6 @@ class TfjsSession implements Session {
       model.dispose();
     });
   }
-}
-
-/** What layers that hold others, and those with windows, have of their own in tfjs. */
-type AnyLayer = Tfjs.layers.Layer & {
-  readonly layers?: readonly AnyLayer[];
-  readonly layer?: AnyLayer;
-  readonly padding?: string;
-  readonly kernelSize?: readonly number[];
-  readonly strides?: readonly number[];
-};
-
-/**
- * Whether a convolution with padding "same" has a stride larger than its kernel. Where the last window ends before the
- * image does, such padding is negative, and tfjs 4.22 then gives zeros on its WebAssembly backend.
- */
-function skipsPixels(layers: readonly Tfjs.layers.Layer[]): boolean {
-  return (layers as readonly AnyLayer[]).some(
-    ({ layers: inner = [], layer, padding, kernelSize = [], strides = [] }) =>
-      (padding === "same" && strides.some((stride, axis) => stride > (kernelSize[axis] ?? stride))) ||
-      skipsPixels(layer ? [layer, ...inner] : inner),
-  );
 }
 
 /**
