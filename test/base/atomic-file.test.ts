@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { checkWritable, removePendingFiles, writeFileAtomic } from "../../src/base/atomic-file.js";
 import type { QdgError } from "../../src/base/error.js";
+import { ORDINARY_USER } from "../support/needs.js";
 
 /** What the next write to a file does instead, and what the next link does. */
 const fault = vi.hoisted(() => ({
@@ -129,8 +130,7 @@ describe("writeFileAtomic", () => {
     expect(await readdir(folder)).toEqual(["file"]);
   });
 
-  // The administrator writes where nobody may, so there is nothing to see as root.
-  test.skipIf(process.getuid?.() === 0)("refuses a folder that is not writable", async () => {
+  test("refuses a folder that is not writable", ORDINARY_USER, async () => {
     await chmod(folder, 0o555);
     const error = await refusal(writeFileAtomic(join(folder, "m.onnx"), ""));
     await chmod(folder, 0o755);
@@ -193,8 +193,7 @@ describe("checkWritable", () => {
     expect((await stat(pipe)).isFIFO()).toBe(true);
   });
 
-  // The administrator writes where nobody may, so there is nothing to see as root.
-  test.skipIf(process.getuid?.() === 0)("refuses a folder that is not writable", async () => {
+  test("refuses a folder that is not writable", ORDINARY_USER, async () => {
     await chmod(folder, 0o555);
     const error = await refusal(checkWritable(join(folder, "new", "m.onnx"), false));
     await chmod(folder, 0o755);

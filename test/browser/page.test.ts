@@ -13,10 +13,12 @@ import { decodeModel, encodeModel } from "../../src/onnx/codec.js";
 import { cpuRuntime } from "../../src/runtime/cpu.js";
 import type { Manifest } from "../../src/web/manifest.js";
 import { startChromium } from "../support/chromium.js";
+import { BROWSER } from "../support/needs.js";
 import { deployShapes, exportShapes, temporaryFolder } from "../support/deployed-site.js";
 
 // A machine under load takes its time to compile 14 MB of WebAssembly.
 const LIMIT_MS = 300_000;
+const IN_BROWSER = { timeout: LIMIT_MS, ...BROWSER };
 /** ONNX's number for float32. */
 const FLOAT = 1;
 const PHONE = { width: 360, height: 740 };
@@ -138,6 +140,7 @@ async function drop(page: Page, bytes: Uint8Array, name: string): Promise<void> 
 
 test(
   "the page loads under its policy, shows progress, tests itself and classifies what is drawn",
+  IN_BROWSER,
   async () => {
     const { page, complaints } = await visit(site.path);
     await ready(page);
@@ -155,11 +158,11 @@ test(
     expect(await read(page, "answer")).not.toContain("%");
     expect(complaints).toEqual([]);
   },
-  LIMIT_MS,
 );
 
 test(
   "an image that is dropped, chosen or pasted gets the probabilities of ONNX Runtime on the CPU",
+  IN_BROWSER,
   async () => {
     const { page, complaints } = await visit(site.path, { viewport: PHONE });
     await ready(page);
@@ -192,11 +195,11 @@ test(
     await page.locator("#problem", { hasText: "text.png is not an image" }).waitFor();
     expect(complaints).toEqual([]);
   },
-  LIMIT_MS,
 );
 
 test(
   "it is used by keys alone on a phone's width, nothing moves and nothing overflows",
+  IN_BROWSER,
   async () => {
     const { page } = await visit(site.path, { viewport: PHONE });
     await ready(page);
@@ -233,11 +236,11 @@ test(
       expect(await page.locator(`#${id}`).getAttribute("role")).toBe("status");
     }
   },
-  LIMIT_MS,
 );
 
 test(
   "the second visit works with the server stopped, and a new version is taken when the visitor says so",
+  IN_BROWSER,
   async () => {
     const folder = join(root, "versions");
     await cp(site.path, folder, { recursive: true });
@@ -269,33 +272,28 @@ test(
     const caches = await evaluate<string[]>(third.page, "caches.keys()");
     expect(caches).toHaveLength(1);
   },
-  LIMIT_MS,
 );
 
 describe("a file that is not what was deployed", () => {
-  test.each(["model", "wasm"])(
-    "is refused with a message that is seen: %s",
-    async (kind) => {
-      const folder = join(root, `tampered-${kind}`);
-      await cp(site.path, folder, { recursive: true });
-      const { models, runtime } = site.manifest;
-      const file =
-        kind === "model" ? models[0]?.file : runtime.files.find(({ name }) => name.endsWith(".wasm"))?.file;
-      const path = join(folder, file ?? "");
-      const bytes = await readFile(path);
-      bytes[bytes.length - 9] = (bytes[bytes.length - 9] ?? 0) ^ 1;
-      await writeFile(path, bytes);
-      const { page } = await visit(folder);
-      await page.locator("#problem", { hasText: "SHA-256" }).waitFor();
-      expect(await read(page, "problem")).toContain(file);
-      expect(await page.locator("#problem").isVisible()).toBe(true);
-      expect(await page.locator("#problem").getAttribute("role")).toBe("alert");
-      expect(await read(page, "state")).toBe("The model could not be loaded.");
-      await drawRing(page);
-      expect(await read(page, "answer")).not.toContain("%");
-    },
-    LIMIT_MS,
-  );
+  test.each(["model", "wasm"])("is refused with a message that is seen: %s", IN_BROWSER, async (kind) => {
+    const folder = join(root, `tampered-${kind}`);
+    await cp(site.path, folder, { recursive: true });
+    const { models, runtime } = site.manifest;
+    const file =
+      kind === "model" ? models[0]?.file : runtime.files.find(({ name }) => name.endsWith(".wasm"))?.file;
+    const path = join(folder, file ?? "");
+    const bytes = await readFile(path);
+    bytes[bytes.length - 9] = (bytes[bytes.length - 9] ?? 0) ^ 1;
+    await writeFile(path, bytes);
+    const { page } = await visit(folder);
+    await page.locator("#problem", { hasText: "SHA-256" }).waitFor();
+    expect(await read(page, "problem")).toContain(file);
+    expect(await page.locator("#problem").isVisible()).toBe(true);
+    expect(await page.locator("#problem").getAttribute("role")).toBe("alert");
+    expect(await read(page, "state")).toBe("The model could not be loaded.");
+    await drawRing(page);
+    expect(await read(page, "answer")).not.toContain("%");
+  });
 });
 
 async function withManifest(folder: string, change: (manifest: Manifest) => Manifest): Promise<void> {
@@ -304,82 +302,71 @@ async function withManifest(folder: string, change: (manifest: Manifest) => Mani
   await writeFile(path, JSON.stringify(change(manifest)));
 }
 
-test(
-  "a device that fails the self-test gives no answers, and says so",
-  async () => {
-    const folder = join(root, "fails");
-    await cp(site.path, folder, { recursive: true });
-    const name = site.manifest.output.name;
-    await withManifest(folder, (manifest) => ({
-      ...manifest,
-      selfTest: {
-        cases: manifest.selfTest.cases.map((item) => {
-          const { values = [], tolerance = 0 } = item.expected[name] ?? {};
-          return {
-            ...item,
-            expected: { [name]: { values: values.map((value) => value + 0.001), tolerance } },
-          };
-        }),
-      },
-    }));
-    const { page } = await visit(folder);
-    await page.locator("#problem", { hasText: "self-test" }).waitFor();
-    await drawRing(page);
-    expect(await read(page, "answer")).not.toContain("%");
-  },
-  LIMIT_MS,
-);
+test("a device that fails the self-test gives no answers, and says so", IN_BROWSER, async () => {
+  const folder = join(root, "fails");
+  await cp(site.path, folder, { recursive: true });
+  const name = site.manifest.output.name;
+  await withManifest(folder, (manifest) => ({
+    ...manifest,
+    selfTest: {
+      cases: manifest.selfTest.cases.map((item) => {
+        const { values = [], tolerance = 0 } = item.expected[name] ?? {};
+        return {
+          ...item,
+          expected: { [name]: { values: values.map((value) => value + 0.001), tolerance } },
+        };
+      }),
+    },
+  }));
+  const { page } = await visit(folder);
+  await page.locator("#problem", { hasText: "self-test" }).waitFor();
+  await drawRing(page);
+  expect(await read(page, "answer")).not.toContain("%");
+});
 
-test(
-  "without WebGPU the page falls back to WebAssembly and says why",
-  async () => {
-    const { page } = await visit(both.path);
-    await ready(page);
-    expect(await read(page, "device")).toMatch(/^WebAssembly/);
-    expect(await read(page, "webgpu")).toMatch(/^not used: .*(no WebGPU|no GPU adapter)/);
-    expect(await read(page, "problem")).toBe("");
-  },
-  LIMIT_MS,
-);
+test("without WebGPU the page falls back to WebAssembly and says why", IN_BROWSER, async () => {
+  const { page } = await visit(both.path);
+  await ready(page);
+  expect(await read(page, "device")).toMatch(/^WebAssembly/);
+  expect(await read(page, "webgpu")).toMatch(/^not used: .*(no WebGPU|no GPU adapter)/);
+  expect(await read(page, "problem")).toBe("");
+});
 
-describe("with WebGPU", () => {
+describe("with WebGPU", BROWSER, () => {
   let gpu: Browser;
   beforeAll(async () => {
     gpu = await startChromium({ gpu: true });
   });
   afterAll(() => gpu.close());
 
-  test(
-    "the page computes on it, tests itself and works offline the second time",
-    async () => {
-      const { page, server, context, complaints } = await visit(both.path, { using: gpu });
-      await ready(page);
-      expect([await read(page, "device"), await read(page, "problem")]).toEqual(["WebGPU", ""]);
-      expect(await read(page, "webgpu")).toMatch(/^in use: \S/);
-      expect(await read(page, "self-test")).toBe("passed: 3 pictures, 31,872 integers equal");
-      await drawRing(page);
-      await answered(page);
-      expect(await read(page, "answer")).toMatch(/^ring, /);
-      expect(complaints).toEqual([]);
-      await page.locator("#offline", { hasText: "ready" }).waitFor();
-      await server.close();
-      const second = await open(context, server.url);
-      await ready(second.page);
-      expect(await read(second.page, "device")).toBe("WebGPU");
-      await second.page.close();
-      // A driver that was taken away since: what WebAssembly needs was never fetched.
-      await context.addInitScript('Object.defineProperty(Navigator.prototype, "gpu", { value: undefined })');
-      const third = await open(context, server.url);
-      await third.page.locator("#problem", { hasText: "cannot be fetched" }).waitFor();
-      expect(await read(third.page, "problem")).toMatch(
-        /(model|ort-wasm-simd-threaded)\.[0-9a-f]{8}\.\w+: cannot be fetched: .*, and is needed because webgpu is not used: this browser has no WebGPU/,
-      );
-    },
-    LIMIT_MS,
-  );
+  test("the page computes on it, tests itself and works offline the second time", IN_BROWSER, async () => {
+    const { page, server, context, complaints } = await visit(both.path, { using: gpu });
+    await ready(page);
+    expect([await read(page, "device"), await read(page, "problem")]).toEqual(["WebGPU", ""]);
+    expect(await read(page, "webgpu")).toMatch(/^in use: \S/);
+    expect(await read(page, "self-test")).toBe("passed: 3 pictures, 31,872 integers equal");
+    await drawRing(page);
+    await answered(page);
+    expect(await read(page, "answer")).toMatch(/^ring, /);
+    expect(complaints).toEqual([]);
+    await page.locator("#offline", { hasText: "ready" }).waitFor();
+    await server.close();
+    const second = await open(context, server.url);
+    await ready(second.page);
+    expect(await read(second.page, "device")).toBe("WebGPU");
+    await second.page.close();
+    // A driver that was taken away since: what WebAssembly needs was never fetched.
+    await context.addInitScript('Object.defineProperty(Navigator.prototype, "gpu", { value: undefined })');
+    const third = await open(context, server.url);
+    await third.page.locator("#problem", { hasText: "cannot be fetched" }).waitFor();
+    expect(await read(third.page, "problem")).toMatch(
+      /(model|ort-wasm-simd-threaded)\.[0-9a-f]{8}\.\w+: cannot be fetched: .*, and is needed because webgpu is not used: this browser has no WebGPU/,
+    );
+  });
 
   test(
     "a GPU that computes one integer otherwise inside is left for WebAssembly, and the visitor is told",
+    IN_BROWSER,
     async () => {
       const folder = join(root, "slipping-gpu");
       await cp(both.path, folder, { recursive: true });
@@ -403,11 +390,11 @@ describe("with WebGPU", () => {
       );
       expect(await read(page, "self-test")).toMatch(/^passed/);
     },
-    LIMIT_MS,
   );
 
   test(
     "a GPU that computes something else is left for WebAssembly, and the visitor is told",
+    IN_BROWSER,
     async () => {
       const folder = join(root, "wrong-gpu");
       await cp(both.path, folder, { recursive: true });
@@ -435,6 +422,5 @@ describe("with WebGPU", () => {
       expect(await read(page, "webgpu")).toMatch(/^not used: .*self-test/);
       expect(await read(page, "self-test")).toMatch(/^passed/);
     },
-    LIMIT_MS,
   );
 });

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { findBrowser } from "../../src/runtime/browser/find-browser.js";
 import { exportShapes, SHAPES_MODEL, writeDomains } from "../support/certified-models.js";
+import { BROWSER } from "../support/needs.js";
 import { runCli } from "../support/run-cli.js";
 import { newFolder, removeFolder } from "../support/small-models.js";
 
@@ -89,14 +90,18 @@ describe("a program that is no browser", () => {
   });
 });
 
-test("a certificate of a browser is verified with the browser that is named, and with no other", async () => {
-  const path = join(folder, "cert.json");
-  const program = findBrowser(undefined)?.path ?? "";
-  const certified = await runCli(...certifying("cert.json", "browser-wasm"), "--browser", program);
-  expect(certified.stderr).toContain("PASSED: browser-wasm; 0 of 446208 quantized elements differ");
-  const verified = await runCli("certify", "--verify", path, "--browser", program);
-  expect([verified.stderr, verified.code]).toEqual([expect.stringContaining("cert.json: VERIFIED"), 0]);
-  const without = await runCli("certify", "--verify", path, "--browser", join(folder, "nowhere"));
-  expect(without.stderr).toMatch(/^error: target browser-wasm: --browser: got .*nowhere/);
-  expect(without.code).toBe(1);
-});
+test(
+  "a certificate of a browser is verified with the browser that is named, and with no other",
+  BROWSER,
+  async () => {
+    const path = join(folder, "cert.json");
+    const program = findBrowser(undefined)?.path ?? "";
+    const certified = await runCli(...certifying("cert.json", "browser-wasm"), "--browser", program);
+    expect(certified.stderr).toContain("PASSED: browser-wasm; 0 of 446208 quantized elements differ");
+    const verified = await runCli("certify", "--verify", path, "--browser", program);
+    expect([verified.stderr, verified.code]).toEqual([expect.stringContaining("cert.json: VERIFIED"), 0]);
+    const without = await runCli("certify", "--verify", path, "--browser", join(folder, "nowhere"));
+    expect(without.stderr).toMatch(/^error: target browser-wasm: --browser: got .*nowhere/);
+    expect(without.code).toBe(1);
+  },
+);

@@ -1,5 +1,5 @@
-// The promise itself, without a skip: models of 3 and 4 bits on all five targets, two of them in a real browser. Where a
-// target is missing these fail with its reason and remedy.
+// The promise itself: models of 3 and 4 bits on all five targets, two of them in a real browser. Skipped where there is
+// no browser, which .ci/run does not let pass; where another target is missing these fail with its reason and remedy.
 
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -10,6 +10,7 @@ import { type Certificate, CERTIFIED_TARGETS } from "../../src/parity/certificat
 import { certify } from "../../src/parity/certify.js";
 import { verifyCertificate } from "../../src/parity/verify-certificate.js";
 import { exportShapes, SHAPES_MODEL, writeDomains } from "../support/certified-models.js";
+import { BROWSER } from "../support/needs.js";
 import { newFolder, removeFolder, writeResnet } from "../support/small-models.js";
 
 const INPUTS = 4;
@@ -47,7 +48,7 @@ function faultsOf(certificate: Certificate, bits: number): string[] {
   return [...reasons, ...checks.flatMap(([fault, isMet]) => (isMet ? [] : [fault]))];
 }
 
-describe("the trained 3-bit model", { timeout: LIMIT_MS }, () => {
+describe("the trained 3-bit model", { timeout: LIMIT_MS, ...BROWSER }, () => {
   let out = "";
   let path = "";
   let certificate: Certificate;
@@ -93,6 +94,7 @@ function nothingRuns(): never {
 
 test(
   "a 4-bit model computes the reference's integers on all five targets, and so says a rerun of its certificate",
+  { timeout: LIMIT_MS, ...BROWSER },
   async () => {
     const model = await writeResnet(join(folder, "resnet"));
     const four = join(folder, "four");
@@ -108,5 +110,4 @@ test(
     const { differences, notes, rerun } = await verifyCertificate(path);
     expect([differences, notes, rerun.passed]).toEqual([[], [], true]);
   },
-  LIMIT_MS,
 );

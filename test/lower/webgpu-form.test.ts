@@ -21,9 +21,10 @@ import { referenceRuntime } from "../../src/runtime/reference.js";
 import type { Runtime } from "../../src/runtime/runtime.js";
 import { wasmRuntime } from "../../src/runtime/wasm.js";
 import { webgpuRuntime } from "../../src/runtime/webgpu.js";
+import { needsWebgpu } from "../support/needs.js";
 import { Random } from "../runtime/sketch.js";
 
-const { available: hasGpu } = await webgpuRuntime.probe();
+const WEBGPU = await needsWebgpu();
 let folder: string;
 beforeAll(async () => (folder = await mkdtemp(join(tmpdir(), "qdg-webgpu-"))));
 afterAll(() => rm(folder, { recursive: true, force: true }));
@@ -197,11 +198,12 @@ async function optimized(runtime: Runtime, bits: 3 | 8): Promise<GraphProto> {
 }
 
 describe("ONNX Runtime", () => {
-  test.skipIf(!hasGpu).each([
+  test.each([
     ["each multiplier", 8, "Mul"],
     ["Floor", 3, "Floor"],
   ] as const)(
     "computes the clamp in the convolution on WebGPU, and keeps %s after it at %i bits",
+    WEBGPU,
     async (_, bits, next) => {
       const graph = await optimized(webgpuRuntime, bits);
       const found = convolutions(graph);
@@ -216,23 +218,30 @@ describe("ONNX Runtime", () => {
     },
   );
 
-  test.each(hasGpu ? [cpuRuntime, webgpuRuntime] : [cpuRuntime])(
-    "leaves integers as the weights of every convolution that has a multiplier after it ($name)",
-    async (runtime) => {
-      const graph = await optimized(runtime, 8);
-      const found = convolutions(graph);
-      expect(found.length).toBe(3);
-      for (const { input = [] } of found) {
-        const weights = constant(graph, input[1])?.data as Float32Array;
-        const sums = [...weights, ...((constant(graph, input[2])?.data ?? []) as Float32Array)];
-        expect(sums.length).toBeGreaterThan(0);
-        expect(sums.filter((w) => !Number.isInteger(w))).toEqual([]);
-      }
-    },
-  );
+  describe.each([
+    { runtime: cpuRuntime, options: {} },
+    { runtime: webgpuRuntime, options: WEBGPU },
+  ])("in $runtime.name", ({ runtime, options }) => {
+    test(
+      "leaves integers as the weights of every convolution that has a multiplier after it",
+      options,
+      async () => {
+        const graph = await optimized(runtime, 8);
+        const found = convolutions(graph);
+        expect(found.length).toBe(3);
+        for (const { input = [] } of found) {
+          const weights = constant(graph, input[1])?.data as Float32Array;
+          const sums = [...weights, ...((constant(graph, input[2])?.data ?? []) as Float32Array)];
+          expect(sums.length).toBeGreaterThan(0);
+          expect(sums.filter((w) => !Number.isInteger(w))).toEqual([]);
+        }
+      },
+    );
+  });
 
-  test.skipIf(!hasGpu)(
+  test(
     "unpacks the weights when it loads the file: no Unpack, Cast or BitShift is left",
+    WEBGPU,
     async () => {
       const graph = await optimized(webgpuRuntime, 3);
       const operators = new Set((graph.node ?? []).map(({ opType }) => opType));
@@ -262,7 +271,7 @@ describe("a real input", () => {
     return Float32Array.from(xs);
   }
 
-  test.each([referenceRuntime, cpuRuntime, wasmRuntime, ...(hasGpu ? [webgpuRuntime] : [])])(
+  test.each([referenceRuntime, cpuRuntime, wasmRuntime, ...(WEBGPU.skip !== true ? [webgpuRuntime] : [])])(
     "is quantized as by a correctly rounded division, next to every tie ($name)",
     async (runtime) => {
       const x = nextToTies();

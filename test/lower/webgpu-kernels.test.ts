@@ -7,8 +7,7 @@ import { requireWebgpuKernels, WITHOUT_WEBGPU_KERNEL } from "../../src/lower/web
 import { encodeModel } from "../../src/onnx/codec.js";
 import { graphToModel } from "../../src/onnx/from-graph.js";
 import { webgpuRuntime } from "../../src/runtime/webgpu.js";
-
-const { available } = await webgpuRuntime.probe();
+import { needsWebgpu } from "../support/needs.js";
 
 function alone(op: string): Graph {
   const net = new GraphBuilder(op);
@@ -29,7 +28,7 @@ async function loads(op: string): Promise<boolean> {
   }
 }
 
-describe.skipIf(!available)("ONNX Runtime on WebGPU", () => {
+describe("ONNX Runtime on WebGPU", await needsWebgpu(), () => {
   test("has no kernel for the operators that the table lists", async () => {
     const found: string[] = [];
     // An Identity of one operand is taken out before kernels are looked for.

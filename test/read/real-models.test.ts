@@ -1,12 +1,12 @@
 // Oracle: tfjs on two real models. They are not part of this repository.
 
-import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { describe, expect, test } from "vitest";
 import { readModel } from "../../src/read/read-model.js";
 import { compareGraph } from "../support/layers-models.js";
+import { SHARED } from "../support/needs.js";
 
 const MODELS = "../shared/models";
 
@@ -24,7 +24,7 @@ async function loadByTfjs(path: string): Promise<tf.LayersModel> {
   return tf.loadLayersModel(tf.io.fromMemory({ modelTopology: json.modelTopology, weightSpecs, weightData }));
 }
 
-describe.skipIf(!existsSync(MODELS))("real models (skipped where ../shared/models is absent)", () => {
+describe("real models", SHARED, () => {
   const mobilenet = join(MODELS, "mobilenet-v2-035-224/model.json");
   const darknet = join(MODELS, "darknet-tiny-224/model.json");
 

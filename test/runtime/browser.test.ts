@@ -22,6 +22,7 @@ import { findBrowser } from "../../src/runtime/browser/find-browser.js";
 import { browserInUse } from "../../src/runtime/browser/shared-browser.js";
 import { cpuRuntime } from "../../src/runtime/cpu.js";
 import type { Session } from "../../src/runtime/runtime.js";
+import { BROWSER } from "../support/needs.js";
 
 /** A software adapter on a busy machine compiles the shaders of a network for a minute or more. */
 const SHADER_LIMIT_MS = 400_000;
@@ -136,7 +137,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-describe.skipIf(program === "")("in a browser", () => {
+describe("in a browser", BROWSER, () => {
   /** Keeps the browser running, so that each test does not start it anew. */
   let keeper: Session;
   beforeAll(async () => {
@@ -346,7 +347,7 @@ describe.skipIf(program === "")("in a browser", () => {
   });
 });
 
-describe.skipIf(program === "")("the browser's process", () => {
+describe("the browser's process", BROWSER, () => {
   test("ends with the last session", async () => {
     const [first, second] = await Promise.all([
       browserWasmRuntime.open({ bytes: identity() }),

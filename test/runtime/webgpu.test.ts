@@ -12,6 +12,7 @@ import { cpuRuntime } from "../../src/runtime/cpu.js";
 import { webgpuRuntime } from "../../src/runtime/webgpu.js";
 import { checkAdapter } from "../../src/runtime/webgpu/adapter-check.js";
 import { adapterChoices } from "../../src/runtime/webgpu/vulkan.js";
+import { needsWebgpu } from "../support/needs.js";
 import { writeImages } from "../support/small-models.js";
 
 const shapes = new URL("../../models/shapes/model.json", import.meta.url).pathname;
@@ -111,12 +112,15 @@ const run = async (path: string, runtime: typeof cpuRuntime): Promise<Tensor> =>
   return results["classes"] as Tensor;
 };
 
-const probe = await webgpuRuntime.probe();
+const WEBGPU = await needsWebgpu();
 
 // A software adapter compiles each shader on the CPU.
-describe.skipIf(!probe.available)("the webgpu runtime", { timeout: 240_000 }, () => {
-  test("names its version and the adapter", () => {
-    expect(probe).toEqual({ available: true, version: expect.stringMatching(/^onnxruntime-node \d.*, .+/) });
+describe("the webgpu runtime", { timeout: 240_000, ...WEBGPU }, () => {
+  test("names its version and the adapter", async () => {
+    expect(await webgpuRuntime.probe()).toEqual({
+      available: true,
+      version: expect.stringMatching(/^onnxruntime-node \d.*, .+/),
+    });
   });
 
   test("computes the integers of the reference on the trained 3-bit model, as cpu and wasm do", async () => {

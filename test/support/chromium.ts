@@ -1,4 +1,4 @@
-// Starts the system's Chromium for tests: nothing is downloaded, and no test is skipped where it is missing.
+// Starts the system's Chromium for tests: nothing is downloaded. Tests that need it have the options BROWSER of needs.ts.
 
 import { type Browser, chromium } from "playwright-core";
 import { findBrowser } from "../../src/runtime/browser/find-browser.js";

@@ -5,7 +5,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { exportModel } from "../../src/export/export-model.js";
 import { drawSet, SHAPE_IMAGE_SIZE } from "../../src/image/draw-shapes.js";
 import { rangePreprocessing } from "../../src/image/preprocessing.js";
@@ -16,7 +16,7 @@ import { IntegerNetwork } from "../../src/train/integer-network.js";
 import { type LayersModel, loadLayersModel, saveLayersModel } from "../../src/train/layers-model-file.js";
 import { builtInModel } from "../../src/train/models/built-in.js";
 import { type NetworkOptions, TrainingNetwork } from "../../src/train/network.js";
-import { BACKENDS_HERE } from "./support/backends.js";
+import { describeOnBackends } from "./support/backends.js";
 
 const OPTIONS: NetworkOptions = {
   quantization: { weightBits: 3, activationBits: 3, firstLastBits: 8, signedActivations: "asymmetric" },
@@ -32,7 +32,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-describe.each(BACKENDS_HERE)("on backend %s", (backend) => {
+describeOnBackends((backend) => {
   beforeAll(() => useBackend(backend));
 
   it.each(["channel", "tensor"] as const)(

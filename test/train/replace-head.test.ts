@@ -1,12 +1,12 @@
 // Heads as they come: each model is a real one of tfjs, and the result is run by stock tfjs and by our graph.
 
-import { existsSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs";
 import { describe, expect, test } from "vitest";
 import { graphOf, type LayersModel, loadLayersModel } from "../../src/train/layers-model-file.js";
 import { builtInModel } from "../../src/train/models/built-in.js";
 import { replaceHead } from "../../src/train/replace-head.js";
 import { compareWithTfjs, modelOf } from "../support/stock-tfjs.js";
+import { SHARED } from "../support/needs.js";
 
 const { layers } = tf;
 const image = { inputShape: [8, 8, 3] };
@@ -318,7 +318,7 @@ test("built-in models take another number of classes", () => {
 });
 
 const MODELS = "../shared/models";
-describe.skipIf(!existsSync(MODELS))("real models (skipped where ../shared/models is absent)", () => {
+describe("real models", SHARED, () => {
   test("Teachable Machine's keeps its hidden Dense and its backbone", async () => {
     const before = await loadLayersModel(`${MODELS}/mobilenet-v2-035-224/model.json`);
     const after = replaceHead(before, 7, 1);

@@ -1,6 +1,5 @@
 // Other image sizes: what stock tfjs makes of the edited model, and the errors where weights or layers do not fit.
 
-import { existsSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs";
 import { describe, expect, test } from "vitest";
 import { graphOf, type LayersModel, loadLayersModel } from "../../src/train/layers-model-file.js";
@@ -8,6 +7,7 @@ import { builtInModel } from "../../src/train/models/built-in.js";
 import { replaceHead } from "../../src/train/replace-head.js";
 import { resizeInput } from "../../src/train/resize-input.js";
 import { compareWithTfjs, modelOf, scaleWeight } from "../support/stock-tfjs.js";
+import { SHARED } from "../support/needs.js";
 
 const { layers } = tf;
 const inputShape = [12, 12, 3];
@@ -253,7 +253,7 @@ describe("what does not fit", () => {
 });
 
 const MODELS = "../shared/models";
-describe.skipIf(!existsSync(MODELS))("real models (skipped where ../shared/models is absent)", () => {
+describe("real models", SHARED, () => {
   test("Teachable Machine's MobileNetV2 at 96 px and seven classes runs in stock tfjs", async () => {
     const model = await loadLayersModel(`${MODELS}/mobilenet-v2-035-224/model.json`);
     const stock = await expectSize(replaceHead(resizeInput(model, 96), 7, 1), 96);

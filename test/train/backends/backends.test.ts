@@ -4,9 +4,9 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { QdgError } from "../../../src/base/error.js";
 import { tfjsRuntime } from "../../../src/runtime/tfjs.js";
 import { useBackend } from "../../../src/train/backends/backends.js";
-import { TRIED } from "./run-on.js";
+import { BACKENDS, describeOnBackends } from "../support/backends.js";
 
-const native = TRIED.find(({ name }) => name === "tensorflow")?.missing === null;
+const native = BACKENDS.find(({ name }) => name === "tensorflow")?.options ?? {};
 const model = join(import.meta.dirname, "../../../models/shapes/model.json");
 
 afterEach(() => {
@@ -22,7 +22,7 @@ test("a backend becomes tfjs's current one and says its version", async () => {
   expect(tf.add(1, 2).dataSync()[0]).toBe(3);
 });
 
-test.skipIf(!native)("auto takes the native backend where it loads", async () => {
+test("auto takes the native backend where it loads", native, async () => {
   const used = await useBackend("auto");
   expect(used).toEqual({ name: "tensorflow", version: expect.stringMatching(/tfjs-node 4.*TensorFlow 2\./) });
   expect(tf.getBackend()).toBe("tensorflow");
@@ -108,8 +108,8 @@ describe("loading tfjs-node", () => {
   });
 });
 
-describe.each(TRIED)("on $name", ({ name, missing }) => {
-  test.skipIf(missing !== null)("nothing is written to the console", async () => {
+describeOnBackends((name) => {
+  test("nothing is written to the console", async () => {
     const spies = (["log", "info", "warn", "error"] as const).map((method) =>
       vi.spyOn(console, method).mockImplementation(() => undefined),
     );
@@ -121,33 +121,30 @@ describe.each(TRIED)("on $name", ({ name, missing }) => {
     }
   });
 
-  test.skipIf(missing !== null)(
-    "the float oracle gives its numbers, and the backend of training stays",
-    async () => {
-      await tf.setBackend("cpu");
-      const feeds = { dtype: "float32", data: new Float32Array(3072).map((_, i) => Math.sin(i)) } as const;
-      const run = async (): Promise<readonly number[]> => {
-        const session = await tfjsRuntime.open({ path: model });
-        const [input] = session.inputs;
-        const shape = (input?.shape ?? []).map((size) => (typeof size === "number" ? size : 1));
-        const count = shape.reduce((product, size) => product * size, 1);
-        const data = Float32Array.from({ length: count }, (_, i) => feeds.data[i % 3072] as number);
-        const outputs = await session.run({ [input?.name ?? ""]: { dtype: "float32", shape, data } });
-        await session.dispose();
-        return Object.values(outputs).flatMap((output) => Array.from(output.data as Float32Array));
-      };
-      const before = await run();
-      await useBackend(name);
-      const registered = tf.getBackend();
-      const weights = tf.variable(tf.ones([2, 2]));
-      expect(await run()).toEqual(before);
-      expect(tf.getBackend()).toBe(registered);
-      expect(Array.from(tf.matMul(weights as tf.Tensor2D, tf.ones([2, 2])).dataSync())).toEqual([2, 2, 2, 2]);
-      weights.dispose();
-    },
-  );
+  test("the float oracle gives its numbers, and the backend of training stays", async () => {
+    await tf.setBackend("cpu");
+    const feeds = { dtype: "float32", data: new Float32Array(3072).map((_, i) => Math.sin(i)) } as const;
+    const run = async (): Promise<readonly number[]> => {
+      const session = await tfjsRuntime.open({ path: model });
+      const [input] = session.inputs;
+      const shape = (input?.shape ?? []).map((size) => (typeof size === "number" ? size : 1));
+      const count = shape.reduce((product, size) => product * size, 1);
+      const data = Float32Array.from({ length: count }, (_, i) => feeds.data[i % 3072] as number);
+      const outputs = await session.run({ [input?.name ?? ""]: { dtype: "float32", shape, data } });
+      await session.dispose();
+      return Object.values(outputs).flatMap((output) => Array.from(output.data as Float32Array));
+    };
+    const before = await run();
+    await useBackend(name);
+    const registered = tf.getBackend();
+    const weights = tf.variable(tf.ones([2, 2]));
+    expect(await run()).toEqual(before);
+    expect(tf.getBackend()).toBe(registered);
+    expect(Array.from(tf.matMul(weights as tf.Tensor2D, tf.ones([2, 2])).dataSync())).toEqual([2, 2, 2, 2]);
+    weights.dispose();
+  });
 
-  test.skipIf(missing !== null)("tensors go along when another backend is chosen", async () => {
+  test("tensors go along when another backend is chosen", async () => {
     await useBackend(name);
     const tensor = tf.tensor1d([1, 2, 3]);
     await useBackend("wasm");

@@ -6,6 +6,7 @@ import * as tf from "@tensorflow/tfjs";
 import * as fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
 import { useBackend } from "../../../src/train/backends/backends.js";
+import { describeOnBackends } from "../support/backends.js";
 import {
   difference,
   distinct,
@@ -17,7 +18,6 @@ import {
   random,
   tensorOf,
   TOLERANCE,
-  TRIED,
   type Values,
 } from "./run-on.js";
 
@@ -48,11 +48,9 @@ const windows = fc.record({
   seed: fc.nat(1000),
 });
 
-describe.each(TRIED)("on $name", ({ name, missing }) => {
-  const skip = missing !== null;
-
+describeOnBackends((name) => {
   beforeEach(async () => {
-    if (!skip) await useBackend(name);
+    await useBackend(name);
   });
 
   /** The forward pass equals the reference, and the gradients are those of what is linear in each input. */
@@ -74,7 +72,7 @@ describe.each(TRIED)("on $name", ({ name, missing }) => {
     }
   }
 
-  test.skipIf(skip)("convolutions and their gradients, whatever the window", async () => {
+  test("convolutions and their gradients, whatever the window", async () => {
     expect.hasAssertions();
     await fc.assert(
       fc.asyncProperty(windows, async ({ n, h, w, r, s, strides, pad, c, k, seed }) => {
@@ -85,7 +83,7 @@ describe.each(TRIED)("on $name", ({ name, missing }) => {
     );
   });
 
-  test.skipIf(skip)("convolutions of one tap, which are products of matrices", async () => {
+  test("convolutions of one tap, which are products of matrices", async () => {
     expect.hasAssertions();
     await fc.assert(
       fc.asyncProperty(windows, async ({ n, h, w, strides, pad, c, k, seed }) => {
@@ -96,7 +94,7 @@ describe.each(TRIED)("on $name", ({ name, missing }) => {
     );
   });
 
-  test.skipIf(skip)("depthwise convolutions and their gradients, whatever the multiplier", async () => {
+  test("depthwise convolutions and their gradients, whatever the multiplier", async () => {
     expect.hasAssertions();
     await fc.assert(
       fc.asyncProperty(
@@ -113,7 +111,7 @@ describe.each(TRIED)("on $name", ({ name, missing }) => {
     );
   });
 
-  test.skipIf(skip)("transposed convolutions and their gradients", async () => {
+  test("transposed convolutions and their gradients", async () => {
     expect.hasAssertions();
     await fc.assert(
       fc.asyncProperty(windows, async ({ n, h, w, r, s, strides, c, k, seed }) => {
@@ -127,7 +125,7 @@ describe.each(TRIED)("on $name", ({ name, missing }) => {
     );
   });
 
-  test.skipIf(skip)("average pooling, which counts no padding, and its gradient", async () => {
+  test("average pooling, which counts no padding, and its gradient", async () => {
     expect.hasAssertions();
     await fc.assert(
       fc.asyncProperty(windows, async ({ n, h, w, r, s, strides, pad, c, seed }) => {
@@ -140,7 +138,7 @@ describe.each(TRIED)("on $name", ({ name, missing }) => {
     );
   });
 
-  test.skipIf(skip)("max pooling and its gradient, which one element of each window gets", async () => {
+  test("max pooling and its gradient, which one element of each window gets", async () => {
     expect.hasAssertions();
     await fc.assert(
       fc.asyncProperty(windows, async ({ n, h, w, r, s, strides, pad, c, seed }) => {
@@ -168,14 +166,14 @@ describe.each(TRIED)("on $name", ({ name, missing }) => {
     );
   });
 
-  test.skipIf(skip)("of equal elements the first gets the gradient of their maximum", () => {
+  test("of equal elements the first gets the gradient of their maximum", () => {
     const x = tf.ones([1, 2, 2, 1]);
     const dx = tf.grad((each) => tf.maxPool(each as tf.Tensor4D, 2, 2, "valid"))(x);
     expect(Array.from(dx.dataSync())).toEqual([1, 0, 0, 0]);
     tf.dispose([x, dx]);
   });
 
-  test.skipIf(skip)("products of matrices, transposed or not, and their gradients", async () => {
+  test("products of matrices, transposed or not, and their gradients", async () => {
     expect.hasAssertions();
     const size = fc.constantFrom(1, 2, 5, 16, 33);
     await fc.assert(
@@ -191,7 +189,7 @@ describe.each(TRIED)("on $name", ({ name, missing }) => {
     );
   });
 
-  test.skipIf(skip)("one memory may be the second matrix under several shapes", () => {
+  test("one memory may be the second matrix under several shapes", () => {
     const [a, b] = [random([1, 48], 1), random([48, 1], 2)];
     const results = tf.tidy(() => {
       const right = tensorOf(b);
@@ -217,7 +215,7 @@ describe.each(TRIED)("on $name", ({ name, missing }) => {
     expect(results[5]?.[0]).toBeCloseTo(total, 4);
   });
 
-  test.skipIf(skip)("sums over any axes", async () => {
+  test("sums over any axes", async () => {
     expect.hasAssertions();
     const shapes = fc.array(fc.constantFrom(1, 2, 3, 5, 17), { minLength: 1, maxLength: 4 });
     await fc.assert(
@@ -236,7 +234,7 @@ describe.each(TRIED)("on $name", ({ name, missing }) => {
     );
   });
 
-  test.skipIf(skip)("slices, splits and concatenations along any axis", async () => {
+  test("slices, splits and concatenations along any axis", async () => {
     expect.hasAssertions();
     await fc.assert(
       fc.asyncProperty(fc.nat(3), fc.integer({ min: 1, max: 12 }), fc.nat(1000), async (axis, size, seed) => {
@@ -256,7 +254,7 @@ describe.each(TRIED)("on $name", ({ name, missing }) => {
     );
   });
 
-  test.skipIf(skip)("gathering rows, repeated ones too, and its gradient", async () => {
+  test("gathering rows, repeated ones too, and its gradient", async () => {
     expect.hasAssertions();
     for (const axis of [0, 1, 2]) {
       const op: Op = (x) => tf.gather(x, tf.tensor1d([2, 0, 2, 1, 2], "int32"), axis);
@@ -264,7 +262,7 @@ describe.each(TRIED)("on $name", ({ name, missing }) => {
     }
   });
 
-  test.skipIf(skip)("a step keeps as many tensors and bytes as there were", () => {
+  test("a step keeps as many tensors and bytes as there were", () => {
     const [x, filter, depthwise, dense] = [
       tf.randomNormal([4, 8, 8, 3]),
       tf.variable(tf.randomNormal([3, 3, 3, 8])),
@@ -292,7 +290,7 @@ describe.each(TRIED)("on $name", ({ name, missing }) => {
   });
 });
 
-describe.skipIf(TRIED.find(({ name }) => name === "wasm")?.missing !== null)("on wasm alone", () => {
+describe("on wasm alone", () => {
   test("gradients of dilated depthwise convolutions", async () => {
     await fc.assert(
       fc.asyncProperty(windows, fc.integer({ min: 2, max: 3 }), async (window, dilation) => {

@@ -1,28 +1,7 @@
-// The backends that tests of training run on here, numbers for them, and operations on one or the other.
+// Numbers for the backends of training, and operations on one or the other.
 
 import * as tf from "@tensorflow/tfjs";
-import { BACKEND_NAMES, type BackendName, useBackend } from "../../../src/train/backends/backends.js";
-
-export interface Tried {
-  readonly name: BackendName;
-  /** Why it cannot be used here; null when it can. */
-  readonly missing: string | null;
-}
-
-async function tryAll(): Promise<Tried[]> {
-  const tried: Tried[] = [];
-  for (const name of BACKEND_NAMES) {
-    try {
-      await useBackend(name);
-      tried.push({ name, missing: null });
-    } catch (thrown) {
-      tried.push({ name, missing: (thrown as Error).message });
-    }
-  }
-  return tried;
-}
-
-export const TRIED: readonly Tried[] = await tryAll();
+import { useBackend } from "../../../src/train/backends/backends.js";
 
 /** The plain JavaScript backend of tfjs. */
 export async function useReference(): Promise<void> {

@@ -1,11 +1,11 @@
 // Batch normalization in one pass against its definition written in plain tfjs, values and gradients.
 
 import * as tf from "@tensorflow/tfjs";
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, expect, it } from "vitest";
 import { useBackend } from "../../../src/train/backends/backends.js";
 import { relu } from "../../../src/train/kernels/relu.js";
 import { normalize } from "../../../src/train/ops/batch-normalization.js";
-import { BACKENDS_HERE } from "../support/backends.js";
+import { describeOnBackends } from "../support/backends.js";
 
 const EPSILON = 1e-3;
 const SHAPES: readonly (readonly number[])[] = [
@@ -16,7 +16,7 @@ const SHAPES: readonly (readonly number[])[] = [
   [3, 1, 1, 33],
 ];
 
-describe.each(BACKENDS_HERE)("on backend %s", (backend) => {
+describeOnBackends((backend) => {
   beforeAll(() => useBackend(backend));
 
   it.each(SHAPES)("normalizes by the batch as its definition does, gradients too: shape %j", (...shape) => {

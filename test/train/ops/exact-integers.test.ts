@@ -9,7 +9,7 @@ import { openGraph } from "../../../src/runtime/reference.js";
 import { useBackend } from "../../../src/train/backends/backends.js";
 import { asIs } from "../../../src/train/ops/op.js";
 import { Random } from "../../runtime/sketch.js";
-import { BACKENDS_HERE } from "../support/backends.js";
+import { BACKENDS } from "../support/backends.js";
 import { computed, heldInputs, nodeOf, type OperatorCase, WAYS } from "./operator-cases.js";
 
 const random = new Random(5);
@@ -101,8 +101,8 @@ beforeAll(async () => {
   }
 });
 
-for (const name of BACKENDS_HERE) {
-  describe(`on ${name}`, () => {
+for (const { name, options } of BACKENDS) {
+  describe(`on ${name}`, options, () => {
     beforeAll(async () => {
       await useBackend(name);
     });

@@ -19,7 +19,7 @@ import { constantTensor, execute } from "../../../src/train/execute.js";
 import { asIs, type HeldTensor, hold } from "../../../src/train/ops/op.js";
 import { parseSaved, seeded } from "../../support/layers-models.js";
 import { randomNetwork } from "../../support/random-networks.js";
-import { BACKENDS_HERE } from "../support/backends.js";
+import { BACKENDS } from "../support/backends.js";
 
 const SEEDS = [1, 2, 3, 4, 5, 6];
 const BATCH = 2;
@@ -107,8 +107,8 @@ beforeAll(async () => {
   }
 }, 120_000);
 
-for (const name of BACKENDS_HERE) {
-  describe(`on ${name}`, () => {
+for (const { name, options } of BACKENDS) {
+  describe(`on ${name}`, options, () => {
     beforeAll(async () => {
       await useBackend(name);
     });

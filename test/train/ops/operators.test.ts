@@ -9,7 +9,7 @@ import { useBackend } from "../../../src/train/backends/backends.js";
 import { asIs, type HeldTensor, hold } from "../../../src/train/ops/op.js";
 import { OPS } from "../../../src/train/ops/ops.js";
 import { Random } from "../../runtime/sketch.js";
-import { BACKENDS_HERE } from "../support/backends.js";
+import { BACKENDS } from "../support/backends.js";
 import {
   computed,
   expected,
@@ -42,8 +42,8 @@ test("every operator of the list has a case", () => {
   expect(missing.toSorted()).toEqual(["Not", "Where"]);
 });
 
-for (const name of BACKENDS_HERE) {
-  describe(`on ${name}`, () => {
+for (const { name, options } of BACKENDS) {
+  describe(`on ${name}`, options, () => {
     beforeAll(async () => {
       await useBackend(name);
     });

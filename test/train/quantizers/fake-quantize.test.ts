@@ -3,12 +3,12 @@
 
 import * as tf from "@tensorflow/tfjs";
 import * as fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { fakeQuantize as judge } from "../../../src/quant/affine.js";
 import { activationSpec, qmax, qmin, type QuantSpec, weightSpec } from "../../../src/quant/spec.js";
 import { useBackend } from "../../../src/train/backends/backends.js";
 import { fakeQuantize, fakeQuantizeAsymmetric } from "../../../src/train/quantizers/fake-quantize.js";
-import { BACKENDS_HERE } from "../support/backends.js";
+import { describeOnBackends } from "../support/backends.js";
 
 /** The range of signed 3 bits and LSQ's factor 1. */
 const threeBits = (v: tf.Tensor, s: tf.Tensor): tf.Tensor => fakeQuantize(v, s, { low: -4, high: 3 }, 1);
@@ -32,7 +32,7 @@ const valuesIn = (scale: number): fc.Arbitrary<Float32Array> =>
     )
     .map((steps) => Float32Array.from(steps, (step) => step * scale));
 
-describe.each(BACKENDS_HERE)("on backend %s", (backend) => {
+describeOnBackends((backend) => {
   beforeAll(() => useBackend(backend));
   afterAll(() => tf.disposeVariables());
 

@@ -203,7 +203,7 @@ describe("a run that was stopped", () => {
 
 test("the native backend goes on as if never stopped, too", async (context) => {
   await useBackend("tensorflow").catch((reason: Error) =>
-    context.skip(`no native backend here: ${reason.message}`),
+    context.skip(`needs the backend tensorflow: ${reason.message}`),
   );
   const options = { ...TINY, backend: "tensorflow" };
   const [straight, stopped] = [join(folder, "native"), join(folder, "native-stopped")];

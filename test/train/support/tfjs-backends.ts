@@ -1,10 +1,11 @@
-// The tfjs backends that tests of training run on, each with the reason where it cannot run here.
+// tfjs's own backends, as tests of methods take them; those of one that is not here are skipped, with its reason.
 
-import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as tf from "@tensorflow/tfjs";
 import { setWasmPaths } from "@tensorflow/tfjs-backend-wasm";
+import type { TestOptions } from "vitest";
+import { BACKENDS } from "./backends.js";
 
 const wasmFolder = join(
   dirname(fileURLToPath(import.meta.resolve("@tensorflow/tfjs-backend-wasm/package.json"))),
@@ -12,26 +13,16 @@ const wasmFolder = join(
   "/",
 );
 
-/** By require: an optional package has no types where it is not installed. */
-function nativeReason(): string | null {
-  try {
-    createRequire(import.meta.url)("@tensorflow/tfjs-node");
-    return null;
-  } catch (thrown) {
-    return `@tensorflow/tfjs-node does not load: ${String(thrown).split("\n", 1)[0]}`;
-  }
-}
-
 export interface TestBackend {
   readonly name: "cpu" | "wasm" | "tensorflow";
-  /** Null where it runs. */
-  readonly unavailable: string | null;
+  /** Of tests that run on it. */
+  readonly options: TestOptions;
 }
 
 export const testBackends: readonly TestBackend[] = [
-  { name: "cpu", unavailable: null },
-  { name: "wasm", unavailable: null },
-  { name: "tensorflow", unavailable: nativeReason() },
+  { name: "cpu", options: {} },
+  { name: "wasm", options: {} },
+  ...BACKENDS.filter(({ name }) => name === "tensorflow"),
 ];
 
 export async function setTestBackend(name: TestBackend["name"]): Promise<void> {
