@@ -22,7 +22,7 @@ import { findBrowser } from "../../src/runtime/browser/find-browser.js";
 import { browserInUse } from "../../src/runtime/browser/shared-browser.js";
 import { cpuRuntime } from "../../src/runtime/cpu.js";
 import type { Session } from "../../src/runtime/runtime.js";
-import { BROWSER } from "../support/needs.js";
+import { BROWSER, SHELL } from "../support/needs.js";
 
 /** A software adapter on a busy machine compiles the shaders of a network for a minute or more. */
 const SHADER_LIMIT_MS = 400_000;
@@ -408,22 +408,19 @@ describe("a browser that is not there or of no use", () => {
     );
   });
 
-  test.skipIf(process.platform === "win32")(
-    "is reported with what it wrote when it ends at once",
-    async () => {
-      const browser = await script("broken", "echo 'No usable sandbox!' >&2; exit 1");
-      expect(await browserWebgpuRuntime.probe({ browser })).toEqual({
-        available: false,
-        reason: expect.stringMatching(/broken: the browser does not start: .*No usable sandbox!/),
-        remedy: expect.stringContaining("--browser"),
-      });
-      await expect(browserWebgpuRuntime.open({ bytes: identity() }, { browser })).rejects.toThrow(
-        expect.objectContaining({ code: "unavailable" }) as Error,
-      );
-    },
-  );
+  test("is reported with what it wrote when it ends at once", SHELL, async () => {
+    const browser = await script("broken", "echo 'No usable sandbox!' >&2; exit 1");
+    expect(await browserWebgpuRuntime.probe({ browser })).toEqual({
+      available: false,
+      reason: expect.stringMatching(/broken: the browser does not start: .*No usable sandbox!/),
+      remedy: expect.stringContaining("--browser"),
+    });
+    await expect(browserWebgpuRuntime.open({ bytes: identity() }, { browser })).rejects.toThrow(
+      expect.objectContaining({ code: "unavailable" }) as Error,
+    );
+  });
 
-  test.skipIf(process.platform === "win32")("is given up after the limit when it says nothing", async () => {
+  test("is given up after the limit when it says nothing", SHELL, async () => {
     const browser = await script("silent", "exec sleep 100");
     const { error, durationMs } = await rejection(
       browserWasmRuntime.open({ bytes: identity() }, { browser, timeoutMs: 1000 }),

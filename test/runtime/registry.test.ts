@@ -1,7 +1,14 @@
 import { createRequire } from "node:module";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, type TestOptions } from "vitest";
 import { parseTargets, runtimeOf } from "../../src/runtime/registry.js";
 import { RUNTIME_NAMES } from "../../src/runtime/runtime.js";
+import { BROWSER, needsWebgpu } from "../support/needs.js";
+
+const NEEDS: Readonly<Record<string, TestOptions>> = {
+  webgpu: await needsWebgpu(),
+  "browser-wasm": BROWSER,
+  "browser-webgpu": BROWSER,
+};
 
 /** Which of the heavy packages this process has loaded. */
 function loaded(): string[] {
@@ -21,11 +28,13 @@ describe("runtimeOf", () => {
     expect(loaded()).toEqual(["onnxruntime-node", "tfjs-core"]);
   });
 
-  test.each(RUNTIME_NAMES)("gives %s by its name, available with its version", async (name) => {
-    const runtime = await runtimeOf(name);
-    expect(runtime.name).toBe(name);
-    expect(await runtime.probe()).toEqual({ available: true, version: expect.stringMatching(/\w/) });
-  });
+  for (const name of RUNTIME_NAMES) {
+    test(`gives ${name} by its name, available with its version`, NEEDS[name] ?? {}, async () => {
+      const runtime = await runtimeOf(name);
+      expect(runtime.name).toBe(name);
+      expect(await runtime.probe()).toEqual({ available: true, version: expect.stringMatching(/\w/) });
+    });
+  }
 });
 
 describe("parseTargets", () => {

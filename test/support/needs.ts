@@ -7,7 +7,7 @@ import { findBrowser } from "../../src/runtime/browser/find-browser.js";
 import { webgpuRuntime } from "../../src/runtime/webgpu.js";
 
 /** What QDG_TEST_NEEDS may name, separated by commas. */
-export type Need = "browser" | "webgpu" | "tensorflow" | "shared" | "user";
+export type Need = "browser" | "webgpu" | "tensorflow" | "shared" | "user" | "shell";
 
 declare module "vitest" {
   interface TaskMeta {
@@ -40,6 +40,9 @@ export const ORDINARY_USER: TestOptions = needs(
   "user",
   process.getuid?.() === 0 ? "a user who is not root" : null,
 );
+
+/** A script that stands in for a program. */
+export const SHELL: TestOptions = needs("shell", process.platform === "win32" ? "a POSIX shell" : null);
 
 /** An adapter that ONNX Runtime's own WebGPU can use; looked for in a process of its own, so not at once. */
 export async function needsWebgpu(): Promise<TestOptions> {

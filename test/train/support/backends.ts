@@ -15,7 +15,11 @@ export const BACKENDS: readonly TestBackend[] = await tryAll();
 
 /** Tests on each backend. */
 export function describeOnBackends(tests: (backend: BackendName) => void): void {
-  for (const { name, options } of BACKENDS) describe(`on backend ${name}`, options, () => tests(name));
+  for (const { name, options } of BACKENDS) {
+    describe(`on backend ${name}`, options, () => {
+      tests(name);
+    });
+  }
 }
 
 async function tryAll(): Promise<TestBackend[]> {
