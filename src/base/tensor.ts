@@ -1,6 +1,6 @@
 // Element types and dense tensors in row-major order. Names of types are ONNX's, in lower case.
 
-import { QdgError } from "./error.js";
+import { QdgError, type QdgErrorCode } from "./error.js";
 
 interface DataByDType {
   float32: Float32Array;
@@ -53,6 +53,40 @@ const ARRAYS: { readonly [D in DType]: new (length: number) => DataByDType[D] } 
 /** Number of elements of a shape; 1 for a scalar. */
 export function sizeOf(shape: readonly number[]): number {
   return shape.reduce((product, dim) => product * dim, 1);
+}
+
+/**
+ * Elements of one tensor where a file or an option says how large it is: 1 GiB of float32. More is a broken or hostile
+ * file, not a network that can be run here.
+ */
+export const MAX_ELEMENTS: number = 2 ** 28;
+
+/**
+ * The number of elements of a shape that is to be allocated; sizes that are open (names) count as 1.
+ *
+ * @param what the shape is of, for the message
+ * @throws QdgError `code` for sizes that are none, and for more than MAX_ELEMENTS
+ */
+export function boundedSize(
+  shape: readonly (number | string)[],
+  code: QdgErrorCode,
+  where: string,
+  what: string,
+): number {
+  let size = 1;
+  for (const dim of shape) {
+    if (typeof dim === "string") continue;
+    if (!Number.isInteger(dim) || dim < 0) {
+      throw new QdgError(code, where, `${what} [${shape.join(", ")}], expected sizes of 0 or more`);
+    }
+    size *= dim;
+  }
+  if (size <= MAX_ELEMENTS) return size;
+  throw new QdgError(
+    code,
+    where,
+    `${what} [${shape.join(", ")}] has ${size} elements, expected at most ${MAX_ELEMENTS}`,
+  );
 }
 
 /** A typed array of zeros for `length` elements of `dtype`. */

@@ -1,7 +1,7 @@
 // Which form of the file a target gets: timed on whole models, or a default that the bench table justifies.
 
 import { noProgress, type Progress } from "../base/progress.js";
-import { allocate, sizeOf, type Tensor } from "../base/tensor.js";
+import { allocate, boundedSize, type Tensor } from "../base/tensor.js";
 import type { Graph } from "../graph/graph.js";
 import { isDepthwise } from "../graph/node-kinds.js";
 import { HOST_FORMS, type HostForm } from "../lower/form.js";
@@ -87,7 +87,10 @@ function zeroFeeds(graph: Graph, { inputSize, layout }: CompleteExportOptions): 
         typeof dim === "number" ? dim : axis === 0 ? 1 : (inputSize?.[axis - firstSpatial] ?? DYNAMIC_SIZE),
       );
       const { dtype } = input;
-      return [input.name, { dtype, shape, data: allocate(dtype, sizeOf(shape)) }];
+      return [
+        input.name,
+        { dtype, shape, data: allocate(dtype, boundedSize(shape, "usage", input.name, "shape")) },
+      ];
     }),
   );
 }

@@ -2,6 +2,7 @@
 // sample at a time, each a batch of one.
 
 import { QdgError } from "../base/error.js";
+import { boundedSize } from "../base/tensor.js";
 import type { Value } from "../graph/graph.js";
 import { type BrokenImage, type ImageEntry, listImages, loadImages } from "../image/folder.js";
 import { splitImages } from "../image/pick.js";
@@ -94,6 +95,7 @@ export function imageInput(
   }
   checkSide(height, name);
   checkSide(width, name);
+  boundedSize([height, width, c], "usage", name, "image of shape");
   const { preprocessing } = facts;
   if (!preprocessing) {
     throw new QdgError(

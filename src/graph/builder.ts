@@ -15,6 +15,8 @@ export interface OutputDeclaration {
 export class GraphBuilder {
   readonly graph: Graph;
   readonly #names = new Set<string>();
+  /** Name -> the number that its next namesake tries first. */
+  readonly #taken = new Map<string, number>();
 
   constructor(name: string) {
     this.graph = { name, inputs: [], outputs: [], nodes: [] };
@@ -23,7 +25,9 @@ export class GraphBuilder {
   /** `name`, or `name:1`, `name:2`... when it is taken. */
   uniqueName(name: string): string {
     let unique = name;
-    for (let i = 1; this.#names.has(unique); i++) unique = `${name}:${i}`;
+    let i = this.#taken.get(name) ?? 1;
+    for (; this.#names.has(unique); i++) unique = `${name}:${i}`;
+    this.#taken.set(name, i);
     this.#names.add(unique);
     return unique;
   }

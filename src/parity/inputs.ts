@@ -3,7 +3,7 @@
 
 import { QdgError } from "../base/error.js";
 import type { Tensor } from "../base/tensor.js";
-import { sizeOf } from "../base/tensor.js";
+import { boundedSize, sizeOf } from "../base/tensor.js";
 import { openArrays } from "../export/arrays.js";
 import { imageInput } from "../export/samples.js";
 import { type BrokenImage, listImages, loadImages } from "../image/folder.js";
@@ -125,6 +125,15 @@ function randomInputs(asked: number, inputs: readonly TensorInfo[], options: Inp
   const low = (range[0] - (mean[0] as number)) / (std[0] as number);
   const high = (range[1] - (mean[0] as number)) / (std[0] as number);
   const shapes = inputs.map((input) => sampleShape(input, options));
+  const sizes = inputs.map(({ name }, i) =>
+    boundedSize(shapes[i] as readonly number[], "usage", name, "its shape"),
+  );
+  boundedSize(
+    [sizes.reduce((sum, size) => sum + size, 0)],
+    "usage",
+    "inputs",
+    "all of them together, as a list,",
+  );
   return {
     description: `${count} random samples in ${low}..${high}, seed ${options.seed}`,
     count,

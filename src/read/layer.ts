@@ -2,7 +2,7 @@
 // model calls the layer. All calls of a layer share its weights.
 
 import { QdgError } from "../base/error.js";
-import { float32, type DType, type Tensor } from "../base/tensor.js";
+import { boundedSize, float32, type DType, type Tensor } from "../base/tensor.js";
 import type { Attribute, Dim, Value } from "../graph/graph.js";
 import type { LayerConfig } from "./config.js";
 import type { Constraint } from "./constraints.js";
@@ -129,6 +129,8 @@ export class LayerCall {
     attributes: Readonly<Record<string, Attribute>> = {},
     options: { readonly domain?: "" | "qdg"; readonly dtype?: DType } = {},
   ): Value {
+    // Whoever runs the graph allocates it, for one sample at least.
+    boundedSize(shape, "unsupported-layer", this.where, "shape");
     return this.writer.builder.node(
       op,
       this.#layer.name,

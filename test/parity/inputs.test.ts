@@ -155,4 +155,16 @@ describe("random numbers", () => {
     expect(sample?.feeds["image"]?.shape).toEqual([1, 5, 8, 3]);
     await expect(all(["random:1"], [{ ...image, dtype: "int64" }])).rejects.toThrow(/\[usage\]/);
   });
+
+  it("are not drawn for inputs of more elements than the reference computes, alone or together", async () => {
+    for (const size of [2 ** 31, 2 ** 50]) {
+      await expect(all(["random:1"], [{ ...image, shape: [1, size] }])).rejects.toThrow(
+        /^image: its shape \[1, \d+\] has \d+ elements, expected at most 268435456 \[usage\]$/,
+      );
+    }
+    const half = { ...image, shape: [1, 2 ** 27 + 1] };
+    await expect(all(["random:1"], [half, { ...half, name: "other" }])).rejects.toThrow(
+      /^inputs: .* has 268435458 elements/,
+    );
+  });
 });

@@ -56,6 +56,12 @@ const conv = { filters: 2, kernel_size: [3, 3], use_bias: false };
 
 const ROWS: readonly (Row & { readonly topology: Topology })[] = [
   {
+    title: "an upsampling beyond what can be held",
+    topology: single("UpSampling2D", { size: [30_000, 30_000], data_format: "channels_last" }),
+    code: "unsupported-layer",
+    says: "has 172800000000 elements, expected at most 268435456",
+  },
+  {
     title: "a recurrent layer",
     topology: single("LSTM", { units: 3 }, [null, 4, 3]),
     code: "unsupported-layer",

@@ -2,8 +2,8 @@
 
 import { describe, expect, it } from "vitest";
 import type { Tensor } from "../../src/base/tensor.js";
-import { float32, tensor } from "../../src/base/tensor.js";
-import type { Value } from "../../src/graph/graph.js";
+import { float32, int64, tensor } from "../../src/base/tensor.js";
+import type { Attribute, Value } from "../../src/graph/graph.js";
 import { encodeModel } from "../../src/onnx/codec.js";
 import { graphToModel } from "../../src/onnx/from-graph.js";
 import { openGraph, referenceRuntime } from "../../src/runtime/reference.js";
@@ -15,6 +15,9 @@ import { Sketch } from "./sketch.js";
 function bytesTensor(shape: readonly number[], data: readonly number[]): Tensor {
   return tensor("uint8", shape, Uint8Array.from(data));
 }
+
+const long = (count: number): Tensor => float32([1, 1, count], new Float32Array(count));
+const ints = (...list: number[]): Tensor => int64([list.length], list);
 
 async function run({ graph, feeds }: Model): Promise<number[]> {
   const [result] = Object.values(await openGraph(graph, "test").run(feeds));
@@ -147,6 +150,50 @@ describe("the reference interpreter", () => {
     const y = sketch.node("Cast", [x], { to }, to === 2 ? "uint8" : "int32");
     await expect(run(sketch.model(y, [1], null))).rejects.toThrow(/clip it first \[runtime\]/);
   });
+
+  it.each<[op: string, inputs: readonly Tensor[], attributes: Readonly<Record<string, Attribute>>]>([
+    ["Expand", [long(4), ints(2 ** 20, 2 ** 20, 1)], {}],
+    ["Tile", [long(4), ints(1, 2 ** 20, 2 ** 20)], {}],
+    ["Pad", [long(4), ints(0, 0, 0, 0, 2 ** 20, 2 ** 20)], {}],
+    ["ConstantOfShape", [ints(2 ** 40)], {}],
+    ["Resize", [long(4), float32([0], []), float32([3], [1, 1, 2 ** 30])], {}],
+    ["Add", [float32([70_000, 1], new Float32Array(70_000)), long(70_000)], {}],
+    ["Equal", [float32([70_000, 1], new Float32Array(70_000)), long(70_000)], {}],
+    ["MatMul", [float32([70_000, 1], new Float32Array(70_000)), long(70_000)], {}],
+    [
+      "MatMul",
+      [
+        float32([70_000, 1, 1, 1], new Float32Array(70_000)),
+        float32([70_000, 1, 1], new Float32Array(70_000)),
+      ],
+      {},
+    ],
+    [
+      "Gemm",
+      [float32([70_000, 1], new Float32Array(70_000)), float32([1, 70_000], new Float32Array(70_000))],
+      {},
+    ],
+    ["Conv", [long(4), float32([1, 1, 1], [1])], { pads: [2 ** 30, 2 ** 30] }],
+    ["ConvTranspose", [long(4), float32([1, 1, 1], [1])], { strides: [2 ** 30] }],
+    ["MaxPool", [long(4)], { kernel_shape: [2], pads: [2 ** 30, 2 ** 30] }],
+    [
+      "Gather",
+      [float32([2, 2 ** 20], new Float32Array(2 ** 21)), ints(...Array.from({ length: 300 }, () => 1))],
+      {},
+    ],
+  ])(
+    "refuses %s to make a tensor of more elements than it holds, before it takes memory (%#)",
+    async (op, inputs, attributes) => {
+      const sketch = new Sketch();
+      const values = inputs.map((input, i) =>
+        i === 0 ? sketch.input("x", input) : sketch.constant(`c${i}`, input),
+      );
+      const y = sketch.node(op, values, attributes, op === "Equal" ? "bool" : "float32");
+      await expect(run(sketch.model(y, [], null))).rejects.toThrow(
+        /\[[\d, ]+\] has \d+ elements, expected at most 268435456 \[invalid-graph\]/,
+      );
+    },
+  );
 
   it("refuses an index outside, a shape that is no shape, and one too large to hold", async () => {
     const gather = new Sketch();

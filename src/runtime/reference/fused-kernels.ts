@@ -8,7 +8,7 @@ import { intAttribute } from "../../graph/graph.js";
 import { clip, requantize, requantizeMultiplier, roundHalfEven } from "../../quant/affine.js";
 import { convGeometry, convolve } from "./convolution.js";
 import type { Call } from "./kernel.js";
-import { inputAt, newTensor, numbersOf, whereOf } from "./kernel.js";
+import { checkedSize, inputAt, newTensor, numbersOf, whereOf } from "./kernel.js";
 import { gemmGeometry, matMulGeometry, multiply, multiplyBatches } from "./matrix.js";
 import { forEachWindow, globalShape, poolGeometry } from "./pooling.js";
 import { around, broadcastIndex, broadcastShape } from "./shapes.js";
@@ -63,7 +63,7 @@ function sumsOf(call: Call, x: Float32Array, w: Float32Array): Sums {
   const shapeW = inputAt(call, 1).shape;
   if (call.node.op === "Conv") {
     const geometry = convGeometry(call, shapeX, shapeW);
-    newTensor(call, "uint8", geometry.outputShape);
+    checkedSize(call, geometry.outputShape);
     const [, , inner] = around(geometry.outputShape, 1);
     return { values: convolve(x, w, geometry), shape: geometry.outputShape, K: geometry.K, inner };
   }

@@ -3,7 +3,7 @@
 
 import { QdgError } from "../../base/error.js";
 import type { DataOf, DType, Tensor } from "../../base/tensor.js";
-import { allocate } from "../../base/tensor.js";
+import { allocate, boundedSize } from "../../base/tensor.js";
 import type { Node } from "../../graph/graph.js";
 
 /** One evaluation of one node. An input that is left out is null. */
@@ -15,9 +15,6 @@ export interface Call {
 export type Kernel = (call: Call) => readonly Tensor[];
 
 export type NumberData = Exclude<Tensor["data"], BigInt64Array | BigUint64Array>;
-
-/** More elements than this in one tensor is a broken or hostile file, not a network that this can run. */
-const MAX_ELEMENTS = 2 ** 28;
 
 /** The node as messages name it: `origin (Op)`. */
 export function whereOf(node: Node): string {
@@ -82,15 +79,12 @@ export function newTensor<D extends DType>(
   dtype: D,
   shape: readonly number[],
 ): { readonly dtype: D; readonly shape: readonly number[]; readonly data: DataOf<D> } {
-  let size = 1;
-  for (const dim of shape) {
-    if (!Number.isInteger(dim) || dim < 0) throw invalid(call, `output shape [${shape.join(", ")}]`);
-    size *= dim;
-  }
-  if (size > MAX_ELEMENTS) {
-    throw invalid(call, `output shape [${shape.join(", ")}] has ${size} elements, at most ${MAX_ELEMENTS}`);
-  }
-  return { dtype, shape, data: allocate(dtype, size) };
+  return { dtype, shape, data: allocate(dtype, checkedSize(call, shape)) };
+}
+
+/** Elements of an output. @throws QdgError `invalid-graph` for a shape that no tensor here may have */
+export function checkedSize(call: Call, shape: readonly number[]): number {
+  return boundedSize(shape, "invalid-graph", whereOf(call.node), "output shape");
 }
 
 /** An axis counted from either end. @throws QdgError `invalid-graph` outside -rank..rank-1 */

@@ -2,7 +2,7 @@
 
 import { floatAttribute, intAttribute } from "../../graph/graph.js";
 import type { Call, Kernel } from "./kernel.js";
-import { float32At, inputAt, invalid, newTensor, optionalInput } from "./kernel.js";
+import { checkedSize, float32At, inputAt, invalid, newTensor, optionalInput } from "./kernel.js";
 import { broadcastIndex, broadcastShape, walk } from "./shapes.js";
 
 /** `y[i, k] = sum over c of a[i, c] * b[c, k]`; a [M, C], b [C, K] or, transposed, [K, C]. */
@@ -50,6 +50,8 @@ export function matMulGeometry(call: Call, a: readonly number[], b: readonly num
   if (a.length === 0 || b.length === 0 || C !== inner || !batch) {
     throw invalid(call, `cannot multiply [${a.join(", ")}] by [${b.join(", ")}]`);
   }
+  // Before the index below, which is as long as there are products.
+  checkedSize(call, [...batch, M, K]);
   const starts = (own: readonly number[], size: number): Int32Array =>
     broadcastIndex(own, batch).map((at) => at * size);
   const outputShape = [...batch, ...(a.length === 1 ? [] : [M]), ...(b.length === 1 ? [] : [K])];
@@ -133,5 +135,6 @@ export function gemmGeometry(call: Call, a: readonly number[], b: readonly numbe
   if (a.length !== 2 || b.length !== 2 || C !== inner) {
     throw invalid(call, `cannot multiply [${a.join(", ")}] by [${b.join(", ")}]`);
   }
+  checkedSize(call, [M, K]);
   return { M, C, K, transposedA, transposedB };
 }

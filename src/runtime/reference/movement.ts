@@ -6,6 +6,7 @@ import { intAttribute, intsAttribute } from "../../graph/graph.js";
 import type { Call, Kernel } from "./kernel.js";
 import {
   axisOf,
+  checkedSize,
   inputAt,
   intsAt,
   invalid,
@@ -211,7 +212,7 @@ export const expand: Kernel = (call) => {
   const x = inputAt(call, 0);
   const shape = broadcastShape([x.shape, intsAt(call, 1)]);
   if (!shape) throw invalid(call, `[${x.shape.join(", ")}] to [${intsAt(call, 1).join(", ")}]`);
-  newTensor(call, "bool", shape);
+  checkedSize(call, shape);
   return [pick(call, x, shape, broadcastIndex(x.shape, shape))];
 };
 

@@ -8,6 +8,7 @@ import type { Graph, Node, Value } from "../../graph/graph.js";
 import type { Step } from "./fusion.js";
 import { fuse } from "./fusion.js";
 import { whereOf } from "./kernel.js";
+import { LiveValues, MAX_LIVE_BYTES } from "./live-values.js";
 import { kernelOf } from "./operators.js";
 
 export interface Plan {
@@ -41,8 +42,8 @@ export function planOf(graph: Graph): Plan {
  * Values that no input decides: constants, and what nodes compute from them. What DequantizeLinear makes of
  * constants is not among them, so that integers of weights stay visible as such.
  */
-export function foldedConstants(graph: Graph): Map<Value, Tensor> {
-  const constants = new Map<Value, Tensor>();
+export function foldedConstants(graph: Graph): LiveValues {
+  const constants = new LiveValues();
   for (const node of graph.nodes) {
     for (const input of node.inputs) if (input?.constant) constants.set(input, input.constant);
   }
@@ -92,15 +93,18 @@ function lastReads(
     for (const input of step.inputs) if (input) last.set(input, i);
   });
   const lists: Value[][] = steps.map(() => []);
+  const kept = new Set(outputs);
   for (const [value, i] of last) {
-    if (!outputs.includes(value) && !constants.has(value)) lists[i]?.push(value);
+    if (!kept.has(value) && !constants.has(value)) lists[i]?.push(value);
   }
   return lists;
 }
 
 /** Computes the values of all outputs from those of the inputs. */
 export function runPlan(plan: Plan, inputs: ReadonlyMap<Value, Tensor>): ReadonlyMap<Value, Tensor> {
-  const values = new Map<Value, Tensor>([...plan.constants, ...inputs]);
+  const values = new LiveValues();
+  for (const [value, tensor] of plan.constants) values.set(value, tensor);
+  for (const [value, tensor] of inputs) values.set(value, tensor);
   plan.steps.forEach((step, i) => {
     evaluate(step, values);
     for (const value of plan.lastRead[i] as readonly Value[]) values.delete(value);
@@ -108,7 +112,7 @@ export function runPlan(plan: Plan, inputs: ReadonlyMap<Value, Tensor>): Readonl
   return values;
 }
 
-function evaluate(step: Step, values: Map<Value, Tensor>): void {
+function evaluate(step: Step, values: LiveValues): void {
   const inputs = step.inputs.map((input) => {
     if (!input) return null;
     const value = values.get(input);
@@ -136,4 +140,11 @@ function evaluate(step: Step, values: Map<Value, Tensor>): void {
     }
     values.set(output, result);
   });
+  if (values.bytes > MAX_LIVE_BYTES) {
+    throw new QdgError(
+      "invalid-graph",
+      whereOf(step.node),
+      `the tensors that are held up to here take ${values.bytes} bytes, expected at most ${MAX_LIVE_BYTES}; take a smaller input`,
+    );
+  }
 }
