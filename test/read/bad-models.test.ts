@@ -56,10 +56,15 @@ const conv = { filters: 2, kernel_size: [3, 3], use_bias: false };
 
 const ROWS: readonly (Row & { readonly topology: Topology })[] = [
   {
-    title: "an upsampling beyond what can be held",
-    topology: single("UpSampling2D", { size: [30_000, 30_000], data_format: "channels_last" }),
+    title: "a padding beyond what can be held",
+    topology: single("ZeroPadding2D", {
+      padding: [
+        [0, 99_992],
+        [0, 99_992],
+      ],
+    }),
     code: "unsupported-layer",
-    says: "has 172800000000 elements, expected at most 268435456",
+    says: "has 30000000000 elements, expected at most 268435456",
   },
   {
     title: "a recurrent layer",
