@@ -203,9 +203,9 @@ export async function exported(
 function labelOf({ float, bits, weightBits, activationBits, form, targets, ...counts }: FileOptions): string {
   if (float) return "float";
   const { calibrationCount, heldOutCount, firstLastBits, powerOfTwo } = counts;
-  const [weights, activations] = [weightBits ?? bits, activationBits ?? bits];
+  const weights = weightBits ?? bits;
   return [
-    weights === undefined ? "learned" : bitsName([weights, activations ?? weights]).toLowerCase(),
+    weights === undefined ? "learned" : bitsName([weights, activationBits ?? 8]).toLowerCase(),
     ...(firstLastBits === undefined ? [] : [`outer-${firstLastBits}`]),
     ...(powerOfTwo ? ["pow2"] : []),
     ...(form ? [`form-${form}`] : []),

@@ -28,12 +28,16 @@ export { resample } from "./image/resample.js";
 export { imageToTensor, type ImageInput } from "./image/to-tensor.js";
 
 export type { Dim, Graph, Node, Value } from "./graph/graph.js";
+export { type Placement, placeQuantizers } from "./graph/place-quantizers.js";
 export {
+  type AskedBits,
   type LayerBits,
-  type Placement,
-  placeQuantizers,
-  type QuantizationConfig,
-} from "./graph/place-quantizers.js";
+  type LayerRole,
+  type Match,
+  type Recipe,
+  recipeOf,
+  type RecipeRule,
+} from "./graph/recipe.js";
 export { printGraph } from "./graph/print.js";
 
 export { decodeModel, encodeModel } from "./onnx/codec.js";

@@ -43,8 +43,19 @@ export const exportPart: Part = {
 
 /** Told beside the others: most of it is the float network running. */
 function calibrated({ data }: Network): Case {
-  const flags = ["--bits", "3", "--calibration", data, "--calibration-count", "4", "--held-out", "0"];
-  return { title: "3 bits, calibrated on 4 samples", flags, hasBar: false };
+  const flags = [
+    "--bits",
+    "3",
+    "--activation-bits",
+    "3",
+    "--calibration",
+    data,
+    "--calibration-count",
+    "4",
+    "--held-out",
+    "0",
+  ];
+  return { title: "W3A3, calibrated on 4 samples", flags, hasBar: false };
 }
 
 async function exportRows({ title, flags, hasBar }: Case, network: Network): Promise<Row[]> {

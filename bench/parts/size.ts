@@ -2,7 +2,7 @@
 
 import { readFile } from "node:fs/promises";
 import { decodeModel, type ExportResult, modelToGraph } from "qdg";
-import { type Bits, exported, type NetworkName, openNetwork } from "../networks.js";
+import { type Bits, bitsName, exported, type NetworkName, openNetwork } from "../networks.js";
 import type { Part, PartContext } from "../part.js";
 import { type Row, skippedRow } from "../row.js";
 import { type LayerSize, payloadBytes, sizeBound } from "../size-bound.js";
@@ -26,11 +26,12 @@ export const sizePart: Part = {
 };
 
 async function sizeRow(name: NetworkName, bits: Bits, { code, reporter }: PartContext): Promise<Row> {
-  const title = `${name}, ${bits[0]} bits`;
+  const title = `${name}, ${bitsName(bits)}`;
   const network = await openNetwork(name);
   if ("missing" in network) return skippedRow(title, "", network.missing);
   const float = await exported(network, { float: true }, code, reporter);
-  const options = { bits: bits[0], calibrationCount: CALIBRATION_COUNT, heldOutCount: 0 };
+  const [weightBits, activationBits] = bits;
+  const options = { weightBits, activationBits, calibrationCount: CALIBRATION_COUNT, heldOutCount: 0 };
   const { result } = await exported(network, options, code, reporter);
   const layers = layerSizes(await readFile(float.path), result);
   const bound = sizeBound(layers);

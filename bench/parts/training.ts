@@ -1,7 +1,7 @@
 // What quantization-aware training costs: steps of one network, method against method in turns, and backend
 // against backend. Images are noise: time does not depend on what is seen.
 
-import { parsePreprocessing } from "qdg";
+import { parsePreprocessing, recipeOf } from "qdg";
 import * as train from "qdg/train";
 import * as tf from "@tensorflow/tfjs";
 import type { Part } from "../part.js";
@@ -21,7 +21,7 @@ type Measured = "float" | "lsq" | "gaqat";
 export const trainingPart: Part = {
   title: "Cost of a training step",
   method: () =>
-    `resnet8 at ${IMAGE_SIZE} px, batches of ${BATCH}, batch statistics, 3 bits with one scale an output channel. Steps of the methods in turns on one batch after ${WARM_UP} to warm up; ratios are medians over the rounds, with quartiles. float is erm.`,
+    `resnet8 at ${IMAGE_SIZE} px, batches of ${BATCH}, batch statistics, weights and activations of 3 bits with one scale an output channel. Steps of the methods in turns on one batch after ${WARM_UP} to warm up; ratios are medians over the rounds, with quartiles. float is erm.`,
   async run({ reporter }) {
     const rows: Row[] = [];
     const medians = new Map<train.BackendName, number>();
@@ -65,10 +65,7 @@ function running(name: Measured, imageSize = IMAGE_SIZE, batchSize = BATCH): Run
   const method: train.MethodName = name === "float" ? "erm" : name;
   const model = train.builtInModel("resnet8", { imageSize, classes: CLASSES, seed: 1 });
   const network = train.TrainingNetwork.create(model, {
-    quantization:
-      name === "float"
-        ? null
-        : { weightBits: 3, activationBits: 3, firstLastBits: 8, signedActivations: "asymmetric" },
+    recipe: name === "float" ? null : recipeOf({ weightBits: 3, activationBits: 3 }),
     granularity: "channel",
     statistics: "batch",
     scaleParameterization: "log",

@@ -2,7 +2,7 @@
 
 import { readFile } from "node:fs/promises";
 import { errorText, QdgError } from "../base/error.js";
-import type { LayerBits } from "../graph/place-quantizers.js";
+import type { LayerBits } from "../graph/recipe.js";
 import { parsePreprocessing, type Preprocessing } from "../image/preprocessing.js";
 import { MAX_BITS, MIN_BITS } from "../quant/spec.js";
 
@@ -69,8 +69,12 @@ export async function preprocessing(text: string): Promise<Preprocessing> {
   return parsePreprocessing(text);
 }
 
-/** `{"layer": {"weightBits": 4, "activationBits": 8}, "other layer": 4}` of a JSON file. */
-export async function layerBits(path: string): Promise<Record<string, LayerBits>> {
+/**
+ * `{"layer": {"weightBits": 4, "activationBits": 8}, "other*": 4}` of a JSON file.
+ *
+ * @param plain what a number sets: weights, or both
+ */
+export async function layerBits(path: string, plain: "weights" | "both"): Promise<Record<string, LayerBits>> {
   let parsed: unknown;
   try {
     parsed = JSON.parse(await readText(path));
@@ -81,12 +85,14 @@ export async function layerBits(path: string): Promise<Record<string, LayerBits>
   if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed))
     throw wrongLayerBits(path, parsed);
   return Object.fromEntries(
-    Object.entries(parsed).map(([layer, bits]) => [layer, layerEntry(`${path}: ${layer}`, bits)]),
+    Object.entries(parsed).map(([layer, bits]) => [layer, layerEntry(`${path}: ${layer}`, bits, plain)]),
   );
 }
 
-function layerEntry(where: string, bits: unknown): LayerBits {
-  if (typeof bits === "number") return { weightBits: bits, activationBits: bits };
+function layerEntry(where: string, bits: unknown, plain: "weights" | "both"): LayerBits {
+  if (typeof bits === "number") {
+    return plain === "both" ? { weightBits: bits, activationBits: bits } : { weightBits: bits };
+  }
   if (typeof bits !== "object" || bits === null) throw wrongLayerBits(where, bits);
   for (const [key, value] of Object.entries(bits)) {
     if ((key !== "weightBits" && key !== "activationBits") || typeof value !== "number") {

@@ -80,31 +80,26 @@ export function learnedFor(placement: Placement, learned: LearnedQuantizers | nu
   return found?.quantization ?? null;
 }
 
-/**
- * Refuses learned quantizers that no placement takes, and learned bits other than those asked for.
- *
- * @param askedBits of quantizers by their ids, where the user gave some
- */
-export function checkLearned(
-  placements: readonly Placement[],
-  learned: LearnedQuantizers,
-  askedBits: ReadonlyMap<string, number>,
-): void {
-  const ids = new Set(placements.flatMap((placement) => placement.ids));
+/** Refuses learned quantizers that no placement takes, and learned bits other than those asked for. */
+export function checkLearned(placements: readonly Placement[], learned: LearnedQuantizers): void {
+  const byId = new Map(
+    placements.flatMap((placement) => placement.ids.map((id) => [id, placement] as const)),
+  );
   for (const [name, { bits }] of learned.quantizers) {
-    if (!ids.has(name)) {
+    const placement = byId.get(name);
+    if (!placement) {
       throw new QdgError(
         "invalid-quantization",
         name,
         "has learned scales, but no quantizer stands there; the model was changed after training, or the name is wrong",
       );
     }
-    const asked = askedBits.get(name) ?? bits;
-    if (asked !== bits) {
+    const { asked, spec } = placement;
+    if (asked && spec.bits !== bits) {
       throw new QdgError(
         "invalid-quantization",
         name,
-        `got ${asked} bits asked for, but its scales were learned at ${bits}; leave the options for bits out, or train at ${asked}`,
+        `got ${spec.bits} bits asked for, but its scales were learned at ${bits}; leave the options for bits out, or train at ${spec.bits}`,
       );
     }
   }

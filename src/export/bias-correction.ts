@@ -13,13 +13,13 @@ import { type CorrectedLayer, correctBias } from "../quant/bias-correction.js";
 /**
  * Replaces the bias of every Conv, ConvTranspose and Gemm of an annotated graph by its corrected one.
  *
- * @param channelMeans mean of each input channel, by value
+ * @param channelMeans mean of each input channel, by the name of the value
  */
-export function correctBiases(graph: Graph, channelMeans: ReadonlyMap<Value, Float32Array>): void {
+export function correctBiases(graph: Graph, channelMeans: ReadonlyMap<string, Float32Array>): void {
   for (const node of graph.nodes) {
     if (kindOf(node) !== "weighted") continue;
     const layer = correctedLayer(node);
-    const means = channelMeans.get(inputOf(node, 0));
+    const means = channelMeans.get(inputOf(node, 0).name);
     const weight = inputOf(node, 1);
     if (!layer || !means || !weight.constant || !weight.quantization) continue;
     const { data, shape } = expectDType(weight.constant, "float32", node.origin);

@@ -5,6 +5,8 @@ import { checkWritable, writeFileAtomic } from "../base/atomic-file.js";
 import { QdgError } from "../base/error.js";
 import { noProgress, type Progress } from "../base/progress.js";
 import type { Graph } from "../graph/graph.js";
+import { FLOAT_PASSES, QUANTIZED_PASSES, runPasses } from "../graph/passes/pipelines.js";
+import type { Recipe } from "../graph/recipe.js";
 import { type LearnedQuantizers, parseLearned } from "../quant/learned.js";
 import { preprocessingOf } from "../read/preprocessing-of.js";
 import { type ReadModel, readModel } from "../read/read-model.js";
@@ -17,8 +19,15 @@ import { floatFile } from "./float-file.js";
 import { chooseForm } from "./form-choice.js";
 import { integerFile } from "./integer-file.js";
 import { bitsByLayer, commonMetadata, type FileFacts, quantizedMetadata } from "./metadata.js";
-import { type CompleteExportOptions, type ExportOptions, type Target, withDefaults } from "./options.js";
-import { prepare, quantizeGraph } from "./quantize-graph.js";
+import {
+  type CompleteExportOptions,
+  type ExportOptions,
+  recipeOfOptions,
+  type Target,
+  withDefaults,
+} from "./options.js";
+import { observe } from "./observe.js";
+import { quantize } from "./quantize.js";
 import { openSamples } from "./samples.js";
 import { warningsOf } from "./warnings.js";
 
@@ -42,6 +51,8 @@ export interface ExportResult {
   readonly files: readonly ExportedFile[];
   /** layer -> [weight bits, bits of its output (0: real)] */
   readonly bits: Readonly<Record<string, readonly [number, number]>>;
+  /** What was asked for, with what is a default; null for a plain float32 file. Learned bits stay as they are. */
+  readonly recipe: Recipe | null;
   /** null without samples to measure on */
   readonly cost: Cost | null;
   readonly warnings: readonly string[];
@@ -77,7 +88,7 @@ async function exportFloat(
   facts: FileFacts,
   options: CompleteExportOptions,
 ): Promise<ExportResult> {
-  const bytes = floatFile(prepare(graph), options.opset, commonMetadata(facts));
+  const bytes = floatFile(runPasses(graph, FLOAT_PASSES), options.opset, commonMetadata(facts));
   const { output: path, targets, force } = options;
   await writeFileAtomic(path, bytes, { force });
   const file = { path, targets, form: null, sizeBytes: bytes.length };
@@ -88,6 +99,7 @@ async function exportFloat(
     form: null,
     files: [file],
     bits: {},
+    recipe: null,
     cost: null,
     warnings: [],
   };
@@ -100,18 +112,25 @@ async function exportQuantized(
   options: CompleteExportOptions,
   progress: Progress,
 ): Promise<ExportResult> {
-  const { calibration } = options;
+  const { calibration, observer, powerOfTwo, biasCorrection } = options;
+  if (!learned && options.bits === undefined && options.weightBits === undefined) {
+    throw new QdgError(
+      "usage",
+      "--bits",
+      "got none, expected 2 to 8: the bits of inner weights, since the model carries no learned scales",
+    );
+  }
   const samples =
     calibration.length > 0 ? await openSamples(calibration, source.inputs, facts, options) : null;
-  const quantized = await quantizeGraph(
-    source,
-    learned,
-    samples?.calibration ?? null,
-    facts,
-    options,
-    progress,
-  );
-  const { graph, float, placements, scales } = quantized;
+  const float = runPasses(source, QUANTIZED_PASSES);
+  const recipe = recipeOfOptions(options);
+  const statistics = samples && (await observe(float, samples.calibration, { observer, learned, progress }));
+  const { preprocessing } = facts;
+  const { graph, placements, scales } = quantize(float, recipe, statistics, learned, {
+    preprocessing,
+    powerOfTwo,
+    biasCorrection,
+  });
   const written: WrittenFile[] = [];
   for (const planned of plannedFiles(options)) {
     const form = await formOf(planned, graph, options, progress);
@@ -139,6 +158,7 @@ async function exportQuantized(
     form: first.form,
     files,
     bits: bitsByLayer(graph),
+    recipe,
     cost,
     warnings: warningsOf(scales, cost, written),
   };

@@ -4,8 +4,7 @@ import { encodeModel } from "../onnx/codec.js";
 import { graphToModel } from "../onnx/from-graph.js";
 import { irVersionFor } from "../onnx/opset.js";
 import { cloneGraph, type Graph, removeDeadNodes, valuesOf } from "../graph/graph.js";
-import { expandComposites } from "../graph/passes/expand-composites.js";
-import { keepPads } from "../graph/passes/keep-pads.js";
+import { FILE_PASSES, runPasses } from "../graph/passes/pipelines.js";
 import { materializeFactors } from "../lower/materialize.js";
 import { VERSION } from "../base/version.js";
 
@@ -27,7 +26,7 @@ export function floatFile(
     if (value && !copy.outputs.includes(value) && !copy.inputs.includes(value)) copy.outputs.push(value);
   }
   materializeFactors(copy);
-  const expanded = keepPads(expandComposites(copy));
+  const expanded = runPasses(copy, FILE_PASSES);
   removeDeadNodes(expanded);
   return encodeModel(
     graphToModel(expanded, { opset, irVersion: irVersionFor(opset), producerVersion: VERSION, metadata }),

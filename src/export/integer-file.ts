@@ -2,8 +2,7 @@
 
 import type { Graph } from "../graph/graph.js";
 import { removeDeadNodes } from "../graph/graph.js";
-import { expandComposites } from "../graph/passes/expand-composites.js";
-import { keepPads } from "../graph/passes/keep-pads.js";
+import { FILE_PASSES, runPasses } from "../graph/passes/pipelines.js";
 import { verifyGraph } from "../graph/verify.js";
 import { lower, type Lowered, type LowerOptions } from "../lower/lower.js";
 import { unpackFunction } from "../lower/unpack-function.js";
@@ -31,7 +30,7 @@ export function integerFile(
   metadata: (lowered: Lowered) => Readonly<Record<string, string>>,
 ): IntegerFile {
   const lowered = lower(graph, options);
-  const expanded = keepPads(expandComposites(lowered.graph));
+  const expanded = runPasses(lowered.graph, FILE_PASSES);
   removeDeadNodes(expanded);
   verifyGraph(expanded);
   if (options.form === "webgpu") requireWebgpuKernels(expanded);

@@ -1,7 +1,7 @@
 // The options of an export and their defaults, for the command line and for callers alike.
 
 import { QdgError } from "../base/error.js";
-import type { LayerBits } from "../graph/place-quantizers.js";
+import { type LayerBits, type Recipe, recipeOf } from "../graph/recipe.js";
 import type { BrokenImage } from "../image/folder.js";
 import type { Preprocessing } from "../image/preprocessing.js";
 import type { HostForm, WeightStorage } from "../lower/form.js";
@@ -23,13 +23,15 @@ export interface ExportOptions {
   /** Plain float32 ONNX: nothing is quantized. */
   readonly float?: boolean;
 
-  /** Bits of inner weights and activations, 2..8; `weightBits` and `activationBits` win over it. */
+  /** Bits of inner weights, 2..8. Where scales were learned: what they are expected to have. */
   readonly bits?: number;
+  /** Another name of `bits`. */
   readonly weightBits?: number;
+  /** Bits of inner activations; 8 when absent, or as they were learned. */
   readonly activationBits?: number;
   /** Of the first and last layers' weights and of what enters the network and its last layer; 8 when absent. */
   readonly firstLastBits?: number;
-  /** Bits by layer name; they win over all others. */
+  /** Bits by layer name, or by a pattern with `*`; they win over all others, the last of them that matches over the rest. */
   readonly layers?: Readonly<Record<string, LayerBits>>;
   /** How activations that can be negative are held; asymmetric. */
   readonly signedActivations?: "asymmetric" | "signed";
@@ -117,6 +119,13 @@ export function withDefaults(options: ExportOptions): CompleteExportOptions {
   for (const [name, value] of Object.entries({ bits, weightBits, activationBits, firstLastBits })) {
     if (value !== undefined) checkBits(value, name);
   }
+  if (bits !== undefined && weightBits !== undefined && bits !== weightBits) {
+    throw new QdgError(
+      "usage",
+      "--weight-bits",
+      `got ${weightBits}, and --bits ${bits}: both are the bits of inner weights; give one`,
+    );
+  }
   irVersionFor(complete.opset);
   if (complete.weights === "int4") checkInt4(complete);
   checkTargets(complete);
@@ -139,7 +148,20 @@ function checkTargets({ targets, form, tune }: CompleteExportOptions): void {
   );
 }
 
-function checkInt4({ opset, bits, weightBits, firstLastBits, layers }: CompleteExportOptions): void {
+/** What the options ask of the bits of a network. */
+export function recipeOfOptions(options: CompleteExportOptions): Recipe {
+  const { bits, weightBits = bits, activationBits, firstLastBits, layers, signedActivations } = options;
+  return recipeOf({
+    ...(weightBits !== undefined && { weightBits }),
+    ...(activationBits !== undefined && { activationBits }),
+    ...(firstLastBits !== undefined && { firstLastBits }),
+    layers,
+    signedActivations,
+  });
+}
+
+function checkInt4(options: CompleteExportOptions): void {
+  const { opset } = options;
   if (opset < INT4_OPSET) {
     throw new QdgError(
       "usage",
@@ -147,7 +169,7 @@ function checkInt4({ opset, bits, weightBits, firstLastBits, layers }: CompleteE
       `got opset ${opset}, expected at least ${INT4_OPSET}; take a newer one, or --weights packed`,
     );
   }
-  const asked = [weightBits ?? bits, firstLastBits, ...Object.values(layers).map((each) => each.weightBits)];
+  const asked = recipeOfOptions(options).rules.map(({ weightBits }) => weightBits);
   const tooMany = asked.find((each) => each !== undefined && each > 4 && each < 8);
   if (tooMany === undefined) return;
   throw new QdgError(

@@ -1,8 +1,7 @@
 // Decides where quantizers stand and which of them share a scale. Training and export both call this one
 // function, so that training evaluates the very integers that every file computes.
 
-import { QdgError } from "../base/error.js";
-import { activationSpec, checkBits, type QuantSpec, weightSpec } from "../quant/spec.js";
+import { activationSpec, type QuantSpec, weightSpec } from "../quant/spec.js";
 import type { Graph, Node, Value } from "./graph.js";
 import { consumers, inputOf, outputOf } from "./graph.js";
 import {
@@ -14,25 +13,10 @@ import {
   onlyRectifier,
 } from "./node-kinds.js";
 import { outputChannelAxis } from "./passes/fold-batch-norm.js";
+import { bitsOf, checkRecipe, type LayerRole, type Recipe, type Subject } from "./recipe.js";
 
-export interface LayerBits {
-  readonly weightBits?: number;
-  readonly activationBits?: number;
-}
-
-/** What the user asked for. `layers` is by layer name and wins over the rest. */
-export interface QuantizationConfig {
-  readonly weightBits: number;
-  readonly activationBits: number;
-  /** Weights of the first and last weighted layers, and the activations that enter them. */
-  readonly firstLastBits: number;
-  readonly layers?: Readonly<Record<string, LayerBits>>;
-  /** How a value that can be negative is held. */
-  readonly signedActivations: "asymmetric" | "signed";
-}
-
-/** One quantizer: a scale (or one a channel) for all of `values`. */
-export interface Placement {
+/** Where one quantizer stands, whatever its bits: a scale (or one a channel) for all of `values`. */
+export interface QuantizerSite {
   readonly role: "weight" | "activation";
   /**
    * The names a learned scale may be given under: of `values`, of what only moves their integers (a pooling
@@ -41,48 +25,68 @@ export interface Placement {
   readonly ids: readonly string[];
   /** Activations that share the quantizer, or the one weight (and its copies of a shared layer). */
   readonly values: readonly Value[];
-  readonly spec: QuantSpec;
+  /** What rules of a recipe match: one for each activation, one for a weight. */
+  readonly subjects: readonly Subject[];
+  /** Of a weight's scales; null for one scale. */
+  readonly axis: number | null;
+  readonly isNonNegative: boolean;
   /** The layer that messages name. */
   readonly layer: string;
 }
 
-/** Bits before an activation that is not a ReLU: the extra rounding must be fine. */
-const PRE_ACTIVATION_BITS = 8;
-/** Bits of batch normalization that runs by itself: its bias is held in steps of the input's over the weight. */
-const SCALING_BITS = 8;
+/** One quantizer with what it is asked to be. */
+export interface Placement extends QuantizerSite {
+  readonly spec: QuantSpec;
+  /** Whether its bits were asked for; else they are a default. */
+  readonly asked: boolean;
+}
 
 /**
  * The rules, for the nodes before the float tail:
- * 1. Every weight is quantized: per output channel, per tensor for an Embedding's table. Batch normalization
- *    that runs by itself takes 8 bits.
+ * 1. Every weight is quantized: per output channel, per tensor for an Embedding's table.
  * 2. A computed value is quantized, after the rectifier that alone reads it, if there is one.
  * 3. A value that only moves (reshape, transpose, max pooling) keeps the integers of its source.
  * 4. Operands of Add, Maximum, Minimum, Average and Concatenate share one quantizer; the results of all
  *    but Add and Average share it too.
- * 5. Bits: `firstLastBits` for the graph's input, what enters the last weighted layers, and the weights of
- *    both; 8 for a value that only activations other than ReLU, and float layers, read; else as asked. Of values that share
- *    a quantizer the most bits win.
+ * 5. Bits: as the recipe says. Of values that share a quantizer the most bits win.
  * 6. Unsigned for values that are never negative.
  *
  * @returns weights in the order of the nodes, then activations in the order of their first value
  * @throws QdgError `invalid-quantization` for bits out of range or a layer that is not there
  */
-export function placeQuantizers(graph: Graph, config: QuantizationConfig): Placement[] {
-  checkConfig(graph, config);
+export function placeQuantizers(graph: Graph, recipe: Recipe): Placement[] {
+  checkRecipe(
+    recipe,
+    new Set([...graph.nodes.map(({ origin }) => origin), ...graph.inputs.map(({ name }) => name)]),
+  );
+  return quantizerSites(graph).map((site) => placed(site, recipe));
+}
+
+function placed(site: QuantizerSite, recipe: Recipe): Placement {
+  const kind = site.role === "weight" ? "weightBits" : "activationBits";
+  const chosen = site.subjects.map((subject) => bitsOf(recipe, subject, kind));
+  const bits = Math.max(...chosen.map((each) => each.bits));
+  const range = site.isNonNegative ? "non-negative" : recipe.signedActivations;
+  const spec = site.role === "weight" ? weightSpec(bits, site.axis) : activationSpec(bits, range);
+  return { ...site, spec, asked: chosen.some((each) => each.asked && each.bits === bits) };
+}
+
+/** Rules 1 to 4 of {@link placeQuantizers}: where quantizers stand, the same for every recipe. */
+export function quantizerSites(graph: Graph): QuantizerSite[] {
   const tail = floatTail(graph);
   const weighted = graph.nodes.filter((node) => kindOf(node) === "weighted" || kindOf(node) === "lookup");
   const sums = new Set(weighted.filter((node) => !isScaling(node)));
+  const first = firstOf(graph, sums);
   const last = lastOf(graph, sums);
-  const outer = new Set([...firstOf(graph, sums), ...last]);
-  return [...placeWeights(weighted, config, outer), ...placeActivations(graph, config, tail, last)];
+  return [...weightSites(weighted, first, last), ...activationSites(graph, tail, last)];
 }
 
-function placeWeights(
+function weightSites(
   weighted: readonly Node[],
-  config: QuantizationConfig,
-  outer: ReadonlySet<Node>,
-): Placement[] {
-  const byId = new Map<string, Placement & { values: Value[] }>();
+  first: ReadonlySet<Node>,
+  last: ReadonlySet<Node>,
+): QuantizerSite[] {
+  const byId = new Map<string, QuantizerSite & { values: Value[] }>();
   for (const node of weighted) {
     const lookup = kindOf(node) === "lookup";
     const weight = inputOf(node, lookup ? 0 : 1);
@@ -92,11 +96,20 @@ function placeWeights(
       if (!known.values.includes(weight)) known.values.push(weight);
       continue;
     }
-    const asked = config.layers?.[node.origin]?.weightBits;
-    const bits =
-      asked ?? (isScaling(node) ? SCALING_BITS : outer.has(node) ? config.firstLastBits : config.weightBits);
-    const spec = weightSpec(bits, lookup ? null : outputChannelAxis(node));
-    byId.set(id, { role: "weight", ids: [id], values: [weight], spec, layer: node.origin });
+    const outer: LayerRole[] = [
+      ...(first.has(node) ? (["first"] as const) : []),
+      ...(last.has(node) ? (["last"] as const) : []),
+    ];
+    const roles: LayerRole[] = isScaling(node) ? ["batch-norm"] : outer.length > 0 ? outer : ["inner"];
+    byId.set(id, {
+      role: "weight",
+      ids: [id],
+      values: [weight],
+      subjects: [{ layers: [node.origin], roles }],
+      axis: lookup ? null : outputChannelAxis(node),
+      isNonNegative: false,
+      layer: node.origin,
+    });
   }
   return [...byId.values()];
 }
@@ -111,12 +124,7 @@ function isScaling(node: Node): boolean {
   );
 }
 
-function placeActivations(
-  graph: Graph,
-  config: QuantizationConfig,
-  tail: ReadonlySet<Node>,
-  last: ReadonlySet<Node>,
-): Placement[] {
+function activationSites(graph: Graph, tail: ReadonlySet<Node>, last: ReadonlySet<Node>): QuantizerSite[] {
   const uses = consumers(graph);
   const sources = integerSources(graph);
   const sourceOf = (value: Value): Value => sources.get(value) ?? value;
@@ -163,41 +171,33 @@ function placeActivations(
     else members.set(root, [value]);
   }
   return [...members.values()].map((values) => {
-    const bits = Math.max(
-      ...values.map((value) => activationBits(value, readersOf.get(value) ?? [], config, last)),
-    );
-    const range = values.every((value) => nonNegative.has(value)) ? "non-negative" : config.signedActivations;
     const [lead] = values as [Value];
     return {
       role: "activation",
       ids: values.flatMap((value) => [idOf(value), ...(aliases.get(value) ?? []).map(idOf)]),
       values,
-      spec: activationSpec(bits, range),
+      subjects: values.map((value) => activationSubject(value, readersOf.get(value) ?? [], last)),
+      axis: null,
+      isNonNegative: values.every((value) => nonNegative.has(value)),
       layer: lead.producer?.origin ?? lead.name,
     };
   });
 }
 
-function activationBits(
-  value: Value,
-  readers: readonly Node[],
-  config: QuantizationConfig,
-  last: ReadonlySet<Node>,
-): number {
-  const asked = askedActivationBits(value, config);
-  if (asked !== undefined) return asked;
-  if (readers.length > 0 && readers.every(isFunction)) return PRE_ACTIVATION_BITS;
-  if (!value.producer || readers.some((reader) => last.has(reader))) return config.firstLastBits;
-  return config.activationBits;
+/** Known by the layer that gives the value and, where a rectifier does, by the layer that it rectifies. */
+function activationSubject(value: Value, readers: readonly Node[], last: ReadonlySet<Node>): Subject {
+  const { producer } = value;
+  const rectified = producer && kindOf(producer) === "rectifier" ? inputOf(producer, 0).producer : undefined;
+  return {
+    layers: [producer?.origin ?? value.name, ...(rectified ? [rectified.origin] : [])],
+    roles: [activationRole(value, readers, last)],
+  };
 }
 
-/** Of the layer that gives the value or, where a rectifier does, of the layer that it rectifies. */
-function askedActivationBits(value: Value, { layers = {} }: QuantizationConfig): number | undefined {
-  const { producer } = value;
-  const asked = layers[producer?.origin ?? value.name]?.activationBits;
-  if (asked !== undefined || !producer || kindOf(producer) !== "rectifier") return asked;
-  const rectified = inputOf(producer, 0).producer;
-  return rectified && layers[rectified.origin]?.activationBits;
+function activationRole(value: Value, readers: readonly Node[], last: ReadonlySet<Node>): LayerRole {
+  if (readers.length > 0 && readers.every(isFunction)) return "before-activation";
+  if (!value.producer) return "first";
+  return readers.some((reader) => last.has(reader)) ? "last" : "inner";
 }
 
 function isFunction(node: Node): boolean {
@@ -258,27 +258,6 @@ function lastOf(graph: Graph, weighted: ReadonlySet<Node>): Set<Node> {
     if (weighted.has(node) || isEarlier) node.inputs.forEach((input) => input && earlier.add(input));
   }
   return last;
-}
-
-function checkConfig(graph: Graph, config: QuantizationConfig): void {
-  checkBits(config.weightBits, "weight bits");
-  checkBits(config.activationBits, "activation bits");
-  checkBits(config.firstLastBits, "first and last bits");
-  const origins = new Set([
-    ...graph.nodes.map((node) => node.origin),
-    ...graph.inputs.map((input) => input.name),
-  ]);
-  for (const [layer, bits] of Object.entries(config.layers ?? {})) {
-    if (!origins.has(layer)) {
-      throw new QdgError(
-        "invalid-quantization",
-        layer,
-        `bits are given for a layer that the model lacks; its layers are ${[...origins].slice(0, 8).join(", ")}...`,
-      );
-    }
-    if (bits.weightBits !== undefined) checkBits(bits.weightBits, `${layer} weightBits`);
-    if (bits.activationBits !== undefined) checkBits(bits.activationBits, `${layer} activationBits`);
-  }
 }
 
 /** Elements in sets that can be joined (union-find without ranks: sets are small). */

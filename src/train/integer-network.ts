@@ -3,11 +3,12 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { QdgError } from "../base/error.js";
-import { withDefaults } from "../export/options.js";
-import { quantizeGraph } from "../export/quantize-graph.js";
+import { quantize } from "../export/quantize.js";
 import type { Graph, Node, Value } from "../graph/graph.js";
 import { kindOf } from "../graph/node-kinds.js";
 import { expandComposites } from "../graph/passes/expand-composites.js";
+import { QUANTIZED_PASSES, runPasses } from "../graph/passes/pipelines.js";
+import { recipeOf } from "../graph/recipe.js";
 import { preprocessingFromJson } from "../image/preprocessing.js";
 import { lower, type LoweredIntegers } from "../lower/lower.js";
 import { parseLearned } from "../quant/learned.js";
@@ -49,13 +50,9 @@ export class IntegerNetwork {
       learned.preprocessing === undefined
         ? null
         : preprocessingFromJson(learned.preprocessing, "preprocessing");
-    const { graph } = await quantizeGraph(
-      graphOf(model),
-      learned,
-      null,
-      { preprocessing },
-      withDefaults({ model: "", output: "" }),
-    );
+    // Nothing is asked: bits are those of the learned scales.
+    const float = runPasses(graphOf(model), QUANTIZED_PASSES);
+    const { graph } = quantize(float, recipeOf({}), null, learned, { preprocessing });
     // One byte a weight: no unpacking to compute.
     const lowered = lower(graph, { form: "float", weights: "int8" });
     return new IntegerNetwork(expandComposites(lowered.graph), lowered.integers);

@@ -6,7 +6,8 @@ import * as tf from "@tensorflow/tfjs";
 import { QdgError } from "../base/error.js";
 import { inputQuantization } from "../export/input-scale.js";
 import { inputOf, type Node, outputOf, type Value } from "../graph/graph.js";
-import type { Placement, QuantizationConfig } from "../graph/place-quantizers.js";
+import type { Placement } from "../graph/place-quantizers.js";
+import type { Recipe } from "../graph/recipe.js";
 import { type Preprocessing, preprocessingToJson } from "../image/preprocessing.js";
 import { type LearnedQuantizer, learnedToJson } from "../quant/learned.js";
 import { crossEntropy } from "./cross-entropy.js";
@@ -24,8 +25,8 @@ import { roundBeta, roundBias } from "./round-bias.js";
 import { type TrainingGraph, trainingGraph } from "./training-graph.js";
 
 export interface NetworkOptions {
-  /** Bits and where; null for a network in full precision. */
-  readonly quantization: QuantizationConfig | null;
+  /** Bits; null for a network in full precision. */
+  readonly recipe: Recipe | null;
   /** One scale an output channel of a weight, or one for all of it. */
   readonly granularity: "channel" | "tensor";
   /** Only weights are quantized. */
@@ -69,9 +70,9 @@ export class TrainingNetwork implements Objective<Batch> {
     const { graph, weightNames } = namedGraphOf(model);
     this.#model = model;
     this.#options = options;
-    this.#plan = trainingGraph(graph, options.quantization);
+    this.#plan = trainingGraph(graph, options.recipe);
     this.#parameters = createParameters(this.#plan.graph, model, weightNames);
-    this.#quantized = options.quantization !== null;
+    this.#quantized = options.recipe !== null;
     this.#statistics = options.statistics;
     this.quantizers = this.#createQuantizers();
     this.trainables = [
@@ -120,7 +121,7 @@ export class TrainingNetwork implements Objective<Batch> {
 
   /** Whether values and weights go through their quantizers. */
   setQuantized(on: boolean): void {
-    this.#quantized = on && this.#options.quantization !== null;
+    this.#quantized = on && this.#options.recipe !== null;
   }
 
   setStatistics(statistics: "batch" | "frozen"): void {

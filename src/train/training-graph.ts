@@ -3,20 +3,12 @@
 // bear the same names.
 
 import { QdgError } from "../base/error.js";
-import { prepare } from "../export/quantize-graph.js";
-import { consumers, type Graph, inputOf, type Node, outputOf, type Value, valuesOf } from "../graph/graph.js";
+import { consumers, type Graph, inputOf, type Node, type Value, valuesOf } from "../graph/graph.js";
 import { kindOf } from "../graph/node-kinds.js";
-import { batchNormToConv } from "../graph/passes/batch-norm-to-conv.js";
-import { foldPad } from "../graph/passes/fold-pad.js";
-import { mergeRectifiers } from "../graph/passes/merge-rectifiers.js";
-import { poolBeforeActivation } from "../graph/passes/pool-before-activation.js";
-import {
-  integerSources,
-  type Placement,
-  placeQuantizers,
-  type QuantizationConfig,
-} from "../graph/place-quantizers.js";
-import { verifyGraph } from "../graph/verify.js";
+import { normalizationAfter } from "../graph/passes/fold-batch-norm.js";
+import { QUANTIZED_PASSES, runPasses, TRAINING_PASSES } from "../graph/passes/pipelines.js";
+import { integerSources, type Placement, placeQuantizers } from "../graph/place-quantizers.js";
+import type { Recipe } from "../graph/recipe.js";
 
 export interface TrainingGraph {
   readonly graph: Graph;
@@ -36,19 +28,17 @@ export interface TrainingGraph {
 
 /**
  * @param source as it was read
- * @param config null for a network in full precision
+ * @param recipe null for a network in full precision
  * @throws QdgError `unsupported-model` for a model that does not classify: several inputs or outputs, or an output
  * of another rank than 2
  */
-export function trainingGraph(source: Graph, config: QuantizationConfig | null): TrainingGraph {
-  const deployed = batchNormToConv(prepare(source));
-  // The passes of `prepare` that leave weights as they are: weights are variables here.
-  const graph = poolBeforeActivation(mergeRectifiers(foldPad(source)));
-  verifyGraph(graph);
+export function trainingGraph(source: Graph, recipe: Recipe | null): TrainingGraph {
+  const deployed = runPasses(source, QUANTIZED_PASSES);
+  const graph = runPasses(source, TRAINING_PASSES);
   const byName = new Map(valuesOf(graph).map((value) => [value.name, value]));
   const activations = new Map<string, Placement>();
   const weights = new Map<string, Placement>();
-  for (const placement of config ? placeQuantizers(deployed, config) : []) {
+  for (const placement of recipe ? placeQuantizers(deployed, recipe) : []) {
     if (placement.role === "weight") {
       const [id] = placement.ids as [string];
       // The factor of batch normalization that became a convolution is no weight of the model: a constant 1.
@@ -91,16 +81,12 @@ function logitsOf({ name, inputs, outputs }: Graph): Value {
   return logits;
 }
 
-/** The rule of fold-batch-norm: a weighted node whose result only a batch normalization reads. */
 function foldedNormalizations(graph: Graph): Map<Node, Node> {
   const uses = consumers(graph);
   const folded = new Map<Node, Node>();
   for (const node of graph.nodes) {
-    if (kindOf(node) !== "weighted") continue;
-    const result = outputOf(node);
-    const [reader, ...others] = uses.get(result) ?? [];
-    if (!reader || others.length > 0 || graph.outputs.includes(result)) continue;
-    if (reader.op === "BatchNormalization") folded.set(node, reader);
+    const normalization = kindOf(node) === "weighted" ? normalizationAfter(graph, uses, node) : null;
+    if (normalization) folded.set(node, normalization);
   }
   return folded;
 }

@@ -63,7 +63,7 @@ beforeAll(async () => {
   origin = await newFolder();
   await writeResnet(join(origin, "plain"));
   const learned = await writeResnet(join(origin, "learned"));
-  const qdg = await madeUpScales(learned, 3);
+  const qdg = await madeUpScales(learned, { weightBits: 3, activationBits: 3 });
   await editJson(learned, (json: object) => ({ ...json, userDefinedMetadata: { qdg } }));
   await writeImages(join(origin, "images"), 9);
 });

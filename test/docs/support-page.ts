@@ -2,8 +2,8 @@
 // what became of it is told.
 
 import { type Graph, type Node, stringAttribute } from "../../src/graph/graph.js";
+import { FLOAT_PASSES, runPasses } from "../../src/graph/passes/pipelines.js";
 import { kindOf, type NodeKind } from "../../src/graph/node-kinds.js";
-import { prepare } from "../../src/export/quantize-graph.js";
 import { readLayersModel } from "../../src/read/layers-model.js";
 import { LAYERS, REFUSED_LAYERS } from "../../src/read/layers.js";
 import { parseSaved } from "../support/layers-models.js";
@@ -80,7 +80,7 @@ async function becomes(sample: LayerSample): Promise<[string, string]> {
   const isOwn = ({ op }: Node): boolean =>
     op !== "Transpose" || read.every((node) => node.op === "Transpose");
   const ops = read.filter(isOwn).map(({ op }) => op);
-  const nodes = nodesOf(prepare(source)).filter(isOwn);
+  const nodes = nodesOf(runPasses(source, FLOAT_PASSES)).filter(isOwn);
   if (ops.length === 0) return ["", "nothing at inference"];
   const told = [...new Set(ops)].join(", ");
   if (nodes.length === 0) return [told, "folds into the layer before it"];

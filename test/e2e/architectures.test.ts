@@ -282,8 +282,8 @@ const ARCHITECTURES: readonly Architecture[] = [
 /** Bits of everything, and the ways to hold what can be negative. */
 const SETTINGS = [
   { bits: 8 },
-  { bits: 3, firstLastBits: 3, signedActivations: "signed" },
-  { bits: 4, powerOfTwo: true },
+  { bits: 3, activationBits: 3, firstLastBits: 3, signedActivations: "signed" },
+  { bits: 4, activationBits: 4, powerOfTwo: true },
 ] as const;
 
 describe.each(ARCHITECTURES)("$title", ({ model, weights }) => {

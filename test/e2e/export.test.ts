@@ -2,7 +2,7 @@
 // what they say.
 
 import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { seeded } from "../../bench/models/random.js";
@@ -119,7 +119,7 @@ describe("an export that calibrates on images", () => {
   let result: CliResult;
   beforeAll(async () => {
     path = join(folder, "calibrated.onnx");
-    const labels = ["--bits", "4", "--calibration-count", "8", "--held-out", "6"];
+    const labels = ["--bits", "4", "--activation-bits", "4", "--calibration-count", "8", "--held-out", "6"];
     result = await runCli("export", model, ...labels, ...calibration(), "--json", "-o", path);
   });
 
@@ -198,7 +198,17 @@ describe("an export that calibrates on images", () => {
 
   test("writes the same bytes when it is run again", async () => {
     const again = join(folder, "again.onnx");
-    const args = ["--bits", "4", "--calibration-count", "8", "--held-out", "6", ...calibration()];
+    const args = [
+      "--bits",
+      "4",
+      "--activation-bits",
+      "4",
+      "--calibration-count",
+      "8",
+      "--held-out",
+      "6",
+      ...calibration(),
+    ];
     await runCli("export", model, ...args, "-o", again);
     expect((await readFile(again)).equals(await readFile(path))).toBe(true);
     const other = join(folder, "other-seed.onnx");
@@ -364,13 +374,21 @@ describe("an export", () => {
     },
   );
 
-  test("--layer-bits wins over all other bits", async () => {
+  test("--layer-bits wins over all other bits: a number is of weights, a pattern of many layers, the last match counts", async () => {
     const bits = join(folder, "bits.json");
-    await writeFile(bits, JSON.stringify({ stage1_block1_conv1: 5, conv1: { weightBits: 6 } }));
-    const file = await exported("layer-bits.onnx", "--bits", "3", "--layer-bits", bits, ...calibration());
+    const layers = {
+      "stage1_*": 2,
+      stage1_block1_conv1: 5,
+      conv1: { weightBits: 6 },
+      relu1: { activationBits: 7 },
+    };
+    await writeFile(bits, JSON.stringify(layers));
+    const args = ["--bits", "3", "--activation-bits", "3", "--layer-bits", bits, ...calibration()];
+    const file = await exported("layer-bits.onnx", ...args);
     expect(JSON.parse((await metadataOf(file))["qdg.bits"] ?? "")).toMatchObject({
-      conv1: [6, 3],
-      stage1_block1_conv1: [5, 5],
+      conv1: [6, 7],
+      stage1_block1_conv1: [5, 3],
+      stage1_block1_conv2: [2, 7],
       stage2_block1_conv1: [3, 3],
       logits: [8, 0],
     });
@@ -378,7 +396,8 @@ describe("an export", () => {
 
   test("warns below 10 dB, names the layers at fault and the remedy", async () => {
     const file = join(folder, "two-bits.onnx");
-    const args = ["--bits", "2", "--first-last-bits", "2", ...calibration(), "-o", file];
+    const two = ["--bits", "2", "--activation-bits", "2", "--first-last-bits", "2"];
+    const args = [...two, ...calibration(), "-o", file];
     const { code, stderr } = await runCli("export", model, ...args);
     expect(code).toBe(0);
     expect(stderr).toMatch(
@@ -427,10 +446,14 @@ describe("an export", () => {
   });
 });
 
+async function bitsOf(file: string): Promise<unknown> {
+  return JSON.parse((await metadataOf(file))["qdg.bits"] ?? "");
+}
+
 describe("scales learned in training", () => {
   test("stand in the file exactly, without calibration", async () => {
     const path = await writeResnet(join(folder, "learned"));
-    const qdg = await madeUpScales(path, 3);
+    const qdg = await madeUpScales(path, { weightBits: 3, activationBits: 3 });
     const preprocessing = { range: [0, 1], mean: [0], std: [1], resize: "stretch" };
     const extended = { ...qdg, preprocessing, labels: ["x", "y", "z"] };
     await editJson(path, (json: object) => ({ ...json, userDefinedMetadata: { qdg: extended } }));
@@ -461,6 +484,42 @@ describe("scales learned in training", () => {
     }
     expect(gammas.size).toBeGreaterThan(3);
   });
+
+  test.each([
+    { title: "W3A3", asked: { weightBits: 3, activationBits: 3 }, bits: [3, 3], weightsOnly: false },
+    { title: "W3A8", asked: { weightBits: 3 }, bits: [3, 8], weightsOnly: false },
+    {
+      title: "weights alone, as qt-dog leaves them",
+      asked: { weightBits: 3 },
+      bits: [3, 0],
+      weightsOnly: true,
+    },
+  ])(
+    "at $title make one file with and without --bits 3, which is compared with inner weights alone",
+    async ({ asked, bits, weightsOnly }) => {
+      const path = await writeResnet(join(folder, `learned-${bits.join("-")}`));
+      const qdg = (await madeUpScales(path, asked)) as { quantizers: Record<string, unknown> };
+      const names = Object.keys(qdg.quantizers).filter((name) => !weightsOnly || name.endsWith("kernel"));
+      const quantizers = Object.fromEntries(names.map((name) => [name, qdg.quantizers[name]]));
+      const extended = { ...qdg, quantizers };
+      await editJson(path, (json: object) => ({ ...json, userDefinedMetadata: { qdg: extended } }));
+      const unasked = join(folder, "unasked.onnx");
+      const files = [unasked, ...["bits", "weight-bits"].map((name) => join(folder, `${name}.onnx`))];
+      const [, ...named] = files as [string, string, string];
+      expect(await runCli("export", path, "-o", unasked, "--force")).toMatchObject({ code: 0 });
+      for (const file of named) {
+        const option = `--${basename(file, ".onnx")}`;
+        expect(await runCli("export", path, option, "3", "-o", file, "--force")).toMatchObject({ code: 0 });
+        expect((await readFile(file)).equals(await readFile(unasked))).toBe(true);
+      }
+      expect(await bitsOf(unasked)).toMatchObject({ stage2_block1_conv1: bits, logits: [8, 0] });
+      const other = await runCli("export", path, "--bits", "4", "-o", unasked, "--force");
+      expect([other.code, other.stderr]).toEqual([
+        1,
+        expect.stringMatching(/_conv\d\/kernel: got 4 bits asked for, but its scales were learned at 3/),
+      ]);
+    },
+  );
 });
 
 /** A branch of If: one operator on the outer x. */
@@ -472,7 +531,7 @@ function branch(name: string, op: string): object {
 
 describe("qdg inspect", () => {
   test("shows layers, bits, sizes, kernels and bounds of a quantized file", async () => {
-    const file = await exported("inspected.onnx", "--bits", "4", ...calibration());
+    const file = await exported("inspected.onnx", "--bits", "4", "--activation-bits", "4", ...calibration());
     const { code, stdout, stderr } = await runCli("inspect", file, "--json");
     expect([code, stderr]).toEqual([0, ""]);
     const inspection = JSON.parse(stdout) as Inspection;

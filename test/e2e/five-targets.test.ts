@@ -100,7 +100,8 @@ test(
     const four = join(folder, "four");
     const preprocessing = rangePreprocessing(-1, 1);
     const targets = ["cpu", "wasm", "webgpu"] as const;
-    const quantization = { bits: 4, calibration: [images], heldOutCount: 0, preprocessing };
+    const bits = { bits: 4, activationBits: 4 };
+    const quantization = { ...bits, calibration: [images], heldOutCount: 0, preprocessing };
     await exportModel({ model, output: join(four, "model.onnx"), targets, ...quantization });
     const certificate = await certify({ model, folder: four, data: [images], targets: CERTIFIED_TARGETS });
     expect(faultsOf(certificate, 4)).toEqual([]);

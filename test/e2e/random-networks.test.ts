@@ -3,8 +3,6 @@
 import { describe, expect, test } from "vitest";
 import { float32, sizeOf } from "../../src/base/tensor.js";
 import { integerFile } from "../../src/export/integer-file.js";
-import { withDefaults } from "../../src/export/options.js";
-import { quantizeGraph } from "../../src/export/quantize-graph.js";
 import type { Samples } from "../../src/export/samples.js";
 import type { Graph, Value } from "../../src/graph/graph.js";
 import { type LearnedQuantizer, learnedToJson, parseLearned } from "../../src/quant/learned.js";
@@ -16,10 +14,10 @@ import { wasmRuntime } from "../../src/runtime/wasm.js";
 import { webgpuRuntime } from "../../src/runtime/webgpu.js";
 import { chance } from "../support/layer-cases.js";
 import { compareFloat, parseSaved, type SavedModel, seeded } from "../support/layers-models.js";
+import { quantizeWith } from "../support/quantize-with.js";
 import { compareQuantized } from "../support/quantized-models.js";
 import { randomNetwork } from "../support/random-networks.js";
 
-const FACTS = { preprocessing: null };
 const SEEDS = Array.from({ length: 10 }, (_, i) => i + 1);
 
 /** Of 4 samples. */
@@ -66,6 +64,7 @@ describe("a random network", () => {
         model,
         {
           bits: c.int(2, 8),
+          activationBits: c.int(2, 8),
           firstLastBits: c.int(2, 8),
           powerOfTwo: c.int(0, 3) === 0,
           signedActivations: c.pick(["asymmetric", "signed"]),
@@ -85,9 +84,10 @@ describe("a random network", () => {
     async (seed) => {
       const { saved } = await randomNetwork(seed + 100, 8);
       const graph = await readSaved(saved);
-      const options = withDefaults({ model: "m", output: "m", bits: 2 + (seed % 7), biasCorrection: false });
+      const bits = 2 + (seed % 7);
       const samples = samplesFor(graph.inputs, seed);
-      const calibrated = await quantizeGraph(graph, null, samples, FACTS, options);
+      const asked = { bits, activationBits: bits, biasCorrection: false };
+      const calibrated = await quantizeWith(graph, asked, samples);
       const quantizers = calibrated.placements.flatMap(({ ids, values }): [string, LearnedQuantizer][] => {
         const [value] = values as [Value];
         const { spec, params } = value.quantization as Quantization;
@@ -102,8 +102,7 @@ describe("a random network", () => {
       });
       const metadata = { qdg: learnedToJson({ quantizers: new Map(quantizers) }) };
       const learned = parseLearned(JSON.parse(JSON.stringify(metadata)));
-      const { bits: _, ...unasked } = options;
-      const again = await quantizeGraph(await readSaved(saved), learned, null, FACTS, unasked);
+      const again = await quantizeWith(await readSaved(saved), {}, null, learned);
       expect(again.scales).toBe("learned");
       const [a, b] = [calibrated, again].map((each) =>
         integerFile(each.graph, 21, { form: "integer", weights: "packed" }, () => ({})),
@@ -117,8 +116,7 @@ describe("a random network", () => {
     async (seed) => {
       const { saved } = await randomNetwork(seed + 200, 8);
       const graph = await readSaved(saved);
-      const options = withDefaults({ model: "m", output: "m", bits: 2 + (seed % 7) });
-      const quantized = await quantizeGraph(graph, null, null, FACTS, options);
+      const quantized = await quantizeWith(graph, { bits: 2 + (seed % 7) }, null);
       const { bytes } = integerFile(
         quantized.graph,
         18 + (seed % 9),

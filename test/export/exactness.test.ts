@@ -276,6 +276,7 @@ describe("files of models", () => {
       output,
       targets,
       bits: 4,
+      activationBits: 4,
       calibration: [images],
       preprocessing: { range: [0, 1], mean: [0], std: [1], resize: "stretch" },
     } as const;

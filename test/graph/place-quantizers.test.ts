@@ -4,14 +4,10 @@ import { describe, expect, test } from "vitest";
 import { float32 } from "../../src/base/tensor.js";
 import { GraphBuilder } from "../../src/graph/builder.js";
 import type { Graph, Value } from "../../src/graph/graph.js";
-import { placeQuantizers, type QuantizationConfig } from "../../src/graph/place-quantizers.js";
+import { placeQuantizers } from "../../src/graph/place-quantizers.js";
+import { type AskedBits, recipeOf } from "../../src/graph/recipe.js";
 
-const CONFIG: QuantizationConfig = {
-  weightBits: 3,
-  activationBits: 4,
-  firstLastBits: 8,
-  signedActivations: "asymmetric",
-};
+const ASKED: AskedBits = { weightBits: 3, activationBits: 4 };
 
 /** Networks of 1x1 convolutions over [N, 2, 3, 3]. */
 class Net extends GraphBuilder {
@@ -32,8 +28,8 @@ class Net extends GraphBuilder {
   }
 }
 
-function placed(graph: Graph, config: Partial<QuantizationConfig> = {}): string[] {
-  return placeQuantizers(graph, { ...CONFIG, ...config }).map(({ ids, spec }) => {
+function placed(graph: Graph, asked: AskedBits = {}): string[] {
+  return placeQuantizers(graph, recipeOf({ ...ASKED, ...asked })).map(({ ids, spec }) => {
     const range = spec.signed ? "signed" : spec.symmetric ? "unsigned" : "asymmetric";
     return `${ids.join(" = ")}: ${spec.bits} ${range}${spec.axis === null ? "" : ` axis ${spec.axis}`}`;
   });
@@ -149,7 +145,7 @@ describe("bits", () => {
     const net = new Net("rectified");
     const a = net.op("Relu", "relu1", net.conv("conv1", net.x));
     const graph = net.ending(net.conv("conv3", net.op("Relu", "relu2", net.conv("conv2", a))));
-    const bitsOf = (layers: QuantizationConfig["layers"]): string[] =>
+    const bitsOf = (layers: AskedBits["layers"]): string[] =>
       placed(graph, { layers: layers ?? {} }).filter((line) => line.startsWith("relu1"));
     expect(bitsOf({ conv1: { activationBits: 6 } })).toEqual(["relu1: 6 unsigned"]);
     expect(bitsOf({ conv1: { activationBits: 6 }, relu1: { activationBits: 5 } })).toEqual([
@@ -166,7 +162,9 @@ describe("bits", () => {
   });
 
   test.each([1, 9, 2.5, Number.NaN])("of %d are refused", (bits) => {
-    expect(() => placed(chain(), { weightBits: bits })).toThrow(/expected an integer from 2 to 8/);
+    expect(() => placed(chain(), { weightBits: bits })).toThrow(
+      /^inner layers weightBits: .*expected an integer from 2 to 8/,
+    );
     expect(() => placed(chain(), { layers: { conv1: { activationBits: bits } } })).toThrow(
       /conv1 activationBits/,
     );

@@ -95,7 +95,7 @@ function testQuantized({ title, model, options, quantized = {} }: LayerCase): vo
       [3, 3],
     ] as const) {
       const built = withHeads(model(chance(seed * 7919)));
-      const found = await compareQuantized(built, { bits }, { seed, ...options });
+      const found = await compareQuantized(built, { bits, activationBits: bits }, { seed, ...options });
       const config = JSON.stringify(built.layers.map((layer) => [layer.getClassName(), layer.getConfig()]));
       const where = `seed ${seed}, ${bits} bits, ${config}`;
       expect(found.tensors, where).toBeGreaterThan(0);

@@ -5,8 +5,7 @@ import * as tf from "@tensorflow/tfjs";
 import { expectDType, type Tensor } from "../../src/base/tensor.js";
 import { integerFile } from "../../src/export/integer-file.js";
 import { quantizedMetadata } from "../../src/export/metadata.js";
-import { type CompleteExportOptions, withDefaults } from "../../src/export/options.js";
-import { quantizeGraph } from "../../src/export/quantize-graph.js";
+import type { ExportOptions } from "../../src/export/options.js";
 import type { Feeds } from "../../src/export/arrays.js";
 import type { Samples } from "../../src/export/samples.js";
 import { floatFile } from "../../src/export/float-file.js";
@@ -30,6 +29,7 @@ import {
   saveLayersModel,
   seeded,
 } from "./layers-models.js";
+import { quantizeWith } from "./quantize-with.js";
 
 const FACTS = { source: "test", layout: "nhwc", preprocessing: null, labels: null } as const;
 const SAMPLE_COUNT = 8;
@@ -58,7 +58,7 @@ export interface TensorMismatch {
 
 export async function compareQuantized(
   model: tf.LayersModel,
-  bits: Partial<CompleteExportOptions>,
+  bits: Partial<ExportOptions>,
   options: CompareOptions = {},
 ): Promise<QuantizedComparison> {
   const random = seeded(options.seed ?? 1);
@@ -85,12 +85,11 @@ function head(rank: number): tf.layers.Layer {
 
 export async function compareQuantizedGraph(
   source: Graph,
-  bits: Partial<CompleteExportOptions>,
+  bits: Partial<ExportOptions>,
   options: CompareOptions = {},
 ): Promise<QuantizedComparison> {
-  const complete = withDefaults({ model: "test", output: "test", ...bits });
   const samples = randomSamples(source.inputs, options);
-  const { graph, float, scales } = await quantizeGraph(source, null, samples, FACTS, complete);
+  const { graph, float, scales } = await quantizeWith(source, bits, samples);
   const feeds: Feeds[] = [];
   for await (const each of samples.read()) feeds.push(each);
   const tested = feeds.slice(0, 3);

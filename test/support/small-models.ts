@@ -6,9 +6,9 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { type LayersModel, saveLayersModel } from "../../bench/models/layers-model.js";
 import { resnet, type ResnetOptions } from "../../bench/models/resnet.js";
-import { prepare } from "../../src/export/quantize-graph.js";
-import { batchNormToConv } from "../../src/graph/passes/batch-norm-to-conv.js";
+import { QUANTIZED_PASSES, runPasses } from "../../src/graph/passes/pipelines.js";
 import { placeQuantizers } from "../../src/graph/place-quantizers.js";
+import { type AskedBits, recipeOf } from "../../src/graph/recipe.js";
 import { drawSet, SHAPE_IMAGE_SIZE } from "../../src/image/draw-shapes.js";
 import { type LearnedQuantizer, learnedToJson } from "../../src/quant/learned.js";
 import { readModel } from "../../src/read/read-model.js";
@@ -66,15 +66,10 @@ export interface SomeQuantizer extends LearnedQuantizer {
  * Made-up scales for every quantizer of the model at `path`, as training would leave them in
  * `userDefinedMetadata.qdg`: no two alike, none a round number.
  */
-export async function madeUpScales(path: string, bits: number): Promise<Record<string, unknown>> {
+export async function madeUpScales(path: string, bits: AskedBits): Promise<Record<string, unknown>> {
   const { graph } = await readModel(path);
-  const config = {
-    weightBits: bits,
-    activationBits: bits,
-    firstLastBits: 8,
-    signedActivations: "signed",
-  } as const;
-  const placements = placeQuantizers(batchNormToConv(prepare(graph)), config);
+  const recipe = recipeOf({ ...bits, signedActivations: "signed" });
+  const placements = placeQuantizers(runPasses(graph, QUANTIZED_PASSES), recipe);
   let scale = 0.01;
   const quantizers = placements.map(({ ids, spec, values }): [string, LearnedQuantizer] => {
     const channels = spec.axis === null ? 1 : (values[0]?.constant?.shape[spec.axis] ?? 1);

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { exportModel } from "../../src/export/export-model.js";
+import { recipeOf } from "../../src/graph/recipe.js";
 import { drawSet, SHAPE_IMAGE_SIZE } from "../../src/image/draw-shapes.js";
 import { rangePreprocessing } from "../../src/image/preprocessing.js";
 import { compareTrained } from "../../src/parity/trained.js";
@@ -19,7 +20,7 @@ import { type NetworkOptions, TrainingNetwork } from "../../src/train/network.js
 import { describeOnBackends } from "./support/backends.js";
 
 const OPTIONS: NetworkOptions = {
-  quantization: { weightBits: 3, activationBits: 3, firstLastBits: 8, signedActivations: "asymmetric" },
+  recipe: recipeOf({ weightBits: 3, activationBits: 3 }),
   granularity: "channel",
   statistics: "batch",
   scaleParameterization: "log",
@@ -68,7 +69,7 @@ describeOnBackends((backend) => {
   );
 
   it("computes in training, with its statistics still, what the integers stand for", async () => {
-    const network = TrainingNetwork.create(resnet(), { ...OPTIONS, quantization: eightBits() });
+    const network = TrainingNetwork.create(resnet(), { ...OPTIONS, recipe: recipeOf({}) });
     const batch = images(32, 2);
     network.initialize(batch);
     for (let step = 0; step < 30; step++) descend(network, batch, 0.02);
@@ -82,7 +83,7 @@ describeOnBackends((backend) => {
   });
 
   it("saves a model that stock tfjs loads, with the weights and statistics as they stand", async () => {
-    const network = TrainingNetwork.create(resnet(), { ...OPTIONS, quantization: null });
+    const network = TrainingNetwork.create(resnet(), { ...OPTIONS, recipe: null });
     const batch = images(16, 3);
     for (let step = 0; step < 5; step++) descend(network, batch, 0.02);
     const path = join(folder, `stock-${backend}`, "model.json");
@@ -107,7 +108,7 @@ describeOnBackends((backend) => {
   });
 
   it("has the gradients of its loss, by finite differences, in full precision and by batch statistics", () => {
-    const network = TrainingNetwork.create(resnet(), { ...OPTIONS, quantization: null });
+    const network = TrainingNetwork.create(resnet(), { ...OPTIONS, recipe: null });
     const batch = images(6, 4);
     const { gradients } = network.evaluate(batch, { updateStatistics: false });
     const h = 1e-2;
@@ -201,7 +202,7 @@ describeOnBackends((backend) => {
     const [name, kernel] = [...weights].filter(([key]) => key.endsWith("kernel"))[3] as [string, never];
     const { shape, data } = kernel as { shape: number[]; data: Float32Array };
     weights.set(name, { dtype: "float32", shape, data: data.map(() => Number.NaN) });
-    const network = TrainingNetwork.create({ ...model, weights }, { ...OPTIONS, quantization: null });
+    const network = TrainingNetwork.create({ ...model, weights }, { ...OPTIONS, recipe: null });
     const batch = images(2, 1);
     expect(network.firstNotFinite(batch.x)).toBe(name.split("/")[0]);
     network.dispose();
@@ -210,10 +211,6 @@ describeOnBackends((backend) => {
 
 function resnet(imageSize = 8): LayersModel {
   return builtInModel("resnet8", { imageSize, classes: 4, seed: 1 });
-}
-
-function eightBits(): NetworkOptions["quantization"] {
-  return { weightBits: 8, activationBits: 8, firstLastBits: 8, signedActivations: "asymmetric" };
 }
 
 /** Blobs of a colour that goes with the class, in noise. */

@@ -31,9 +31,13 @@ export function exportCommand(name: string, terminal: Terminal = process): Comma
     .option("-o, --output <file>", "ONNX file to write (default: model.onnx beside model.json)")
     .option("--force", "replace the file if it exists")
     .option("--float", "plain float32 ONNX, nothing quantized")
-    .option("--bits <b>", "bits of inner weights and activations, 2 to 8", bitCount("--bits"))
-    .option("--weight-bits <b>", "bits of inner weights", bitCount("--weight-bits"))
-    .option("--activation-bits <b>", "bits of inner activations", bitCount("--activation-bits"))
+    .option("--bits <b>", "bits of inner weights, 2 to 8", bitCount("--bits"))
+    .option("--weight-bits <b>", "the same as --bits", bitCount("--weight-bits"))
+    .option(
+      "--activation-bits <b>",
+      "bits of inner activations (default: 8, or as they were learned)",
+      bitCount("--activation-bits"),
+    )
     .option(
       "--first-last-bits <b>",
       "bits of the first and last layers (default: 8)",
@@ -41,7 +45,7 @@ export function exportCommand(name: string, terminal: Terminal = process): Comma
     )
     .option(
       "--layer-bits <file>",
-      'JSON file: {"layer": bits} or {"layer": {"weightBits": b, "activationBits": b}}',
+      'JSON file: {"layer": bits of its weights} or {"layer": {"weightBits": b, "activationBits": b}}; * in a name is any text',
     )
     .option("--calibration <path...>", "folder of images, file.npy, or input=file.npy for each input")
     .option(
@@ -113,7 +117,7 @@ async function toOptions(model: string, flags: Flags, terminal: Terminal): Promi
     output: output ?? model.replace(/\.json$/i, "") + ".onnx",
     powerOfTwo: scales === "pow2",
     onSkipped: ({ entry, reason }) => terminal.stderr.write(`skipped ${entry.path}: ${reason}\n`),
-    ...(layerBitsFile !== undefined && { layers: await layerBits(layerBitsFile) }),
+    ...(layerBitsFile !== undefined && { layers: await layerBits(layerBitsFile, "weights") }),
     ...(preprocess !== undefined && { preprocessing: await preprocessing(preprocess) }),
     ...(target && { targets: target }),
     ...(heldOut !== undefined && { heldOutCount: heldOut }),

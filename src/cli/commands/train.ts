@@ -104,7 +104,7 @@ async function toOptions(flags: Flags): Promise<AskedTrainOptions> {
     // commander says true of a "--no-" option that was not given.
     if (value === undefined || (value === true && row.otherwise === true)) continue;
     if (row.kind.type === "preprocessing") asked[name] = await preprocessing(value as string);
-    else if (row.kind.type === "layer-bits") asked[name] = await layerBits(value as string);
+    else if (row.kind.type === "layer-bits") asked[name] = await layerBits(value as string, "both");
     else asked[name] = value;
   }
   return asked;

@@ -50,6 +50,24 @@ export function batchNormChannels(node: Node): AffineChannels {
 }
 
 /**
+ * The batch normalization that folds into a weighted node: the only reader of its result, which is no output of
+ * the graph, after a constant weight with one axis of output channels. null where there is none.
+ *
+ * @param uses consumers of the graph's values
+ */
+export function normalizationAfter(
+  graph: Graph,
+  uses: ReadonlyMap<Value, readonly Node[]>,
+  node: Node,
+): Node | null {
+  if (outputChannelAxis(node) === null || !inputOf(node, 1).constant) return null;
+  const result = outputOf(node);
+  const [reader, ...others] = uses.get(result) ?? [];
+  if (reader?.op !== "BatchNormalization" || others.length > 0 || graph.outputs.includes(result)) return null;
+  return inputOf(reader, 0) === result ? reader : null;
+}
+
+/**
  * `BN(W x + b) = (factor * W) x + (factor * b + offset)`: the node before must be a Conv, ConvTranspose
  * or Gemm with a constant weight, and nobody else may read its output. Every other batch normalization
  * stays as it is.
@@ -59,13 +77,10 @@ export function foldBatchNorm(graph: Graph): Graph {
   const uses = consumers(result);
   const folded = new Set<Node>();
   for (const node of result.nodes) {
-    if (node.op !== "BatchNormalization") continue;
-    const x = inputOf(node, 0);
-    const before = x.producer;
-    if (!before || (uses.get(x)?.length ?? 0) !== 1 || result.outputs.includes(x)) continue;
-    const weight = before.inputs[1];
-    const axis = outputChannelAxis(before);
-    if (axis === null || !weight?.constant) continue;
+    const before = node.op === "BatchNormalization" ? inputOf(node, 0).producer : undefined;
+    if (!before || normalizationAfter(result, uses, before) !== node) continue;
+    const weight = inputOf(before, 1);
+    const axis = outputChannelAxis(before) as number;
     const channels = batchNormChannels(node);
     const ownWeight: Value =
       (uses.get(weight)?.length ?? 0) > 1

@@ -219,7 +219,7 @@ export const TRAIN_OPTIONS: { readonly [K in TrainOptionName]: OptionRow<TrainOp
   layerBits: {
     kind: { type: "layer-bits" },
     argument: "<file>",
-    help: 'JSON file: {"layer": bits} or {"layer": {"weightBits": b, "activationBits": b}}',
+    help: 'JSON file: {"layer": bits of both} or {"layer": {"weightBits": b, "activationBits": b}}; * in a name is any text',
     otherwise: {},
     says: "none",
   },

@@ -3,7 +3,7 @@
 
 import { QdgError } from "../../base/error.js";
 import { VERSION } from "../../base/version.js";
-import type { QuantizationConfig } from "../../graph/place-quantizers.js";
+import { type Recipe, recipeOf } from "../../graph/recipe.js";
 import { type Preprocessing, preprocessingToJson, rangePreprocessing } from "../../image/preprocessing.js";
 import { preprocessingOf } from "../../read/preprocessing-of.js";
 import { checkSourceDomains, type Dataset, type Domain, findDomains } from "../data/dataset.js";
@@ -128,17 +128,17 @@ export function prepareModel(
 }
 
 /** null for a method in full precision. */
-export function quantizationOf(options: TrainOptions): QuantizationConfig | null {
+export function recipeOfRun(options: TrainOptions): Recipe | null {
   const { weightBits, activationBits, firstLastBits, layerBits, signedActivations } = options;
   if (isFloatMethod(options) || weightBits === null || firstLastBits === null) return null;
-  return {
+  return recipeOf({
     weightBits,
-    // Of weights alone: where activations would stand does not matter.
-    activationBits: activationBits ?? weightBits,
+    // null where weights alone are quantized.
+    ...(activationBits !== null && { activationBits }),
     firstLastBits,
     layers: layerBits,
-    signedActivations: signedActivations as QuantizationConfig["signedActivations"],
-  };
+    signedActivations: signedActivations as Recipe["signedActivations"],
+  });
 }
 
 export function describeDomain({ domain, role, split }: RunDomain): RunFacts["domains"][number] {

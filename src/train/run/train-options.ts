@@ -1,7 +1,7 @@
 // The options of a training run as a type, and what some of them imply. Their values, defaults and words are in
 // option-table.ts. Loads in a moment, for --help: nothing of tfjs is imported here.
 
-import type { LayerBits } from "../../graph/place-quantizers.js";
+import type { LayerBits } from "../../graph/recipe.js";
 import type { Preprocessing } from "../../image/preprocessing.js";
 
 /** All options of a run with their values. Plain JSON: run.json and every checkpoint hold it. */

@@ -22,7 +22,7 @@ import {
   openImages,
   prepareModel,
   chosenPreprocessing,
-  quantizationOf,
+  recipeOfRun,
   runDescription,
   splitDomains,
 } from "./prepare-run.js";
@@ -104,7 +104,7 @@ export async function train(request: TrainRequest): Promise<TrainResult> {
   }
 
   const network = TrainingNetwork.create(model, {
-    quantization: quantizationOf(options),
+    recipe: recipeOfRun(options),
     granularity: options.granularity as "channel" | "tensor",
     weightsOnly: isWeightsOnly(options),
     statistics: options.statistics as "frozen" | "batch",

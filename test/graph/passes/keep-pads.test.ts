@@ -26,7 +26,8 @@ describe.each(["max", "average"] as const)("zeros around an image before %s pool
     const { difference, magnitude } = await compareFloat(padded(kind, padding));
     expect(difference / magnitude).toBeLessThan(1e-6);
     for (const bits of [8, 3]) {
-      const found = await compareQuantized(padded(kind, padding), { bits, firstLastBits: bits });
+      const asked = { bits, activationBits: bits, firstLastBits: bits };
+      const found = await compareQuantized(padded(kind, padding), asked);
       expect(found.mismatches).toEqual([]);
       expect(found.sqnrDb).toBeGreaterThan(bits === 8 ? 25 : 3);
     }

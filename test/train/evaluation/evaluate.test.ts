@@ -185,7 +185,7 @@ describe("accuracy", () => {
 describe("a model.json", () => {
   test("runs as float on tfjs and with its learned scales elsewhere, and leaves no file behind", async () => {
     const model = await writeModel(folder, "learned", await colorModel(IDENTITY, LABELS));
-    const learned = await madeUpScales(model, 8);
+    const learned = await madeUpScales(model, {});
     await editJson(model, (json: { userDefinedMetadata: { qdg: object } }) => {
       Object.assign(json.userDefinedMetadata.qdg, { quantizers: learned["quantizers"] });
     });

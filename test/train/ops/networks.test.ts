@@ -5,8 +5,6 @@ import * as tf from "@tensorflow/tfjs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { float32, sizeOf, type Tensor } from "../../../src/base/tensor.js";
 import { floatFile } from "../../../src/export/float-file.js";
-import { withDefaults } from "../../../src/export/options.js";
-import { quantizeGraph } from "../../../src/export/quantize-graph.js";
 import type { Samples } from "../../../src/export/samples.js";
 import { type Graph, type Value, valuesOf } from "../../../src/graph/graph.js";
 import { expandComposites } from "../../../src/graph/passes/expand-composites.js";
@@ -18,6 +16,7 @@ import { useBackend } from "../../../src/train/backends/backends.js";
 import { constantTensor, execute } from "../../../src/train/execute.js";
 import { asIs, type HeldTensor, hold } from "../../../src/train/ops/op.js";
 import { parseSaved, seeded } from "../../support/layers-models.js";
+import { quantizeWith } from "../../support/quantize-with.js";
 import { randomNetwork } from "../../support/random-networks.js";
 import { BACKENDS } from "../support/backends.js";
 
@@ -56,13 +55,11 @@ async function networkOf(seed: number): Promise<Network> {
       for (let i = 0; i < 4; i++) yield randomFeeds(float.inputs, random, 1);
     },
   };
-  const options = withDefaults({ model: "test", output: "test", bits: 2 + (seed % 4) });
-  const { graph } = await quantizeGraph(
+  const bits = 2 + (seed % 4);
+  const { graph } = await quantizeWith(
     readLayersModel(json, weights),
-    null,
+    { bits, activationBits: bits },
     samples,
-    { preprocessing: null },
-    options,
   );
   const { graph: written, integers } = lower(graph, { form: "float", weights: "int8" });
   const lowered = expandComposites(written);

@@ -1,62 +1,70 @@
 // Runs the float network over calibration samples and watches the values that get a quantizer. Keeps
-// statistics only: no activation outlives its sample.
+// statistics only: no activation outlives its sample, and nothing here depends on bits.
 
 import { QdgError } from "../base/error.js";
 import { noProgress, type Progress } from "../base/progress.js";
 import { expectDType, sizeOf } from "../base/tensor.js";
-import type { Graph, Value } from "../graph/graph.js";
+import type { Graph } from "../graph/graph.js";
 import { inputOf } from "../graph/graph.js";
 import { kindOf } from "../graph/node-kinds.js";
-import type { Placement } from "../graph/place-quantizers.js";
+import { quantizerSites } from "../graph/place-quantizers.js";
 import { DEFAULT_OPSET } from "../onnx/opset.js";
+import type { LearnedQuantizers } from "../quant/learned.js";
 import type { Observer } from "../quant/observers/observer.js";
 import { type ObserverName, observers } from "../quant/observers/observers.js";
 import { cpuRuntime } from "../runtime/cpu.js";
 import { floatFile } from "./float-file.js";
 import type { Samples } from "./samples.js";
 
-export interface Calibration {
-  /** What was seen of each activation placement. */
-  readonly observers: ReadonlyMap<Placement, Observer>;
-  /** Mean of each channel of the inputs of weighted nodes, by value, over samples and positions. */
-  readonly channelMeans: ReadonlyMap<Value, Float32Array>;
+/** What samples showed of a float network. One observation serves any recipe: nothing in it depends on bits. */
+export interface Statistics {
+  /** By the name of each activation that was watched; those that share a quantizer share an observer. */
+  readonly observers: ReadonlyMap<string, Observer>;
+  /** Mean over samples and positions of each channel of what enters a weighted node, by the name of that value. */
+  readonly channelMeans: ReadonlyMap<string, Float32Array>;
+}
+
+export interface ObserveOptions {
+  readonly observer: ObserverName;
+  /** Quantizers with scales of their own: their activations are not watched. */
+  readonly learned?: LearnedQuantizers | null;
+  readonly progress?: Progress;
 }
 
 /**
- * @param placements activations to watch; values that share one are shown to one observer
+ * @param graph as quantizers stand in it: after the passes of a quantized network
  * @throws QdgError `invalid-data` when a value is NaN or infinite
  */
-export async function calibrate(
+export async function observe(
   graph: Graph,
-  placements: readonly Placement[],
   samples: Samples,
-  observerName: ObserverName,
-  progress: Progress = noProgress,
-): Promise<Calibration> {
+  { observer: observerName, learned = null, progress = noProgress }: ObserveOptions,
+): Promise<Statistics> {
   const watched = new Map<string, Observer>();
-  const byPlacement = new Map<Placement, Observer>();
-  for (const placement of placements) {
+  for (const { role, ids, values } of quantizerSites(graph)) {
+    if (role === "weight" || ids.some((id) => learned?.quantizers.has(id))) continue;
     const observer = observers[observerName]();
-    byPlacement.set(placement, observer);
-    for (const value of placement.values) watched.set(value.name, observer);
+    for (const value of values) watched.set(value.name, observer);
   }
   const means = channelMeanAccumulators(graph);
-  const names = new Set([...watched.keys(), ...[...means.keys()].map((value) => value.name)]);
-  const session = await cpuRuntime.open({ bytes: floatFile(graph, DEFAULT_OPSET, {}, [...names]) });
+  if (watched.size === 0) return { observers: watched, channelMeans: new Map() };
+  const session = await cpuRuntime.open({
+    bytes: floatFile(graph, DEFAULT_OPSET, {}, [...new Set([...watched.keys(), ...means.keys()])]),
+  });
   try {
     let done = 0;
     for await (const feeds of samples.read()) {
       const results = { ...feeds, ...(await session.run(feeds)) };
       for (const [name, observer] of watched) observer.observe(floats(results, name), name);
-      for (const [value, mean] of means) mean.add(floats(results, value.name), shapeOf(results, value.name));
+      for (const [name, mean] of means) mean.add(floats(results, name), shapeOf(results, name));
       progress.report("calibrating", ++done, samples.count);
     }
   } finally {
     await session.dispose();
   }
   return {
-    observers: byPlacement,
-    channelMeans: new Map([...means].map(([value, mean]) => [value, mean.result()])),
+    observers: watched,
+    channelMeans: new Map([...means].map(([name, mean]) => [name, mean.result()])),
   };
 }
 
@@ -72,13 +80,13 @@ function shapeOf(results: Results, name: string): readonly number[] {
   return results[name]?.shape ?? [];
 }
 
-/** One accumulator for each value that enters a weighted node. */
-function channelMeanAccumulators(graph: Graph): Map<Value, ChannelMean> {
-  const means = new Map<Value, ChannelMean>();
+/** One accumulator for each value that enters a weighted node, by its name. */
+function channelMeanAccumulators(graph: Graph): Map<string, ChannelMean> {
+  const means = new Map<string, ChannelMean>();
   for (const node of graph.nodes) {
     if (kindOf(node) !== "weighted") continue;
     const matrix = node.op === "Gemm" || node.op === "MatMul";
-    means.set(inputOf(node, 0), new ChannelMean(matrix));
+    means.set(inputOf(node, 0).name, new ChannelMean(matrix));
   }
   return means;
 }
