@@ -27,7 +27,22 @@ export type NodeKind =
   | "rearranging"
   | "float";
 
-const KIND_BY_OP: Readonly<Record<string, NodeKind>> = {
+type KindRule = NodeKind | ((node: Node) => NodeKind);
+
+/** By operator; what is not here runs in float. */
+const KIND_BY_OP: Readonly<Record<string, KindRule>> = {
+  Conv: constantWeight,
+  ConvTranspose: constantWeight,
+  Gemm: constantWeight,
+  MatMul: (node) => {
+    if (!node.inputs[1]?.constant) return "product";
+    return node.inputs[1].shape.length === 2 ? "weighted" : "float";
+  },
+  Gather: (node) => (node.inputs[0]?.constant ? "lookup" : "float"),
+  Clip: (node) => {
+    const range = clipRange(node);
+    return range && range[0] <= 0 && range[1] > 0 ? "rectifier" : "unary";
+  },
   Relu: "rectifier",
   LeakyRelu: "unary",
   Elu: "unary",
@@ -42,13 +57,13 @@ const KIND_BY_OP: Readonly<Record<string, NodeKind>> = {
   Mish: "unary",
   Swish: "unary",
   GeneralRelu: "unary",
-  Concat: "same-scale",
-  Max: "same-scale",
-  Min: "same-scale",
-  Add: "shared-operands",
-  Sum: "shared-operands",
-  Mean: "shared-operands",
-  Mul: "product",
+  Concat: unlessConstant("same-scale"),
+  Max: unlessConstant("same-scale"),
+  Min: unlessConstant("same-scale"),
+  Add: unlessConstant("shared-operands"),
+  Sum: unlessConstant("shared-operands"),
+  Mean: unlessConstant("shared-operands"),
+  Mul: unlessConstant("product"),
   AveragePool: "pool",
   GlobalAveragePool: "pool",
   MaxPool: "rearranging",
@@ -63,37 +78,24 @@ const KIND_BY_OP: Readonly<Record<string, NodeKind>> = {
   Expand: "rearranging",
   Tile: "rearranging",
   Identity: "rearranging",
+  Resize: (node) => (stringAttribute(node, "mode", "nearest") === "nearest" ? "rearranging" : "float"),
 };
 
+/** The operators that quantization knows by name. */
+export const QUANTIZED_OPERATORS: readonly string[] = Object.keys(KIND_BY_OP);
+
+function constantWeight(node: Node): NodeKind {
+  return node.inputs[1]?.constant ? "weighted" : "float";
+}
+
+/** A constant operand (Rescaling, a scalar factor) has no scale to share. */
+function unlessConstant(kind: NodeKind): (node: Node) => NodeKind {
+  return (node) => (node.inputs.some((input) => input?.constant) ? "float" : kind);
+}
+
 export function kindOf(node: Node): NodeKind {
-  switch (node.op) {
-    case "Conv":
-    case "ConvTranspose":
-    case "Gemm":
-      return node.inputs[1]?.constant ? "weighted" : "float";
-    case "MatMul":
-      if (!node.inputs[1]?.constant) return "product";
-      return node.inputs[1].shape.length === 2 ? "weighted" : "float";
-    case "Gather":
-      return node.inputs[0]?.constant ? "lookup" : "float";
-    case "Clip": {
-      const range = clipRange(node);
-      return range && range[0] <= 0 && range[1] > 0 ? "rectifier" : "unary";
-    }
-    case "Resize":
-      return stringAttribute(node, "mode", "nearest") === "nearest" ? "rearranging" : "float";
-    // A constant operand (Rescaling, a scalar factor) has no scale to share.
-    case "Add":
-    case "Mul":
-    case "Max":
-    case "Min":
-    case "Sum":
-    case "Mean":
-    case "Concat":
-      return node.inputs.some((input) => input?.constant) ? "float" : (KIND_BY_OP[node.op] ?? "float");
-    default:
-      return KIND_BY_OP[node.op] ?? "float";
-  }
+  const rule = (Object.hasOwn(KIND_BY_OP, node.op) && KIND_BY_OP[node.op]) || "float";
+  return typeof rule === "string" ? rule : rule(node);
 }
 
 /** `[low, high]` of a Relu or Clip with constant bounds; null when they are computed. */

@@ -33,7 +33,7 @@ export class FloatForm implements Form {
     return this.round(ratio, quantization, bounds, layer, name);
   }
 
-  dequantize(integers: Integers, layer: string): Value {
+  toReal(integers: Integers, layer: string): Value {
     const { value } = integers;
     return this.emitter.node("Mul", layer, [value, this.emitter.float(scaleOf(integers))], {
       shape: value.shape,
@@ -50,6 +50,10 @@ export class FloatForm implements Form {
 
   product(node: Node, a: Integers, b: Integers): Sum {
     return exactProduct(this.emitter, node, [a.value, b.value], scaleOf(a), scaleOf(b));
+  }
+
+  pool(): null {
+    return null;
   }
 
   globalAverage(node: Node, x: Integers): Sum {

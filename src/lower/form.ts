@@ -53,13 +53,16 @@ export type Sum =
 
 export interface Form {
   quantize(real: Value, quantization: Quantization, bounds: Bounds, layer: string, name: string): Integers;
-  dequantize(integers: Integers, layer: string): Value;
+  /** For operators in float: real numbers in a form that no runtime takes for a part of an integer kernel. */
+  toReal(integers: Integers, layer: string): Value;
   /** `quantizer`: the one that follows; without one the sum becomes real. */
   weightedSum(node: Node, x: Integers, weights: QuantizedWeights, quantizer: Quantization | null): Sum;
   /** Add of two operands on one scale, with the quantizer that follows. */
   add(node: Node, a: Integers, b: Integers, quantizer: Quantization | null): Sum;
   /** Mul or MatMul of two computed operands. */
   product(node: Node, a: Integers, b: Integers, quantizer: Quantization | null): Sum;
+  /** An average that is no integer sum over a known number of elements; null to compute it in float. */
+  pool(node: Node, x: Integers): Sum | null;
   globalAverage(node: Node, x: Integers): Sum;
   /** The selected operand of Max or Min; all operands on one scale. */
   select(node: Node, operands: readonly Integers[], name: string): Integers;

@@ -27,6 +27,7 @@ export class IntegerForm implements Form {
   readonly #emitter: Emitter;
   readonly #storage: WeightStorage;
   readonly #real = new Map<Value, Value>();
+  readonly #dequantized = new Map<Value, Value>();
   readonly #centered = new Map<Value, Value>();
 
   constructor(emitter: Emitter, storage: WeightStorage) {
@@ -38,21 +39,18 @@ export class IntegerForm implements Form {
     return this.#quantizeAt(real, quantization.params.scale[0] as number, quantization, bounds, layer, name);
   }
 
-  dequantize(integers: Integers, layer: string): Value {
-    const { value } = integers;
-    let real = this.#real.get(value);
+  /**
+   * `fl(fl(q - zeroPoint) * scale)` in plain float operators. DequantizeLinear would compute the same, and be leave for
+   * the runtime to put an integer kernel of its own in the place of what reads it: QLinearSoftmax is off by up to 255
+   * steps.
+   */
+  toReal(integers: Integers, layer: string): Value {
+    let real = this.#real.get(integers.value);
     if (!real) {
-      real = this.#emitter.node(
-        "DequantizeLinear",
-        layer,
-        [
-          value,
-          this.#emitter.float(scaleOf(integers)),
-          this.#emitter.byte(storedZeroPoint(integers.quantization)),
-        ],
-        { shape: value.shape },
-      );
-      this.#real.set(value, real);
+      const { shape } = integers.value;
+      const scale = this.#emitter.float(scaleOf(integers));
+      real = this.#emitter.node("Mul", layer, [this.centered(integers, layer), scale], { shape });
+      this.#real.set(integers.value, real);
     }
     return real;
   }
@@ -80,7 +78,7 @@ export class IntegerForm implements Form {
       kernelInputs.push(this.#emitter.constant(tensor("int8", [channels], new Int8Array(channels))));
     }
     const kernel = this.#emitter.node("DequantizeLinear", layer, kernelInputs, { shape }, { axis });
-    const inputs = [this.dequantize(x, layer), kernel];
+    const inputs = [this.#dequantize(x, layer), kernel];
     if (weights.bias) {
       const bias = this.#emitter.constant(tensor("int32", [channels], weights.bias));
       const scaleX = this.#emitter.float(scaleOf(x));
@@ -116,6 +114,11 @@ export class IntegerForm implements Form {
         return this.#onReals(node, [a, b]);
     }
     return exactProduct(this.#emitter, node, this.#allCentered(node, a, b), scaleOf(a), scaleOf(b));
+  }
+
+  /** QLinearAveragePool and QLinearGlobalAveragePool: one formula on all runtimes, that of the reference. */
+  pool(node: Node, x: Integers): Sum {
+    return this.#onReals(node, [x]);
   }
 
   globalAverage(node: Node, x: Integers): Sum {
@@ -232,12 +235,26 @@ export class IntegerForm implements Form {
     return { value, quantization };
   }
 
+  /** For operators whose integer kernels compute what integers mean: weighted sums and those of `#onReals`. */
+  #dequantize(integers: Integers, layer: string): Value {
+    const { value, quantization } = integers;
+    let real = this.#dequantized.get(value);
+    if (!real) {
+      const scale = this.#emitter.float(scaleOf(integers));
+      const zeroPoint = this.#emitter.byte(storedZeroPoint(quantization));
+      const { shape } = value;
+      real = this.#emitter.node("DequantizeLinear", layer, [value, scale, zeroPoint], { shape });
+      this.#dequantized.set(value, real);
+    }
+    return real;
+  }
+
   #allCentered(node: Node, a: Integers, b: Integers): readonly [Value, Value] {
     return [this.centered(a, node.origin), this.centered(b, node.origin)];
   }
 
   #onReals(node: Node, operands: readonly Integers[]): { kind: "real"; value: Value } {
-    const inputs = operands.map((operand) => this.dequantize(operand, node.origin));
+    const inputs = operands.map((operand) => this.#dequantize(operand, node.origin));
     const { shape } = outputOf(node);
     const value = this.#emitter.node(node.op, node.origin, inputs, { shape }, node.attributes);
     return { kind: "real", value };

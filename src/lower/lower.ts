@@ -258,16 +258,16 @@ class Lowering {
     if (!x || !quantizer) return this.#lowerReal(node);
     const isStatic = x.value.shape.slice(2).every((dim) => typeof dim === "number");
     if (node.op === "GlobalAveragePool" && isStatic) {
-      return this.#finish(
-        output,
-        this.#bounded(this.#form.globalAverage(node, x), averageBound(x), node),
-        node,
-      );
+      const sum = this.#form.globalAverage(node, x);
+      return this.#finish(output, this.#bounded(sum, averageBound(x), node), node);
     }
-    if (node.op !== "AveragePool" || !averagesWholeWindows(node)) return this.#lowerReal(node);
-    const { conv, weights } = averagePoolWeights(node);
-    const sum = this.#form.weightedSum(conv, x, weights, quantizer);
-    this.#finish(output, this.#bounded(sum, weightedBound(x, weights), node), node);
+    if (node.op === "AveragePool" && averagesWholeWindows(node)) {
+      const { conv, weights } = averagePoolWeights(node);
+      const sum = this.#form.weightedSum(conv, x, weights, quantizer);
+      return this.#finish(output, this.#bounded(sum, weightedBound(x, weights), node), node);
+    }
+    const sum = this.#form.pool(node, x);
+    return sum ? this.#finish(output, sum, node) : this.#lowerReal(node);
   }
 
   #lowerRearranging(node: Node): void {
@@ -364,7 +364,7 @@ class Lowering {
     if (value.constant) return this.#emitter.constant(materialize(value));
     const layer = value.producer?.origin ?? value.name;
     const integers = this.#integers.get(value);
-    if (integers) return this.#form.dequantize(integers, layer);
+    if (integers) return this.#form.toReal(integers, layer);
     const sum = this.#sums.get(value);
     if (sum) return this.#form.sumToReal(sum, layer);
     throw new QdgError("internal", layer, `${value.name} was read before it was computed`);

@@ -89,7 +89,6 @@ testLayers([
   },
   ...formats.map((dataFormat) => ({
     title: `Conv3D ${dataFormat}`,
-    quantized: { none: "the reference interpreter computes up to two spatial axes" },
     seeds: 4,
     model: (chance: Chance) =>
       row(
@@ -137,7 +136,6 @@ testLayers([
   },
   ...formats.map((dataFormat) => ({
     title: `Conv3DTranspose ${dataFormat}`,
-    quantized: { none: "the reference interpreter computes up to two spatial axes" },
     seeds: 4,
     model: (chance: Chance) =>
       row(
@@ -217,7 +215,6 @@ testLayers([
   ),
   ...(["maxPooling3d", "averagePooling3d"] as const).map((pool) => ({
     title: pool,
-    quantized: { none: "the reference interpreter computes up to two spatial axes" },
     seeds: 4,
     model: (chance: Chance) => {
       const dataFormat = chance.pick(formats);

@@ -47,11 +47,13 @@ const bools = (shape: readonly number[]): Tensor<"bool"> =>
   tensor("bool", shape, random.bytes(shape, 1).data);
 const ints = (...list: number[]): { constant: Tensor } => ({ constant: int64([list.length], list) });
 const constant = (data: Tensor): { constant: Tensor } => ({ constant: data });
+const scalarInt = (value: number): { constant: Tensor } => constant(int64([], [value]));
 const scalar = (value: number): { constant: Tensor } => constant(float32([], [value]));
 const alpha = (value: number): Record<string, Attribute> => ({ alpha: { float: value } });
 
 const CLOSE = 2e-6;
 const image = [2, 6, 9, 11];
+const volume = [2, 4, 5, 6, 7];
 
 const CASES: readonly OperatorCase[] = [
   ...["Abs", "Neg", "Relu", "Sign", "Floor", "Ceil", "Round"].map((op) => ({ op, inputs: [reals([3, 50])] })),
@@ -149,6 +151,12 @@ const CASES: readonly OperatorCase[] = [
   { op: "Expand", inputs: [bytes([3, 1]), ints(2, 1, 4)] },
   { op: "Tile", inputs: [bytes([2, 3]), ints(2, 3)] },
   { op: "Gather", inputs: [bytes([3, 5]), constant(int64([2, 2], [0, -1, 4, 2]))], attributes: { axis: 1 } },
+  ...[-1, 1].map((axis) => ({
+    op: "OneHot",
+    inputs: [constant(int64([2, 3], [0, -1, 4, 2, 1, 7])), scalarInt(4), constant(float32([2], [-1, 5]))],
+    attributes: { axis },
+    outputs: ["float32" as const],
+  })),
   { op: "Shape", inputs: [bytes([2, 3, 4])], attributes: { start: 1 }, outputs: ["int64"] },
   { op: "ConstantOfShape", inputs: [int64([2], [2, 3])], outputs: ["float32"] },
   { op: "Identity", inputs: [bytes([4])] },
@@ -202,6 +210,29 @@ const CASES: readonly OperatorCase[] = [
     op: "Conv",
     inputs: [reals([1, 2, 12]), reals([3, 2, 4]), reals([3])],
     attributes: { strides: [3], auto_pad: "SAME_UPPER" },
+    tolerance: CLOSE,
+  },
+  {
+    op: "Conv",
+    inputs: [reals(volume), reals([4, 2, 2, 3, 2]), reals([4])],
+    attributes: { group: 2, strides: [2, 1, 2], dilations: [2, 1, 1], pads: [1, 0, 2, 1, 1, 0] },
+    tolerance: CLOSE,
+  },
+  {
+    op: "ConvTranspose",
+    inputs: [reals(volume), reals([4, 3, 2, 3, 2]), reals([3])],
+    attributes: { strides: [2, 1, 2], pads: [1, 0, 1, 0, 1, 0] },
+    tolerance: CLOSE,
+  },
+  {
+    op: "MaxPool",
+    inputs: [reals(volume)],
+    attributes: { kernel_shape: [2, 3, 2], strides: [2, 1, 2], pads: [1, 1, 0, 0, 1, 1] },
+  },
+  {
+    op: "AveragePool",
+    inputs: [reals(volume)],
+    attributes: { kernel_shape: [2, 3, 2], strides: [2, 1, 2], pads: [1, 1, 0, 0, 1, 1] },
     tolerance: CLOSE,
   },
   {

@@ -10,7 +10,7 @@ import type { Feeds } from "../../src/export/arrays.js";
 import type { Samples } from "../../src/export/samples.js";
 import { floatFile } from "../../src/export/float-file.js";
 import { type Graph, type Value } from "../../src/graph/graph.js";
-import { FORMS, HOST_FORMS, storedZeroPoint } from "../../src/lower/form.js";
+import { type FormName, FORMS, HOST_FORMS, storedZeroPoint } from "../../src/lower/form.js";
 import { WITHOUT_WEBGPU_KERNEL } from "../../src/lower/webgpu-kernels.js";
 import { decodeModel, encodeModel } from "../../src/onnx/codec.js";
 import { withOutputs } from "../../src/parity/with-outputs.js";
@@ -45,6 +45,8 @@ export interface QuantizedComparison {
   readonly sqnrDb: number;
   /** Operators of the integer form. */
   readonly operators: readonly string[];
+  /** The files that were run. */
+  readonly files: ReadonlyMap<FormName, Uint8Array>;
 }
 
 export interface TensorMismatch {
@@ -96,12 +98,14 @@ export async function compareQuantizedGraph(
   const runs = new Map<string, Record<string, Tensor>[]>();
   const names = new Set<string>();
   let operators: string[] = [];
+  const files = new Map<FormName, Uint8Array>();
   // What is left real may have no WebGPU kernel (a log softmax at the end): such a file is refused, as its own test says.
   const isRefused = graph.nodes.some(({ op }) => op === "LogSoftmax" && WITHOUT_WEBGPU_KERNEL.has(op));
   for (const form of isRefused ? HOST_FORMS : FORMS) {
     const { bytes, lowered } = integerFile(graph, 21, { form, weights: "packed" }, (result) =>
       quantizedMetadata(FACTS, graph, scales, form, result),
     );
+    files.set(form, bytes);
     const proto = decodeModel(bytes);
     if (form === "integer") operators = (proto.graph?.node ?? []).map((node) => node.opType ?? "");
     const tensors = quantizedTensors(proto);
@@ -142,7 +146,7 @@ export async function compareQuantizedGraph(
     }
   }
   const sqnrDb = await signalToNoise(float, tested, reference);
-  return { tensors, mismatches, outputDifference, sqnrDb, operators };
+  return { tensors, mismatches, outputDifference, sqnrDb, operators, files };
 }
 
 /** Quantized tensors as `q - zeroPoint` in all forms, so that they compare. */

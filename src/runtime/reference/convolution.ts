@@ -4,17 +4,15 @@
 import { intAttribute, intsAttribute } from "../../graph/graph.js";
 import type { Call, Kernel } from "./kernel.js";
 import { float32At, inputAt, invalid, newTensor, optionalInput, unsupported } from "./kernel.js";
-import type { Window } from "./window.js";
-import { rowsAndColumns, windowAttributes, windowsOver } from "./window.js";
+import type { Volume, Window } from "./window.js";
+import { volumeOf, windowAttributes, windowsOver } from "./window.js";
 
-/** Shapes: x [N, C, H, W], w [K, C/group, R, S], y [N, K, rows, columns]. */
-export interface ConvGeometry {
+/** Shapes: x [N, C, D, H, W], w [K, C/group, T, R, S], y [N, K, depth, rows, columns]; D and H may be absent. */
+export interface ConvGeometry extends Volume {
   readonly N: number;
   readonly C: number;
   readonly K: number;
   readonly group: number;
-  readonly rows: Window;
-  readonly columns: Window;
   readonly outputShape: readonly number[];
 }
 
@@ -30,33 +28,44 @@ export function convGeometry(call: Call, x: readonly number[], w: readonly numbe
     throw invalid(call, `input [${x.join(", ")}], weights [${w.join(", ")}], group ${group}`);
   }
   const windows = windowsOver(call, x.slice(2), windowAttributes(call, kernel));
-  const [rows, columns] = rowsAndColumns(windows);
   const outputShape = [N, K, ...windows.map((window) => window.outputSize)];
-  return { N, C, K, group, rows, columns, outputShape };
+  return { N, C, K, group, ...volumeOf(windows), outputShape };
 }
 
 /** `y[n, k, i, j] = sum over c, r, s of x[n, c, i*stride + r*dilation - pad, ...] * w[k, c, r, s]`. */
 export function convolve(x: Float32Array, w: Float32Array, geometry: ConvGeometry): Float64Array {
   const { N, C, K, group } = geometry;
-  let { rows, columns } = geometry;
-  if (isPointwise(rows) && isPointwise(columns)) {
+  let { depth, rows, columns } = geometry;
+  if (isPointwise(depth) && isPointwise(rows) && isPointwise(columns)) {
     // One long row: the same sums in the same order.
-    columns = { ...columns, size: rows.size * columns.size, outputSize: rows.size * columns.size };
-    rows = { ...rows, size: 1, outputSize: 1 };
+    const size = depth.size * rows.size * columns.size;
+    [depth, rows, columns] = [
+      { ...depth, size: 1, outputSize: 1 },
+      { ...rows, size: 1, outputSize: 1 },
+      { ...columns, size, outputSize: size },
+    ];
   }
   const plane = rows.size * columns.size;
   const outputPlane = rows.outputSize * columns.outputSize;
+  const kernelPlane = rows.kernel * columns.kernel;
   const channels = C / group;
   const perGroup = K / group;
-  const y = new Float64Array(N * K * outputPlane);
+  const y = new Float64Array(N * K * depth.outputSize * outputPlane);
   for (let n = 0; n < N; n++) {
     for (let k = 0; k < K; k++) {
-      const to = (n * K + k) * outputPlane;
+      const to = (n * K + k) * depth.outputSize * outputPlane;
       const firstChannel = Math.floor(k / perGroup) * channels;
       for (let c = 0; c < channels; c++) {
-        const from = (n * C + firstChannel + c) * plane;
-        const kernel = (k * channels + c) * rows.kernel * columns.kernel;
-        addPlane(x, from, w, kernel, y, to, rows, columns);
+        const from = (n * C + firstChannel + c) * depth.size * plane;
+        const kernel = (k * channels + c) * depth.kernel * kernelPlane;
+        for (let t = 0; t < depth.kernel; t++) {
+          for (let d = 0; d < depth.outputSize; d++) {
+            const image = d * depth.stride + t * depth.dilation - depth.padBegin;
+            if (image < 0 || image >= depth.size) continue;
+            const weights = kernel + t * kernelPlane;
+            addPlane(x, from + image * plane, w, weights, y, to + d * outputPlane, rows, columns);
+          }
+        }
       }
     }
   }
@@ -67,7 +76,7 @@ function isPointwise(window: Window): boolean {
   return window.kernel === 1 && window.stride === 1 && window.padBegin === 0 && window.padEnd === 0;
 }
 
-/** Adds one input channel's share to one output channel. */
+/** Adds an image of one input channel to one of an output channel. */
 function addPlane(
   x: Float32Array,
   from: number,
@@ -135,7 +144,7 @@ function planeOf(size: number, K: number, call: Call): number {
   return size / (N * K);
 }
 
-/** x [N, C, H, W], w [C, K/group, R, S]: each input element adds a scaled kernel (ONNX ConvTranspose). */
+/** x [N, C, D, H, W], w [C, K/group, T, R, S]: each input element adds a scaled kernel (ONNX ConvTranspose). */
 export const convTranspose: Kernel = (call) => {
   const x = float32At(call, 0);
   const w = float32At(call, 1);
@@ -146,19 +155,28 @@ export const convTranspose: Kernel = (call) => {
     throw invalid(call, `input [${N}, ${C}, ${sizes.join(", ")}], weights for ${weightC}, group ${group}`);
   }
   const windows = transposedWindows(call, sizes, kernel);
-  const [rows, columns] = rowsAndColumns(windows);
+  const { depth, rows, columns } = volumeOf(windows);
   const K = perGroup * group;
   const y = newTensor(call, "float32", [N, K, ...windows.map((window) => window.outputSize)]);
   const sums = new Float64Array(y.data.length);
   const plane = rows.size * columns.size;
   const outputPlane = rows.outputSize * columns.outputSize;
+  const kernelPlane = rows.kernel * columns.kernel;
   for (let n = 0; n < N; n++) {
     for (let c = 0; c < C; c++) {
       const firstOutput = Math.floor(c / (C / group)) * perGroup;
       for (let k = 0; k < perGroup; k++) {
-        const from = (n * C + c) * plane;
-        const weights = (c * perGroup + k) * rows.kernel * columns.kernel;
-        scatterPlane(x, from, w, weights, sums, (n * K + firstOutput + k) * outputPlane, rows, columns);
+        const from = (n * C + c) * depth.size * plane;
+        const kernelAt = (c * perGroup + k) * depth.kernel * kernelPlane;
+        const to = (n * K + firstOutput + k) * depth.outputSize * outputPlane;
+        for (let image = 0; image < depth.size; image++) {
+          for (let t = 0; t < depth.kernel; t++) {
+            const d = image * depth.stride + t * depth.dilation - depth.padBegin;
+            if (d < 0 || d >= depth.outputSize) continue;
+            const weights = kernelAt + t * kernelPlane;
+            scatterPlane(x, from + image * plane, w, weights, sums, to + d * outputPlane, rows, columns);
+          }
+        }
       }
     }
   }

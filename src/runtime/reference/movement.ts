@@ -256,6 +256,24 @@ export const gather: Kernel = (call) => {
   return [y];
 };
 
+/** `y[..., d, ...] = d == index ? on : off`, `values = [off, on]`; an index outside -depth..depth-1 is off everywhere. */
+export const oneHot: Kernel = (call) => {
+  const { shape } = inputAt(call, 0);
+  const values = inputAt(call, 2);
+  const [depth = 0] = intsAt(call, 1);
+  const axis = axisOf(call, intAttribute(call.node, "axis", -1), shape.length + 1);
+  const inner = sizeOf(shape.slice(axis));
+  const y = newTensor(call, values.dtype, [...shape.slice(0, axis), depth, ...shape.slice(axis)]) as Tensor;
+  const [off, on] = values.data;
+  y.data.fill(off as never);
+  intsAt(call, 0).forEach((index, i) => {
+    const at = index < 0 ? index + depth : index;
+    if (at < 0 || at >= depth) return;
+    y.data[(Math.floor(i / inner) * depth + at) * inner + (i % inner)] = on as never;
+  });
+  return [y];
+};
+
 export const shapeOf: Kernel = (call) => {
   const { shape } = inputAt(call, 0);
   const start = intAttribute(call.node, "start", 0);

@@ -6,12 +6,10 @@ import { intAttribute, intsAttribute } from "../../graph/graph.js";
 import { RANGE_BY_DTYPE } from "./quantize.js";
 import type { Call, Kernel } from "./kernel.js";
 import { float32At, inputAt, invalid, newTensor, numbersAt, unsupported } from "./kernel.js";
-import type { Window } from "./window.js";
-import { rowsAndColumns, windowAttributes, windowsOver } from "./window.js";
+import type { Volume, Window } from "./window.js";
+import { volumeOf, windowAttributes, windowsOver } from "./window.js";
 
-export interface PoolGeometry {
-  readonly rows: Window;
-  readonly columns: Window;
+export interface PoolGeometry extends Volume {
   readonly outputShape: readonly number[];
 }
 
@@ -21,9 +19,8 @@ export function poolGeometry(call: Call, shape: readonly number[]): PoolGeometry
     throw invalid(call, `kernel_shape [${kernel?.join(", ") ?? ""}] for input [${shape.join(", ")}]`);
   }
   const windows = windowsOver(call, shape.slice(2), windowAttributes(call, kernel));
-  const [rows, columns] = rowsAndColumns(windows);
   const outputShape = [...shape.slice(0, 2), ...windows.map((window) => window.outputSize)];
-  return { rows, columns, outputShape };
+  return { ...volumeOf(windows), outputShape };
 }
 
 /**
@@ -34,19 +31,25 @@ export function forEachWindow(
   geometry: PoolGeometry,
   visit: (to: number, covered: readonly number[], cells: number) => void,
 ): void {
-  const { rows, columns, outputShape } = geometry;
+  const { depth, rows, columns, outputShape } = geometry;
   const planes = (outputShape[0] as number) * (outputShape[1] as number);
   let to = 0;
   for (let p = 0; p < planes; p++) {
-    for (let i = 0; i < rows.outputSize; i++) {
-      const hs = positions(rows, i);
-      for (let j = 0; j < columns.outputSize; j++) {
-        const vs = positions(columns, j);
-        const covered: number[] = [];
-        for (const h of hs.inside) {
-          for (const v of vs.inside) covered.push((p * rows.size + h) * columns.size + v);
+    for (let d = 0; d < depth.outputSize; d++) {
+      const ds = positions(depth, d);
+      for (let i = 0; i < rows.outputSize; i++) {
+        const hs = positions(rows, i);
+        for (let j = 0; j < columns.outputSize; j++) {
+          const vs = positions(columns, j);
+          const covered: number[] = [];
+          for (const image of ds.inside) {
+            for (const h of hs.inside) {
+              const row = ((p * depth.size + image) * rows.size + h) * columns.size;
+              for (const v of vs.inside) covered.push(row + v);
+            }
+          }
+          visit(to++, covered, ds.cells * hs.cells * vs.cells);
         }
-        visit(to++, covered, hs.cells * vs.cells);
       }
     }
   }

@@ -1,5 +1,6 @@
 // The geometry of operators that slide a window over an image: sizes, strides, padding, as ONNX defines them
-// for Conv, ConvTranspose and the pools. One spatial axis is treated as an image of one row.
+// for Conv, ConvTranspose and the pools. Fewer than three spatial axes are treated as a volume
+// of one image, or an image of one row.
 
 import { intAttribute, intsAttribute, stringAttribute } from "../../graph/graph.js";
 import type { Call } from "./kernel.js";
@@ -28,7 +29,7 @@ export interface WindowAttributes {
 /** @throws QdgError `invalid-graph` for lists of the wrong length or sizes below 1 */
 export function windowAttributes(call: Call, kernel: readonly number[]): WindowAttributes {
   const rank = kernel.length;
-  if (rank < 1 || rank > 2) throw unsupported(call, `${rank} spatial axes`);
+  if (rank < 1 || rank > 3) throw unsupported(call, `${rank} spatial axes`);
   const list = (name: string, length: number): readonly number[] | null => {
     const value = intsAttribute(call.node, name);
     if (!value || value.length === 0) return null;
@@ -94,8 +95,14 @@ function padsOf(
   }
 }
 
-/** The windows of an image: a single axis becomes the columns of one row. */
-export function rowsAndColumns(windows: readonly Window[]): readonly [Window, Window] {
+/** The three windows of a volume: what a network has fewer axes for is one element deep. */
+export interface Volume {
+  readonly depth: Window;
+  readonly rows: Window;
+  readonly columns: Window;
+}
+
+export function volumeOf(windows: readonly Window[]): Volume {
   const one: Window = {
     size: 1,
     kernel: 1,
@@ -105,5 +112,6 @@ export function rowsAndColumns(windows: readonly Window[]): readonly [Window, Wi
     padEnd: 0,
     outputSize: 1,
   };
-  return windows.length === 1 ? [one, windows[0] as Window] : [windows[0] as Window, windows[1] as Window];
+  const [columns = one, rows = one, depth = one] = [...windows].reverse();
+  return { depth, rows, columns };
 }
