@@ -96,6 +96,8 @@ function expectExit(expected, machine, command, file) {
     encoding: "utf8",
     maxBuffer: 2 ** 28,
     stdio: ["ignore", "pipe", "pipe"],
+    // In the process that is emulated: one that it starts would run on the machine's own processor.
+    env: { ...process.env, QDG_ONE_PROCESS: "1" },
   });
   if (error)
     throw new Error(`${command} cannot be run (${error.message}); Debian: apt-get install qemu-user`);

@@ -2,24 +2,11 @@
 // qdg writes a user's file in any other way, so an interrupted run leaves no half-written file.
 
 import { randomBytes } from "node:crypto";
-import { type Stats, unlinkSync } from "node:fs";
+import type { Stats } from "node:fs";
 import { access, constants, link, mkdir, open, rename, stat, unlink } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { errorText, QdgError } from "./error.js";
-
-const pending = new Set<string>();
-
-/** Removes temporary files of writes under way. Synchronous: for signal handlers and `exit`. */
-export function removePendingFiles(): void {
-  for (const path of pending) {
-    try {
-      unlinkSync(path);
-    } catch {
-      // Already renamed or never created: nothing is left behind either way.
-    }
-  }
-  pending.clear();
-}
+import { markTemporary, unmarkTemporary } from "./temporaries.js";
 
 /**
  * Looks, before long work, whether `path` can be written after it. Changes nothing.
@@ -81,7 +68,7 @@ export async function writeFileAtomic(
   const temporary = join(folder, `.${basename(path)}.${randomBytes(6).toString("hex")}.tmp`);
   try {
     await mkdir(folder, { recursive: true });
-    pending.add(temporary);
+    markTemporary(temporary);
     const file = await open(temporary, "wx");
     try {
       await file.writeFile(bytes);
@@ -102,7 +89,7 @@ export async function writeFileAtomic(
       cause: thrown,
     });
   } finally {
-    pending.delete(temporary);
+    unmarkTemporary(temporary);
   }
 }
 

@@ -1,18 +1,39 @@
-// Ctrl-C for commands that have something to save: the first one asks them to stop, the second one stops the
-// program as it stops every other command.
+// What Ctrl-C and SIGTERM mean to a command: the end of the program, unless it has something to save. Which signal came,
+// and from where, is told by run-program.ts; nothing else listens to signals.
+
+/** Exit codes as shells have them. */
+export const INTERRUPTIONS = { SIGINT: 130, SIGTERM: 143 } as const;
+export type Interruption = keyof typeof INTERRUPTIONS;
+
+/** What is said where a signal ends the program. */
+export const INTERRUPTED = "interrupted; no file was left half-written\n";
+
+/** Called with what came. */
+export type InterruptionListener = (name: Interruption) => void;
 
 export interface Interruptible<T> {
   readonly result: T;
-  /** 130 or 143 where a signal came, as shells have it; null where none did. */
+  /** 130 or 143 where a signal came; null where none did. */
   readonly exitCode: number | null;
 }
 
-const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
-type Interruption = keyof typeof EXIT_CODES;
+let listener: InterruptionListener = () => undefined;
+
+/** Who is told of the next signal, instead of who was told until now, which is returned. */
+export function onInterruption(next: InterruptionListener): InterruptionListener {
+  const before = listener;
+  listener = next;
+  return before;
+}
+
+/** A signal came. */
+export function interrupt(name: Interruption): void {
+  listener(name);
+}
 
 /**
- * Runs `work` with a signal that the first SIGINT or SIGTERM aborts; what listened to them before is back then, and
- * after the work.
+ * Runs `work` with a signal that the first SIGINT or SIGTERM aborts; the next one is for whom it was for before, and so
+ * is every one after the work.
  *
  * @param onFirst called with the first one
  */
@@ -22,30 +43,16 @@ export async function interruptible<T>(
 ): Promise<Interruptible<T>> {
   const controller = new AbortController();
   let exitCode: number | null = null;
-  const names = Object.keys(EXIT_CODES) as Interruption[];
-  const before = new Map(names.map((name) => [name, process.listeners(name)]));
-  const restore = (): void => {
-    for (const [name, listeners] of before) {
-      process.removeListener(name, first);
-      for (const listener of listeners) {
-        if (!process.listeners(name).includes(listener)) process.on(name, listener);
-      }
-    }
-  };
-  const first = (name: NodeJS.Signals): void => {
-    exitCode = EXIT_CODES[name as Interruption];
-    restore();
+  const before = onInterruption((name) => {
+    onInterruption(before);
+    exitCode = INTERRUPTIONS[name];
     onFirst();
     controller.abort();
-  };
-  for (const [name, listeners] of before) {
-    for (const listener of listeners) process.removeListener(name, listener);
-    process.on(name, first);
-  }
+  });
   try {
     const result = await work(controller.signal);
     return { result, exitCode };
   } finally {
-    restore();
+    onInterruption(before);
   }
 }

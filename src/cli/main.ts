@@ -1,7 +1,11 @@
 #!/usr/bin/env node
-// The `qdg` command as a program.
+// The `qdg` command as a program: first as the process that waits for signals, in its turn as the one that works.
 
-import { qdgProgram } from "./program.js";
-import { runProgram } from "./run-program.js";
+import { ONE_PROCESS, supervise } from "./supervise.js";
 
-await runProgram(qdgProgram());
+if (process.env[ONE_PROCESS] === undefined) supervise(import.meta.url);
+else {
+  const { qdgProgram } = await import("./program.js");
+  const { runProgram } = await import("./run-program.js");
+  await runProgram(qdgProgram());
+}

@@ -1,31 +1,59 @@
-// What happens around a command: exit codes, errors on one line, nothing left behind by Ctrl-C.
+// What happens around a command in the process where it works: exit codes, errors on one line, nothing left behind by Ctrl-C.
 // 0 done, 1 an error in the input or the run, 2 wrong usage, 3 parity outside tolerance, 70 a bug of ours.
 
 import { type Command, CommanderError } from "commander";
-import { removePendingFiles } from "../base/atomic-file.js";
 import { QdgError } from "../base/error.js";
+import { removeTemporaries, watchTemporaries } from "../base/temporaries.js";
+import { interrupt, INTERRUPTED, type Interruption, INTERRUPTIONS, onInterruption } from "./interruption.js";
 import { stopProgress } from "./progress.js";
+import { ONE_PROCESS, type SupervisorMessage, type WorkerMessage } from "./supervise.js";
 import type { Terminal } from "./terminal.js";
 
 const USAGE = 2;
 const BUG = 70;
 
-/** Runs the command of `process.argv` and sets the exit code. */
+/** Runs the command of `process.argv` in this process and sets the exit code. */
 export async function runProgram(program: Command): Promise<void> {
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    process.once(signal, () => {
-      stopProgress();
-      removePendingFiles();
-      process.stderr.write("interrupted; no file was left half-written\n");
-      process.exit(signal === "SIGINT" ? 130 : 143);
-    });
-  }
+  // Not for programs that the command starts.
+  delete process.env[ONE_PROCESS];
+  onInterruption((name) => {
+    stopProgress();
+    removeTemporaries();
+    process.stderr.write(INTERRUPTED);
+    process.exit(INTERRUPTIONS[name]);
+  });
+  listenForSignals();
   // A reader that closes early (`qdg inspect ... | head`) is no error.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(0);
     throw error;
   });
   process.exitCode = await runCommand(program, process.argv.slice(2), process);
+}
+
+/** Signals come by way of the process that started this one, which counts them (supervise.ts); without one, directly. */
+function listenForSignals(): void {
+  for (const name of Object.keys(INTERRUPTIONS) as Interruption[]) {
+    process.on(name, () => {
+      if (process.connected) tell({ signal: name });
+      else interrupt(name);
+    });
+  }
+  if (!process.connected) return;
+  watchTemporaries((temporary, exists) => tell({ temporary, exists }));
+  process.on("message", (message: SupervisorMessage) => interrupt(message.interrupt));
+  // Whom nobody waits for any more ends too: SIGKILL cannot be passed on.
+  process.on("disconnect", () => {
+    removeTemporaries();
+    process.exit(1);
+  });
+  // Listening is no reason to stay.
+  process.channel?.unref();
+}
+
+function tell(message: WorkerMessage): void {
+  // To one that has just ended: "disconnect" follows.
+  if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
 }
 
 /**

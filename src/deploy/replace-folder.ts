@@ -2,10 +2,10 @@
 // taken away only after the new one is complete.
 
 import { randomBytes } from "node:crypto";
-import { rmSync } from "node:fs";
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { errorText, QdgError } from "../base/error.js";
+import { markTemporary, unmarkTemporary } from "../base/temporaries.js";
 
 /**
  * Writes `files` (path within the folder, with `/`, and bytes) as the folder `path`; replaces a folder that is there.
@@ -20,8 +20,7 @@ export async function replaceFolder(
     join(dirname(path), `.${basename(path)}.${randomBytes(6).toString("hex")}.${ending}`);
   const [temporary, previous] = [name("tmp"), name("old")];
   // A signal ends the process without unwinding; what was begun goes with it.
-  const clear = (): void => rmSync(temporary, { recursive: true, force: true });
-  process.once("exit", clear);
+  markTemporary(temporary);
   try {
     await mkdir(dirname(path), { recursive: true });
     for (const [file, bytes] of files) {
@@ -49,7 +48,7 @@ export async function replaceFolder(
       cause: thrown,
     });
   } finally {
-    process.removeListener("exit", clear);
     await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
+    unmarkTemporary(temporary);
   }
 }

@@ -1,9 +1,9 @@
 // What is in an ONNX file: any valid one for the outline, one of qdg's for the table of layers. Reads only.
 
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { errorText, QdgError } from "../base/error.js";
+import { temporaryFolder } from "../base/temporaries.js";
 import { sizeOf, type Tensor } from "../base/tensor.js";
 import type { Dim, Graph, Node, Value } from "../graph/graph.js";
 import { inputOf, outputOf } from "../graph/graph.js";
@@ -79,15 +79,18 @@ export async function inspectFile(
   const notes: string[] = [];
   let graph: Graph | null = null;
   let constants: ReadonlyMap<Value, Tensor> = new Map();
+  let refused = false;
   try {
     graph = modelToGraph(model, { folder: dirname(path) });
     ({ constants } = planOf(graph));
     completeShapes(graph, constants);
   } catch (thrown) {
     notes.push(`layers are not listed: ${errorText(thrown)}`);
+    refused = !(thrown instanceof QdgError && thrown.code === "unsupported-op");
   }
   let optimized: ModelProto | null = null;
-  if (options.runtime ?? true) {
+  if (refused) notes.push("what fuses is not known: what contradicts itself is not handed to ONNX Runtime");
+  else if (options.runtime ?? true) {
     try {
       optimized = await optimizedModel(path);
     } catch (thrown) {
@@ -237,14 +240,14 @@ async function readModelFile(path: string): Promise<Uint8Array> {
 
 /** The file as ONNX Runtime rewrites it for the CPU. */
 async function optimizedModel(path: string): Promise<ModelProto> {
-  const folder = await mkdtemp(join(tmpdir(), "qdg-inspect-"));
-  const optimizedModelPath = join(folder, "optimized.onnx");
+  const folder = await temporaryFolder("qdg-inspect-");
+  const optimizedModelPath = join(folder.path, "optimized.onnx");
   try {
     const session = await cpuRuntime.open({ path }, { optimizedModelPath });
     await session.dispose();
     return decodeModel(await readFile(optimizedModelPath), "optimized model");
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    await folder.remove();
   }
 }
 

@@ -4,8 +4,9 @@ import { chmod, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { checkWritable, removePendingFiles, writeFileAtomic } from "../../src/base/atomic-file.js";
+import { checkWritable, writeFileAtomic } from "../../src/base/atomic-file.js";
 import type { QdgError } from "../../src/base/error.js";
+import { removeTemporaries, watchTemporaries } from "../../src/base/temporaries.js";
 import { ORDINARY_USER } from "../support/needs.js";
 
 /** What the next write to a file does instead, and what the next link does. */
@@ -146,7 +147,20 @@ describe("writeFileAtomic", () => {
   });
 });
 
-describe("removePendingFiles", () => {
+describe("removeTemporaries", () => {
+  test("is told of a file before it is there, and once it has its name", async () => {
+    const told: [string, boolean][] = [];
+    watchTemporaries((path, exists) => told.push([path, exists]));
+    await writeFileAtomic(join(folder, "m.onnx"), "text");
+    watchTemporaries(null);
+    const [temporary] = told[0] as [string, boolean];
+    expect(temporary).toMatch(/\.m\.onnx\.\w+\.tmp$/);
+    expect(told).toEqual([
+      [temporary, true],
+      [temporary, false],
+    ]);
+  });
+
   test("leaves no temporary file of an interrupted write, and no finished file is touched", async () => {
     await writeFileAtomic(join(folder, "done"), "done");
     const stuck = new Promise<void>((reached) => {
@@ -158,9 +172,9 @@ describe("removePendingFiles", () => {
     void writeFileAtomic(join(folder, "m.onnx"), "text");
     await stuck;
     expect(await readdir(folder)).toHaveLength(2);
-    removePendingFiles();
+    removeTemporaries();
     expect(await readdir(folder)).toEqual(["done"]);
-    removePendingFiles();
+    removeTemporaries();
   });
 });
 

@@ -1,25 +1,20 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { interruptible } from "../../src/cli/interruption.js";
+import { beforeEach, describe, expect, test } from "vitest";
+import {
+  interrupt,
+  interruptible,
+  type Interruption,
+  type InterruptionListener,
+  onInterruption,
+} from "../../src/cli/interruption.js";
 
-// As run-program.ts listens: what stops the program. Listeners of the test runner are kept out of it.
-let stopped: string[] = [];
-const listeners = new Map<"SIGINT" | "SIGTERM", NodeJS.SignalsListener[]>();
+// As run-program.ts listens: what stops the program.
+let stopped: Interruption[] = [];
+let stop: InterruptionListener;
 beforeEach(() => {
   stopped = [];
-  for (const name of ["SIGINT", "SIGTERM"] as const) {
-    listeners.set(name, process.listeners(name));
-    process.removeAllListeners(name);
-    process.once(name, (signal) => stopped.push(signal));
-  }
+  stop = (name) => stopped.push(name);
+  onInterruption(stop);
 });
-afterEach(() => {
-  for (const [name, before] of listeners) {
-    process.removeAllListeners(name);
-    for (const listener of before) process.on(name, listener);
-  }
-});
-
-const send = (name: "SIGINT" | "SIGTERM"): boolean => process.emit(name, name);
 
 describe("work that can be interrupted", () => {
   test("is asked to stop by the first Ctrl-C, and stopped by the second", async () => {
@@ -28,9 +23,9 @@ describe("work that can be interrupted", () => {
     const work = async (signal: AbortSignal): Promise<string> => {
       const note = (): void => void states.push([signal.aborted, told, [...stopped]]);
       note();
-      send("SIGINT");
+      interrupt("SIGINT");
       note();
-      send("SIGINT");
+      interrupt("SIGINT");
       note();
       return "done";
     };
@@ -47,32 +42,28 @@ describe("work that can be interrupted", () => {
     expect(stopped).toEqual(["SIGINT"]);
   });
 
-  test("that was not interrupted has no exit code, and leaves the listeners as they were", async () => {
-    const before = process.listeners("SIGINT");
+  test("that was not interrupted has no exit code, and leaves the listener as it was", async () => {
     expect(
       await interruptible(
         async () => 1,
         () => undefined,
       ),
     ).toEqual({ result: 1, exitCode: null });
-    expect(process.listeners("SIGINT")).toEqual(before);
-    send("SIGINT");
-    expect(stopped).toEqual(["SIGINT"]);
+    expect(onInterruption(stop)).toBe(stop);
   });
 
-  test("that fails leaves the listeners as they were", async () => {
-    const before = process.listeners("SIGTERM");
+  test("that fails leaves the listener as it was", async () => {
     await expect(
       interruptible(
         () => Promise.reject(new Error("no")),
         () => undefined,
       ),
     ).rejects.toThrow("no");
-    expect(process.listeners("SIGTERM")).toEqual(before);
+    expect(onInterruption(stop)).toBe(stop);
   });
 });
 
 async function twice(): Promise<void> {
-  send("SIGTERM");
-  send("SIGINT");
+  interrupt("SIGTERM");
+  interrupt("SIGINT");
 }

@@ -1,12 +1,10 @@
 // A file as a classifier of images: what it is fed, what its outputs are called, whether they are probabilities yet,
 // and what each target opens. All of it is read off the file; options win where a caller gives them.
 
-import { rmSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { errorText, QdgError } from "../../base/error.js";
 import { readBytes } from "../../base/read-bytes.js";
+import { temporaryFolder } from "../../base/temporaries.js";
 import type { Progress } from "../../base/progress.js";
 import { exportModel } from "../../export/export-model.js";
 import { imageInput } from "../../export/samples.js";
@@ -124,16 +122,9 @@ async function openLayersModel(
       `has no learned scales, which ${others.join(", ")} would run; export it with qdg-export --bits and evaluate the .onnx, or take --targets tfjs for the float network`,
     );
   }
-  const folder = await mkdtemp(join(tmpdir(), "qdg-evaluate-"));
-  // Ctrl-C ends the process without coming back here.
-  const removeAtExit = (): void => rmSync(folder, { recursive: true, force: true });
-  process.once("exit", removeAtExit);
-  const remove = async (): Promise<void> => {
-    process.off("exit", removeAtExit);
-    await rm(folder, { recursive: true, force: true });
-  };
+  const folder = await temporaryFolder("qdg-evaluate-");
   try {
-    const output = join(folder, "model.onnx");
+    const output = join(folder.path, "model.onnx");
     const gpu = others.some(isGpu) ? (["webgpu"] as const) : [];
     const { files } = await exportModel(
       { model: path, output, targets: ["cpu", "wasm", ...gpu], ...(preprocessing && { preprocessing }) },
@@ -145,10 +136,10 @@ async function openLayersModel(
       ...float,
       quantized: exported.quantized,
       pathFor: (target) => (target === "tfjs" ? path : isGpu(target) ? gpuFile : output),
-      dispose: remove,
+      dispose: () => folder.remove(),
     };
   } catch (thrown) {
-    await remove();
+    await folder.remove();
     throw thrown;
   }
 }
