@@ -94,6 +94,18 @@ export function allocate<D extends DType>(dtype: D, length: number): DataOf<D> {
   return new ARRAYS[dtype](length);
 }
 
+/** Whether `data` is the typed array that holds elements of `dtype`; a Buffer is a Uint8Array. */
+export function isDataOf(dtype: DType, data: unknown): boolean {
+  return (
+    ArrayBuffer.isView(data) && Object.prototype.toString.call(data) === `[object ${ARRAYS[dtype].name}]`
+  );
+}
+
+/** The typed array that holds elements of `dtype`, as messages call it. */
+export function arrayNameOf(dtype: DType): string {
+  return ARRAYS[dtype].name;
+}
+
 /** @throws QdgError `internal` when the data does not fill the shape exactly */
 export function tensor<D extends DType>(dtype: D, shape: readonly number[], data: DataOf<D>): Tensor<D> {
   if (data.length !== sizeOf(shape)) {

@@ -3,7 +3,7 @@
 
 import { QdgError } from "../base/error.js";
 import type { Tensor } from "../base/tensor.js";
-import { sizeOf } from "../base/tensor.js";
+import { arrayNameOf, isDataOf, sizeOf } from "../base/tensor.js";
 import type { TensorInfo } from "./runtime.js";
 
 /**
@@ -18,6 +18,10 @@ export function checkFeeds(
   feeds: Readonly<Record<string, Tensor>>,
   where: string,
 ): void {
+  if (typeof feeds !== "object" || feeds === null) {
+    const got = feeds === null ? "null" : typeof feeds;
+    throw new QdgError("runtime", where, `got ${got} for feeds, expected ${listOf(inputs)}, by name`);
+  }
   const known = new Set(inputs.map((input) => input.name));
   for (const name of Object.keys(feeds)) {
     if (known.has(name)) continue;
@@ -57,10 +61,22 @@ export function checkFeeds(
 
 function checkFeed(input: TensorInfo, feed: Tensor, where: string): void {
   const at = `${where}, input "${input.name}"`;
+  // A page in plain JavaScript may pass anything.
+  const { dtype, shape, data } = (feed ?? {}) as { readonly [Key in keyof Tensor]?: unknown };
+  if (typeof dtype !== "string" || !Array.isArray(shape) || data === undefined) {
+    throw new QdgError("runtime", at, `got no tensor, expected { dtype, shape, data } of ${describe(input)}`);
+  }
   const got = `[${feed.shape.join(", ")}]`;
   const expected = `[${shapeText(input)}]`;
   if (feed.dtype !== input.dtype) {
     throw new QdgError("runtime", at, `dtype: got ${feed.dtype}, expected ${input.dtype}`);
+  }
+  if (!isDataOf(feed.dtype, feed.data)) {
+    throw new QdgError(
+      "runtime",
+      at,
+      `data: got no ${arrayNameOf(feed.dtype)}, which ${feed.dtype} is held in`,
+    );
   }
   if (feed.shape.length !== input.shape.length) {
     throw new QdgError(

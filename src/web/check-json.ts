@@ -80,10 +80,21 @@ export function side(value: unknown, where: string): number {
 
 /** A value as a message shows it: short, whatever was sent. */
 export function shown(value: unknown): string {
-  // JSON has no word for infinity, which 1e999 becomes.
-  const text =
-    value === undefined ? "nothing" : typeof value === "number" ? String(value) : JSON.stringify(value);
+  const text = value === undefined ? "nothing" : textOf(value);
   return text.length > 60 ? `${text.slice(0, 60)}...` : text;
+}
+
+function textOf(value: unknown): string {
+  // JSON has no word for infinity, which 1e999 becomes, for functions, nor for objects that hold themselves.
+  if (typeof value === "function") return "a function";
+  if (typeof value === "number" || typeof value === "bigint" || typeof value === "symbol") {
+    return String(value);
+  }
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return Object.prototype.toString.call(value);
+  }
 }
 
 export function fail(where: string, what: string): never {

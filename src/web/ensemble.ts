@@ -2,6 +2,9 @@
 // each model keeps the integers it was checked with.
 
 import { QdgError } from "../base/error.js";
+import { callsOf } from "./calls.js";
+import { shown } from "./check-json.js";
+import { checkAddress, checkLoadOptions } from "./check-options.js";
 import type { Classification } from "./classification.js";
 import { classificationOf } from "./classification.js";
 import type { ImageLike } from "./decode-image.js";
@@ -15,6 +18,7 @@ export interface Ensemble {
   readonly labels: readonly string[];
   /** `p[k] = (1/n) sum_i p_i[k]`, decoded once; latencyMs is that of all models together. */
   classify(image: ImageLike): Promise<Classification>;
+  /** Frees the memory of all models, after the calls that were made before. A second call does nothing. */
   dispose(): Promise<void>;
 }
 
@@ -33,6 +37,11 @@ export async function loadEnsembleWith(
   urls: readonly (string | URL)[],
   options: LoadOptions,
 ): Promise<Ensemble> {
+  if (!Array.isArray(urls)) {
+    throw new QdgError("usage", "urls", `got ${shown(urls)}, expected a list of addresses`);
+  }
+  urls.forEach((url, i) => checkAddress(url, `urls[${i}]`));
+  checkLoadOptions(options);
   if (urls.length === 0) throw new QdgError("usage", "urls", "got none, expected at least one");
   const progress = urls.map((): LoadProgress => ({ loadedBytes: 0, totalBytes: null }));
   const settled = await Promise.allSettled(
@@ -69,20 +78,22 @@ export async function loadEnsembleWith(
       `labels: got ${other.labels.join(", ")}, expected ${labels.join(", ")} as in ${models[0]?.url}; probabilities of other classes cannot be averaged`,
     );
   }
+  const calls = callsOf(models.map(({ url }) => url).join(", "));
   return {
     models,
     labels,
-    async classify(source) {
-      const image = await decodeBrowserImage(source);
-      const started = performance.now();
-      const answers: Classification[] = [];
-      for (const model of models) answers.push(await model.classify(image));
-      const mean = labels.map(
-        (_, k) =>
-          answers.reduce((sum, { probabilities }) => sum + (probabilities[k] as number), 0) / models.length,
-      );
-      return classificationOf(mean, labels, performance.now() - started);
-    },
-    dispose: disposeAll,
+    classify: (source) =>
+      calls.begin(async () => {
+        const image = await decodeBrowserImage(source);
+        const started = performance.now();
+        const answers: Classification[] = [];
+        for (const model of models) answers.push(await model.classify(image));
+        const mean = labels.map(
+          (_, k) =>
+            answers.reduce((sum, { probabilities }) => sum + (probabilities[k] as number), 0) / models.length,
+        );
+        return classificationOf(mean, labels, performance.now() - started);
+      }),
+    dispose: () => calls.end(disposeAll),
   };
 }

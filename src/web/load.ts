@@ -8,6 +8,7 @@ import type { Session } from "../runtime/runtime.js";
 import type { OnnxOptions } from "./bare-onnx.js";
 import { bareClassifier } from "./bare-onnx.js";
 import { browserGlobals } from "./browser.js";
+import { checkAddress, checkLoadOptions } from "./check-options.js";
 import type { Fallback, Platform } from "./device.js";
 import { browserPlatform } from "./device.js";
 import { checkSignal, fetchFile } from "./fetch-file.js";
@@ -68,10 +69,8 @@ export async function loadOn(
   url: string | URL,
   options: LoadOptions = {},
 ): Promise<Model> {
-  const { device = "auto" } = options;
-  if (device !== "auto" && device !== "webgpu" && device !== "wasm") {
-    throw new QdgError("usage", "device", `got ${String(device)}, expected auto, webgpu or wasm`);
-  }
+  checkAddress(url, "url");
+  checkLoadOptions(options);
   const address = resolve(url);
   const loading: Loading = {
     platform,

@@ -28,7 +28,7 @@ export interface ManifestModel extends ManifestFile {
   readonly integers: KnownIntegers;
 }
 
-/** The integers inside a network for the first picture of the self-test; no tensors for a file in float32. */
+/** The integers inside a network for the first picture of the self-test; no tensors where activations are real. */
 export interface KnownIntegers {
   /**
    * Base64 of `ModelProto { graph: { output: [...] } }`. Protobuf merges a message that comes twice, so the file's
@@ -61,7 +61,7 @@ export interface ManifestInput {
   readonly layout: Layout;
 }
 
-/** The output that holds one number a label, and whether a softmax is still to come ("logits"). */
+/** The output that holds one number per label, and whether a softmax is still to come ("logits"). */
 export interface ManifestOutput {
   readonly name: string;
   readonly kind: OutputKind;
@@ -113,6 +113,8 @@ export const MANIFEST_LIMITS: {
   readonly expectedValues: number;
   readonly knownTensors: number;
   readonly knownOutputsBytes: number;
+  /** Of an output's largest value, or of 1: a self-test that lets more pass shows nothing. deploy writes 1e-5. */
+  readonly relativeTolerance: number;
 } = {
   manifestBytes: 8 * 2 ** 20,
   modelBytes: 2 ** 30,
@@ -126,6 +128,7 @@ export const MANIFEST_LIMITS: {
   expectedValues: 100_000,
   knownTensors: 4096,
   knownOutputsBytes: 2 ** 20,
+  relativeTolerance: 1e-3,
 };
 
 /**
@@ -136,6 +139,7 @@ export const MANIFEST_LIMITS: {
  * manifest's own folder, `invalid-data` for all else
  */
 export function parseManifest(text: string, where: string): Manifest {
+  if (typeof text !== "string") return fail(where, `got ${shown(text)}, expected the text of a manifest`);
   if (text.length > MANIFEST_LIMITS.manifestBytes) {
     return fail(where, `got ${text.length} characters, expected up to ${MANIFEST_LIMITS.manifestBytes}`);
   }
@@ -171,7 +175,14 @@ export function parseManifest(text: string, where: string): Manifest {
     parseModel(item, `${where}: models[${i}]`),
   );
   if (models.length === 2 && models[0]?.device === models[1]?.device) {
-    return fail(`${where}: models`, `got two for ${models[0]?.device}, expected one a device`);
+    return fail(`${where}: models`, `got two for ${models[0]?.device}, expected one per device`);
+  }
+  const counts = models.map(({ integers }) => integers.tensors.length);
+  if (counts.some((count) => count !== counts[0])) {
+    return fail(
+      `${where}: models`,
+      `got ${counts.join(" and ")} tensors of known integers, expected as many for each: they are one network`,
+    );
   }
   const labels = list(manifest.labels, 1, MANIFEST_LIMITS.labels, `${where}: labels`).map((item, i) =>
     name(item, `${where}: labels[${i}]`),
@@ -190,7 +201,7 @@ export function parseManifest(text: string, where: string): Manifest {
     if (count !== labels.length) {
       return fail(
         `${at}[${i}].expected.${output.name}`,
-        `got ${count ?? "no"} values, expected ${labels.length}, one a label`,
+        `got ${count ?? "no"} values, expected ${labels.length}, one per label`,
       );
     }
     return parsed;
@@ -319,7 +330,7 @@ function parseCase(json: unknown, where: string): SelfTestCase {
   }
   const { pixels } = item;
   const digits = 4 * width * height;
-  // 3 bytes a pixel are 4 digits a pixel: base64 without padding.
+  // 3 bytes per pixel are 4 digits: base64 without padding.
   if (typeof pixels !== "string" || pixels.length !== digits || !/^[A-Za-z0-9+/]*$/.test(pixels)) {
     return fail(
       `${where}.pixels`,
@@ -336,7 +347,14 @@ function parseCase(json: unknown, where: string): SelfTestCase {
       finite(element, `${at}.values[${i}]`),
     );
     const allowed = finite(tolerance, `${at}.tolerance`);
-    if (allowed < 0) return fail(`${at}.tolerance`, `got ${allowed}, expected a number >= 0`);
+    const largest = numbers.reduce((most, each) => Math.max(most, Math.abs(each)), 1);
+    const most = MANIFEST_LIMITS.relativeTolerance * largest;
+    if (allowed < 0 || allowed > most) {
+      return fail(
+        `${at}.tolerance`,
+        `got ${allowed}, expected a number from 0 to ${most}, a thousandth of the largest value; deploy the model again`,
+      );
+    }
     return [name(key, at), { values: numbers, tolerance: allowed }] as const;
   });
   return {

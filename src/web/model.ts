@@ -6,6 +6,7 @@ import type { Tensor } from "../base/tensor.js";
 import type { ImageInput } from "../image/to-tensor.js";
 import { batchShape, imageToTensor } from "../image/to-tensor.js";
 import type { Session, TensorInfo } from "../runtime/runtime.js";
+import { callsOf } from "./calls.js";
 import type { Classification } from "./classification.js";
 import { classificationOf, probabilitiesOf } from "./classification.js";
 import type { ImageLike } from "./decode-image.js";
@@ -31,7 +32,7 @@ export interface Model {
   /** null for a bare ONNX file, which brings no test. */
   readonly selfTest: SelfTestResult | null;
   /**
-   * One tensor an input, by name; one an output comes back. Calls may overlap: they run in their order.
+   * One tensor per input, by name; one per output comes back. Calls may overlap: they run in their order.
    *
    * @throws QdgError `runtime`, after dispose too
    */
@@ -60,33 +61,23 @@ type Facts = Pick<Model, "url" | "device" | "adapter" | "threads" | "labels" | "
 /** @param classifier an error is what `classify` throws */
 export function modelOf(session: Session, facts: Facts, classifier: Classifier | QdgError): Model {
   const { url, labels } = facts;
-  let disposing: Promise<void> | null = null;
-  const checkAlive = (): void => {
-    if (disposing !== null) throw new QdgError("runtime", url, "the model was disposed of; load it again");
-  };
+  const calls = callsOf(url);
   return {
     ...facts,
     inputs: session.inputs,
     outputs: session.outputs,
-    async run(feeds) {
-      checkAlive();
-      return session.run(feeds);
-    },
-    async classify(source) {
-      checkAlive();
-      if (classifier instanceof QdgError) throw classifier;
-      const { inputName, input, output } = classifier;
-      const image = await decodeBrowserImage(source);
-      checkAlive();
-      const started = performance.now();
-      const outputs = await session.run({ [inputName]: imageToTensor(image, input) });
-      const probabilities = probabilitiesOf(outputs[output.name], output.kind, labels.length, url);
-      return classificationOf(probabilities, labels, performance.now() - started);
-    },
-    dispose() {
-      disposing ??= session.dispose();
-      return disposing;
-    },
+    run: (feeds) => calls.begin(() => session.run(feeds)),
+    classify: (source) =>
+      calls.begin(async () => {
+        if (classifier instanceof QdgError) throw classifier;
+        const { inputName, input, output } = classifier;
+        const image = await decodeBrowserImage(source);
+        const started = performance.now();
+        const outputs = await session.run({ [inputName]: imageToTensor(image, input) });
+        const probabilities = probabilitiesOf(outputs[output.name], output.kind, labels.length, url);
+        return classificationOf(probabilities, labels, performance.now() - started);
+      }),
+    dispose: () => calls.end(() => session.dispose()),
   };
 }
 

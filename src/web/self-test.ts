@@ -8,6 +8,7 @@ import type { Session } from "../runtime/runtime.js";
 import { sha256Of } from "./fetch-file.js";
 import type { IntegerCount } from "./known-integers.js";
 import { bytesOfBase64, checkIntegers, withKnownOutputs } from "./known-integers.js";
+import { readOnnxFacts } from "./onnx-facts.js";
 import type { ExpectedOutput, Manifest, ManifestModel, SelfTestCase, WebDevice } from "./manifest.js";
 
 /** A self-test that was passed; a failed one is an error, or a fallback that says why. */
@@ -31,7 +32,8 @@ type Feeds = Readonly<Record<string, Tensor>>;
  * session that gives them out, and the outputs for all pictures.
  *
  * @param open makes a session of a model's bytes
- * @throws QdgError `invalid-data` for pixels that do not have their hash, `runtime` for integers or an answer that
+ * @throws QdgError `invalid-data` for pixels that do not have their hash and for a quantized file without known
+ * integers, `runtime` for integers or an answer that
  * differ, or a run that fails; no session is left open then
  */
 export async function openTested(
@@ -51,7 +53,10 @@ export async function openTested(
       return { session, selfTest: { device, ...outputs, ...integers, latencyMs } };
     });
   };
-  if (known.tensors.length === 0) return openDeployed({ tensors: 0, integers: 0 });
+  if (known.tensors.length === 0) {
+    refuseQuantized(bytes, where);
+    return openDeployed({ tensors: 0, integers: 0 });
+  }
   const inner = await open(withKnownOutputs(bytes, known));
   let integers: IntegerCount;
   try {
@@ -63,6 +68,17 @@ export async function openTested(
   }
   // The memory of WebAssembly never shrinks, so it must not hold both.
   return openDeployed(integers);
+}
+
+/** Outputs alone would not show an integer that is off by one step, so only a file without integers may do with them. */
+function refuseQuantized(bytes: Uint8Array, where: string): void {
+  const scales = readOnnxFacts(bytes, where).metadata.get("qdg.scales");
+  if (scales === undefined || scales === "weights-only") return;
+  throw new QdgError(
+    "invalid-data",
+    where,
+    "got no known integers in the manifest, expected them for a file with quantized activations; deploy the model again",
+  );
 }
 
 /** What fails after a session is open must not leave it behind. */

@@ -1,10 +1,18 @@
 // The last lines of a run: how many tests were skipped, and why. A test that is skipped in silence looks like one
 // that passed.
 
-import type { Reporter, TestCase, TestModule } from "vitest/node";
+import type { Reporter, TestCase, TestModule, Vitest } from "vitest/node";
 
 export class SkippedReporter implements Reporter {
+  /** Whether tests were chosen by name: the others count as skipped, and nobody wants to know why. */
+  #chosen = false;
+
+  onInit(vitest: Vitest): void {
+    this.#chosen = vitest.config.testNamePattern !== undefined;
+  }
+
   onTestRunEnd(modules: readonly TestModule[]): void {
+    if (this.#chosen) return;
     const text = skippedText(modules.flatMap((module) => [...module.children.allTests("skipped")]));
     if (text !== "") process.stdout.write(text);
   }

@@ -5,7 +5,7 @@ import { encodeModel } from "../../src/onnx/codec.js";
 import { graphToModel } from "../../src/onnx/from-graph.js";
 import type { Session } from "../../src/runtime/runtime.js";
 import type { Adapter, Platform } from "../../src/web/device.js";
-import { loadEnsembleWith } from "../../src/web/ensemble.js";
+import { loadEnsemble, loadEnsembleWith } from "../../src/web/ensemble.js";
 import type { FileCache } from "../../src/web/file-cache.js";
 import type { LoadOptions, LoadProgress } from "../../src/web/load.js";
 import { load, loadOn } from "../../src/web/load.js";
@@ -260,6 +260,20 @@ describe("a file that is not what the manifest promises is never used", () => {
     expect(sessions.opened).toBe(0);
   });
 
+  test("a quantized model whose known integers were left out of the manifest", async () => {
+    const models = site.manifest.models.map((model) =>
+      Object.assign({}, model, { integers: { outputs: "", tensors: [] } }),
+    );
+    const url = place("no-integers", {}, { ...site.manifest, models, runtime: { files: [] } });
+    for (const adapter of [NO_GPU, GPU]) {
+      const error = await errorOf(loadOn(machine(adapter), url));
+      expect(error.message).toMatch(
+        /got no known integers in the manifest, expected them.*\[invalid-data\]$/,
+      );
+    }
+    expect(sessions.opened).toBe(0);
+  });
+
   test("a missing file has its own code", async () => {
     const url = place("missing", {});
     paths.delete("missing/model.onnx");
@@ -375,7 +389,7 @@ describe("the device", () => {
 
 describe("options", () => {
   test.each<[LoadOptions, string]>([
-    [{ device: "gpu" as never }, "device: got gpu, expected auto, webgpu or wasm"],
+    [{ device: "gpu" as never }, 'device: got "gpu", expected auto, webgpu or wasm'],
     [{ threads: 0 }, "threads: got 0, expected an integer >= 1"],
     [{ threads: 2 }, "threads: got 2, but this page is not cross-origin isolated"],
     [{ device: "webgpu", threads: 1.5 }, "no WebGPU"],
@@ -386,6 +400,43 @@ describe("options", () => {
 
   test("an address that is none", async () => {
     expect((await errorOf(load("model/"))).message).toMatch(/^url: got "model\/", expected an address/);
+    const others: readonly unknown[] = [null, undefined, 5, {}, ["a"], Symbol("a"), 1n, () => "a"];
+    for (const url of others) {
+      const error = await errorOf(load(url as string));
+      expect(error.message).toMatch(/^url: got .*, expected an address: a text or a URL \[usage\]$/);
+      expect((await errorOf(loadEnsemble([url as string]))).message).toMatch(/^urls\[0\]: got/);
+    }
+  });
+
+  const itself: Record<string, unknown> = {};
+  itself["onProgress"] = itself;
+  test.each<[unknown, string]>([
+    [null, "options: got null, expected an object with device, onProgress, signal"],
+    ["wasm", 'options: got "wasm", expected an object'],
+    [{ devise: "wasm" }, 'options: unknown key "devise", expected device, onProgress'],
+    [{ device: null }, "device: got null, expected auto"],
+    [{ onProgress: "log" }, 'onProgress: got "log", expected a function'],
+    [itself, "onProgress: got [object Object], expected a function"],
+    [{ signal: {} }, "signal: got {}, expected an AbortSignal"],
+    [{ cache: "no" }, 'cache: got "no", expected true or false'],
+    [{ wasmPaths: 1 }, "wasmPaths: got 1, expected a folder's address, or { mjs, wasm }"],
+    [{ wasmPaths: { wasm: 1 } }, 'wasmPaths: got {"wasm":1}, expected'],
+    [{ threads: "2" }, 'threads: got "2", expected an integer >= 1'],
+    [{ threads: 1n }, "threads: got 1, expected an integer >= 1"],
+    [{ onnx: null }, "onnx: got null, expected an object with preprocessing, labels"],
+    [{ onnx: { labels: "ab" } }, 'onnx.labels: got "ab", expected a list of texts'],
+    [{ onnx: { preprocessing: [] } }, "onnx.preprocessing: got [], expected an object"],
+    [{ onnx: { layout: "hwc" } }, 'onnx.layout: got "hwc", expected "nhwc" or "nchw"'],
+    [{ onnx: { output: { name: "y", kind: "logit" } } }, "onnx.output: got"],
+    [{ onnx: { sha256: "A" } }, 'onnx.sha256: got "A", expected 64 hexadecimal digits'],
+  ])("of another type are an error before anything is fetched: %#", async (options, message) => {
+    for (const loading of [
+      load(`${server.url}lean/`, options as LoadOptions),
+      loadEnsemble([`${server.url}lean/`], options as LoadOptions),
+    ]) {
+      expect((await errorOf(loading)).message).toContain(message);
+    }
+    expect(server.requests).toEqual([]);
   });
 });
 
@@ -422,6 +473,47 @@ describe("the cache", () => {
   });
 });
 
+describe("a call with arguments of another type is an error, and the model goes on", () => {
+  let model: Model;
+  beforeAll(async () => {
+    model = await load(`${server.url}lean/`);
+  });
+  afterAll(() => model.dispose());
+
+  const pixels = new Float32Array(32 * 32 * 3);
+  const shape = [1, 32, 32, 3];
+  test.each<[unknown, string]>([
+    [null, 'got null for feeds, expected "input" float32 [N, 32, 32, 3], by name [runtime]'],
+    [undefined, "got undefined for feeds"],
+    ["input", "got string for feeds"],
+    [[pixels], 'got a feed for "0"'],
+    [{ input: null }, 'input "input": got no tensor, expected { dtype, shape, data } of float32'],
+    [{ input: pixels }, "got no tensor"],
+    [{ input: { dtype: "float32", shape: "N", data: pixels } }, "got no tensor"],
+    [{ input: { dtype: "float32", shape } }, "got no tensor"],
+    [{ input: { dtype: "float32", shape, data: Array.from(pixels) } }, "data: got no Float32Array"],
+    [{ input: { dtype: "float32", shape, data: new Float64Array(pixels) } }, "data: got no Float32Array"],
+  ])("run: %#", async (feeds, message) => {
+    expect((await errorOf(model.run(feeds as never))).message).toContain(message);
+    expect(await model.run({ input: { dtype: "float32", shape, data: pixels } })).toHaveProperty("classes");
+  });
+
+  test.each<[unknown]>([
+    [null],
+    [undefined],
+    ["a.png"],
+    [{}],
+    [[]],
+    [{ channels: 3, data: new Uint8Array(3) }],
+    [{ channels: 3, width: "1", height: 1, data: new Uint8Array(3) }],
+    [{ channels: 2, width: 1, height: 1, data: new Uint8Array(2) }],
+    [{ width: 1, height: 1, data: new Float32Array(4) }],
+  ])("classify: %#", async (image) => {
+    await errorOf(model.classify(image as never));
+    expect((await model.classify(shapeImage(0))).label).toBe("circle");
+  });
+});
+
 describe("dispose", () => {
   test("twice is once, and every call after it is an error", async () => {
     const model = await loadOn(machine(NO_GPU), `${server.url}lean/`);
@@ -440,6 +532,34 @@ describe("dispose", () => {
     await Promise.resolve().then(() => undefined);
     await model.dispose();
     expect((await running).label).toBe("ring");
+  });
+
+  test("waits for a picture that is still being decoded, and for what follows, of one model and of several", async () => {
+    const platform = machine(NO_GPU);
+    const models = [
+      await loadedOn(platform)(`${server.url}lean/`),
+      await loadEnsembleWith(loadedOn(platform), [`${server.url}lean/`, `${server.url}m/`], {}),
+    ];
+    for (const model of models) {
+      const before = sessions.disposed;
+      const classified = model
+        .classify(shapeImage(2))
+        .then(({ label }) => [label, sessions.disposed - before]);
+      const disposed = model.dispose();
+      const after = errorOf(model.classify(shapeImage(2)));
+      expect(await classified).toEqual(["heart", 0]);
+      expect((await after).message).toContain("the model was disposed of; load it again [runtime]");
+      await disposed;
+      expect(model.dispose()).toBe(disposed);
+    }
+    expect(sessions.disposed).toBe(sessions.opened);
+  });
+
+  test("ends after a call that fails, too", async () => {
+    const model = await load(`${server.url}lean/`);
+    const failing = errorOf(model.run(null as never));
+    await model.dispose();
+    expect((await failing).code).toBe("runtime");
   });
 
   test("50 loads and disposals take no more memory than 10", async () => {

@@ -19,7 +19,7 @@ const GOOD: Manifest = {
       file: "model.webgpu.onnx",
       sha256: HASH,
       sizeBytes: 2,
-      integers: { outputs: "", tensors: [] },
+      integers: { outputs: "", tensors: [{ name: "relu1/pool", sha256: HASH }] },
     },
   ],
   labels: ["cat", "dog"],
@@ -168,6 +168,30 @@ describe("parseManifest refuses", () => {
       'classes.values[1]: got "1"',
     ],
     ["a negative tolerance", "selfTest/cases/0/expected/classes/tolerance", -1, "tolerance: got -1"],
+    [
+      "a tolerance that lets another answer pass",
+      "selfTest/cases/0/expected/classes/tolerance",
+      0.0031,
+      "tolerance: got 0.0031, expected a number from 0 to 0.003, a thousandth of the largest value",
+    ],
+    [
+      "a tolerance above all values",
+      "selfTest/cases/0/expected/classes/tolerance",
+      1e9,
+      "tolerance: got 1000000000",
+    ],
+    [
+      "no picture to test with",
+      "selfTest/cases",
+      [],
+      "selfTest.cases: got 0 entries, expected a list of 1 to 16",
+    ],
+    [
+      "known integers for one device only",
+      "models/1/integers/tensors",
+      [],
+      "got 1 and 0 tensors of known integers",
+    ],
     ["an unknown key of a test", "selfTest/cases/0/label", 1, 'm: selfTest.cases[0]: unknown key "label"'],
   ])("%s", (_, path, value, message) => {
     expect(() => parseManifest(changed(path, value), "m")).toThrow(message);
