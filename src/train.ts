@@ -29,4 +29,4 @@ export { type NetworkOptions, TrainingNetwork } from "./train/network.js";
 export type { Evaluated, EvaluateOptions, Objective, Role, Trainable } from "./train/objective.js";
 export { replaceHead } from "./train/replace-head.js";
 export { resizeInput } from "./train/resize-input.js";
-export { preprocessingOf } from "./read/preprocessing-of.js";
+export { preprocessingOf } from "./model/layers-model-metadata.js";

@@ -7,12 +7,17 @@ import { basename, join } from "node:path";
 import { errorText, QdgError } from "../base/error.js";
 import { readBytes } from "../base/read-bytes.js";
 import { imageInput } from "../export/samples.js";
-import type { Graph, Value } from "../graph/graph.js";
-import { type Preprocessing, preprocessingFromJson } from "../image/preprocessing.js";
-import { type ImageInput, type Layout } from "../image/to-tensor.js";
+import type { ImageInput } from "../image/to-tensor.js";
+import {
+  type ClassifierKind,
+  type ClassifierOutput,
+  classifierOutput,
+  OUTPUT_KIND_OPTION,
+} from "../model/classifier-output.js";
+import { readOnnxMetadata } from "../model/onnx-metadata.js";
 import { decodeModel } from "../onnx/codec.js";
 import { modelToGraph } from "../onnx/to-graph.js";
-import type { ManifestOutput, WebDevice } from "../web/manifest.js";
+import type { WebDevice } from "../web/manifest.js";
 
 /** One .onnx file, read and checked. */
 export interface ModelFile {
@@ -29,12 +34,14 @@ export interface DeployedModels {
   readonly labels: readonly string[];
   readonly inputName: string;
   readonly input: ImageInput;
-  readonly output: ManifestOutput;
+  readonly output: ClassifierOutput;
 }
 
 export interface ModelChoices {
   /** In place of the labels in the files. */
   readonly labels?: readonly string[];
+  /** What the numbers of the output are, in place of what the files say. */
+  readonly outputKind?: ClassifierKind;
   /** Height and width where the files leave them open. */
   readonly inputSize?: readonly [number, number];
 }
@@ -44,7 +51,7 @@ interface Described extends ModelFile {
   readonly labels: readonly string[];
   readonly inputName: string;
   readonly input: ImageInput;
-  readonly output: ManifestOutput;
+  readonly output: ClassifierOutput;
 }
 
 /**
@@ -105,8 +112,8 @@ async function onnxFiles(folder: string): Promise<string[]> {
 async function describe(path: string, choices: ModelChoices): Promise<Described> {
   const bytes = await readBytes(path);
   const model = decodeModel(bytes, path);
-  const metadata = new Map((model.metadataProps ?? []).map(({ key = "", value = "" }) => [key, value]));
-  const source = metadata.get("qdg.source");
+  const metadata = readOnnxMetadata(model.metadataProps ?? [], path);
+  const { source, layout } = metadata;
   if (!source) {
     throw new QdgError(
       "unsupported-model",
@@ -115,9 +122,18 @@ async function describe(path: string, choices: ModelChoices): Promise<Described>
     );
   }
   const graph = modelToGraph(model);
-  const labels = choices.labels ?? labelsOf(metadata.get("qdg.labels"), path);
-  const layout = layoutOf(metadata.get("qdg.layout"), path);
-  const preprocessing = preprocessingOf(metadata.get("qdg.preprocessing"), path);
+  const labels =
+    choices.labels ??
+    stated(
+      metadata.labels,
+      path,
+      "what its classes are called; give --labels a,b,c or --labels labels.txt, in the order of the outputs",
+    );
+  const preprocessing = stated(
+    metadata.preprocessing,
+    path,
+    "how pixels become its input; export it again with --preprocess and the range it was trained on, as --preprocess 0,1",
+  );
   const [input, ...more] = graph.inputs;
   if (!input || more.length > 0 || input.dtype !== "float32") {
     const names = graph.inputs.map(({ name, dtype }) => `${name} (${dtype})`).join(", ");
@@ -131,89 +147,33 @@ async function describe(path: string, choices: ModelChoices): Promise<Described>
     path,
     bytes,
     sha256: createHash("sha256").update(bytes).digest("hex"),
-    device: metadata.get("qdg.form") === "webgpu" ? "webgpu" : "wasm",
+    device: metadata.form === "webgpu" ? "webgpu" : "wasm",
     source,
     labels,
     inputName: input.name,
-    input: imageInput(input, { layout, preprocessing }, choices.inputSize),
-    output: outputOfLabels(graph, labels, path),
+    input: imageInput(
+      input,
+      {
+        layout: stated(layout, path, "how the axes of its input are ordered; export it again"),
+        preprocessing,
+      },
+      choices.inputSize,
+    ),
+    output: classifierOutput({
+      outputs: graph.outputs,
+      metadata,
+      classes: labels.length,
+      kind: choices.outputKind,
+      where: path,
+      option: OUTPUT_KIND_OPTION,
+    }),
   };
 }
 
-function labelsOf(text: string | undefined, path: string): readonly string[] {
-  if (text === undefined) {
-    throw new QdgError(
-      "unsupported-model",
-      path,
-      "does not say what its classes are called; give --labels a,b,c or --labels labels.txt, in the order of the outputs",
-    );
-  }
-  const labels = parsed(text, path, "qdg.labels");
-  if (Array.isArray(labels) && labels.length > 0 && labels.every((label) => typeof label === "string")) {
-    return labels;
-  }
-  throw new QdgError(
-    "invalid-data",
-    `${path}: qdg.labels`,
-    `got ${text.slice(0, 60)}, expected a list of names`,
-  );
-}
-
-function preprocessingOf(text: string | undefined, path: string): Preprocessing {
-  if (text !== undefined) {
-    const where = `${path}: qdg.preprocessing`;
-    return preprocessingFromJson(parsed(text, path, "qdg.preprocessing"), where);
-  }
-  throw new QdgError(
-    "unsupported-model",
-    path,
-    "does not say how pixels become its input; export it again with --preprocess and the range it was trained on, as --preprocess 0,1",
-  );
-}
-
-function layoutOf(text: string | undefined, path: string): Layout {
-  if (text === "nhwc" || text === "nchw") return text;
-  throw new QdgError(
-    "invalid-data",
-    `${path}: qdg.layout`,
-    `got ${text ?? "nothing"}, expected nhwc or nchw; export the model again`,
-  );
-}
-
-function parsed(text: string, path: string, key: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (thrown) {
-    throw new QdgError("invalid-json", `${path}: ${key}`, `${errorText(thrown)}; export the model again`, {
-      cause: thrown,
-    });
-  }
-}
-
-/** The one output with a number for each label. After a Softmax or a Sigmoid numbers are probabilities. */
-function outputOfLabels(graph: Graph, labels: readonly string[], path: string): ManifestOutput {
-  const fitting = graph.outputs.filter((output) => elementsOf(output) === labels.length);
-  const [output, ...more] = fitting;
-  if (output && more.length === 0) {
-    const op = output.producer?.op ?? "";
-    return { name: output.name, kind: ["Softmax", "Sigmoid"].includes(op) ? "probabilities" : "logits" };
-  }
-  const shapes = graph.outputs.map(({ name, shape }) => `${name} [${shape.join(", ")}]`).join(", ");
-  throw new QdgError(
-    "unsupported-model",
-    path,
-    `got outputs ${shapes} for ${labels.length} labels, expected one output with a number for each; give other --labels`,
-  );
-}
-
-/** Elements of one sample, whatever the batch; null where a size is open. */
-function elementsOf({ shape }: Value): number | null {
-  let count = 1;
-  for (const dim of shape.slice(1)) {
-    if (typeof dim !== "number" || dim < 1) return null;
-    count *= dim;
-  }
-  return shape.length < 2 ? null : count;
+/** @throws QdgError `unsupported-model` for a fact that the file does not state */
+function stated<T>(fact: T | null, path: string, what: string): T {
+  if (fact !== null) return fact;
+  throw new QdgError("unsupported-model", path, `does not say ${what}`);
 }
 
 function checkAgreement(first: Described, other: Described): void {

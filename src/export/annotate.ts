@@ -9,9 +9,6 @@ import { type LearnedQuantizers, learnedQuantization } from "../quant/learned.js
 import type { Quantization, QuantParams } from "../quant/spec.js";
 import { leastSquaresScale } from "../quant/weight-scale.js";
 
-/** Where the scales of a file come from. */
-export type ScalesMode = "learned" | "learned+calibrated" | "calibrated" | "weights-only";
-
 /**
  * Quantizes weights: learned scales where training left them, otherwise by least squared error.
  *

@@ -8,17 +8,16 @@ import type { Graph } from "../graph/graph.js";
 import { FLOAT_PASSES, QUANTIZED_PASSES, runPasses } from "../graph/passes/pipelines.js";
 import type { Recipe } from "../graph/recipe.js";
 import { type LearnedQuantizers, parseLearned } from "../quant/learned.js";
-import { preprocessingOf } from "../read/preprocessing-of.js";
 import { type ReadModel, readModel } from "../read/read-model.js";
-import type { FormName } from "../lower/form.js";
 import type { Lowered } from "../lower/lower.js";
-import type { ScalesMode } from "./annotate.js";
+import { layersModelMetadata } from "../model/layers-model-metadata.js";
+import type { FormName, ScalesMode } from "../model/onnx-metadata.js";
 import { type Cost, measureCost } from "./cost.js";
 import { isForWebgpu, type PlannedFile, plannedFiles } from "./file-plan.js";
 import { floatFile } from "./float-file.js";
 import { chooseForm } from "./form-choice.js";
 import { integerFile } from "./integer-file.js";
-import { bitsByLayer, commonMetadata, type FileFacts, quantizedMetadata } from "./metadata.js";
+import { bitsByLayer, type FileFacts, floatMetadata, quantizedMetadata } from "./metadata.js";
 import {
   type CompleteExportOptions,
   type ExportOptions,
@@ -76,7 +75,7 @@ export async function exportModel(
   }
   const model = await readModel(complete.model, { layout: complete.layout });
   const learned = parseLearned(model.userDefinedMetadata);
-  const facts = fileFacts(model, learned, complete);
+  const facts = fileFacts(model, complete);
   if (complete.float) return exportFloat(model.graph, facts, complete);
   // A model that was trained in full precision carries labels and preprocessing, and no scales.
   const scales = learned && learned.quantizers.size > 0 ? learned : null;
@@ -88,7 +87,7 @@ async function exportFloat(
   facts: FileFacts,
   options: CompleteExportOptions,
 ): Promise<ExportResult> {
-  const bytes = floatFile(runPasses(graph, FLOAT_PASSES), options.opset, commonMetadata(facts));
+  const bytes = floatFile(runPasses(graph, FLOAT_PASSES), options.opset, floatMetadata(facts, graph));
   const { output: path, targets, force } = options;
   await writeFileAtomic(path, bytes, { force });
   const file = { path, targets, form: null, sizeBytes: bytes.length };
@@ -180,15 +179,12 @@ async function formOf(
 }
 
 /** What the options say wins over what the model carries, and that over Teachable Machine's metadata.json. */
-function fileFacts(
-  model: ReadModel,
-  learned: LearnedQuantizers | null,
-  options: CompleteExportOptions,
-): FileFacts {
+function fileFacts(model: ReadModel, options: CompleteExportOptions): FileFacts {
+  const stated = layersModelMetadata(model, options.model);
   return {
     source: model.sourceHash,
     layout: options.layout,
-    preprocessing: options.preprocessing ?? preprocessingOf(model, options.model),
-    labels: options.labels ?? learned?.labels ?? model.metadata?.labels ?? null,
+    preprocessing: options.preprocessing ?? stated.preprocessing,
+    labels: options.labels ?? stated.labels,
   };
 }

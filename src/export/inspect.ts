@@ -8,6 +8,7 @@ import { sizeOf, type Tensor } from "../base/tensor.js";
 import type { Dim, Graph, Node, Value } from "../graph/graph.js";
 import { inputOf, outputOf } from "../graph/graph.js";
 import { isUnknownRank } from "../graph/unknown-shape.js";
+import { type OnnxMetadata, readOnnxMetadata } from "../model/onnx-metadata.js";
 import { decodeModel } from "../onnx/codec.js";
 import type { ModelProto, TensorProto, ValueInfoProto } from "../onnx/model-proto.js";
 import { resultShape } from "../onnx/result-shape.js";
@@ -100,7 +101,7 @@ export async function inspectFile(
   const metadata = Object.fromEntries(
     (model.metadataProps ?? []).map(({ key = "", value = "" }) => [key, value]),
   );
-  const bits = bitsOf(metadata["qdg.bits"], notes);
+  const bits = bitsOf(model, path, notes);
   const kernels = kernelsOf(optimized);
   const bounds = graph ? boundsOf(model, dirname(path), notes) : new Map<string, number>();
   return {
@@ -251,13 +252,12 @@ async function optimizedModel(path: string): Promise<ModelProto> {
   }
 }
 
-function bitsOf(text: string | undefined, notes: string[]): Map<string, readonly [number, number]> {
-  if (text === undefined) return new Map();
+/** Here as everywhere a damaged fact is told; what else is in the file is shown all the same. */
+function bitsOf(model: ModelProto, path: string, notes: string[]): NonNullable<OnnxMetadata["bits"]> {
   try {
-    const parsed = JSON.parse(text) as Record<string, [number, number]>;
-    return new Map(Object.entries(parsed).filter(([, bits]) => Array.isArray(bits) && bits.length === 2));
+    return readOnnxMetadata(model.metadataProps ?? [], path).bits ?? new Map();
   } catch (thrown) {
-    notes.push(`qdg.bits in the metadata is damaged: ${errorText(thrown)}`);
+    notes.push(errorText(thrown));
     return new Map();
   }
 }

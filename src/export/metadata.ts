@@ -1,61 +1,67 @@
-// What an exported file says about itself, as ONNX metadata_props: strings by keys that begin with "qdg.".
+// What an exported file says of itself, found in its graph; how that is written is model/onnx-metadata's.
 
 import { VERSION } from "../base/version.js";
 import type { Graph, Value } from "../graph/graph.js";
 import { consumers, inputOf, outputOf } from "../graph/graph.js";
 import { kindOf, onlyRectifier } from "../graph/node-kinds.js";
-import { type Preprocessing, preprocessingToJson } from "../image/preprocessing.js";
-import type { FormName } from "../lower/form.js";
 import type { Lowered } from "../lower/lower.js";
+import {
+  type FormName,
+  type OnnxMetadata,
+  type ScalesMode,
+  writeOnnxMetadata,
+} from "../model/onnx-metadata.js";
+import { outputKindOf } from "../model/output-kind.js";
 import { qmax, qmin } from "../quant/spec.js";
-import type { ScalesMode } from "./annotate.js";
 
-export interface FileFacts {
-  /** sha256 of the model that the file was made from */
-  readonly source: string;
-  readonly layout: "nhwc" | "nchw";
-  readonly preprocessing: Preprocessing | null;
-  readonly labels: readonly string[] | null;
-}
+/** What is known of a file before anything is quantized. */
+export type FileFacts = Pick<OnnxMetadata, "source" | "layout" | "preprocessing" | "labels">;
 
-/** Facts of every file, float ones too. */
-export function commonMetadata(facts: FileFacts): Record<string, string> {
-  return {
-    "qdg.version": VERSION,
-    "qdg.source": facts.source,
-    "qdg.layout": facts.layout,
-    ...(facts.preprocessing && {
-      "qdg.preprocessing": JSON.stringify(preprocessingToJson(facts.preprocessing)),
-    }),
-    ...(facts.labels && { "qdg.labels": JSON.stringify(facts.labels) }),
-  };
+/**
+ * Metadata of a float file.
+ *
+ * @param network before it is lowered: what its outputs are is told by its operators
+ */
+export function floatMetadata(facts: FileFacts, network: Graph): Record<string, string> {
+  return writeOnnxMetadata(commonMetadata(facts, network));
 }
 
 /**
- * Facts of a quantized file: `qdg.bits` is layer -> [weight bits, bits of its output (0: real)],
- * `qdg.scales` where scales come from, `qdg.form` how integers are carried. In the float forms
- * `qdg.quantized` lists [value, qmin - zeroPoint, qmax - zeroPoint] since the file's types do not tell.
+ * Metadata of a quantized file. In the float forms the integers are listed, since the file's types do not tell.
+ *
+ * @param network annotated, not lowered
  */
 export function quantizedMetadata(
   facts: FileFacts,
-  graph: Graph,
+  network: Graph,
   scales: ScalesMode,
   form: FormName,
   lowered: Lowered,
 ): Record<string, string> {
+  return writeOnnxMetadata({
+    ...commonMetadata(facts, network),
+    bits: new Map(Object.entries(bitsByLayer(network))),
+    scales,
+    form,
+    quantized:
+      form === "integer"
+        ? null
+        : lowered.integers.map(({ name, quantization: { spec, params } }) => {
+            const zeroPoint = params.zeroPoint[0] as number;
+            return [name, qmin(spec) - zeroPoint, qmax(spec) - zeroPoint] as const;
+          }),
+  });
+}
+
+function commonMetadata(facts: FileFacts, { outputs }: Graph): OnnxMetadata {
   return {
-    ...commonMetadata(facts),
-    "qdg.bits": JSON.stringify(bitsByLayer(graph)),
-    "qdg.scales": scales,
-    "qdg.form": form,
-    ...(form !== "integer" && {
-      "qdg.quantized": JSON.stringify(
-        lowered.integers.map(({ name, quantization: { spec, params } }) => {
-          const zeroPoint = params.zeroPoint[0] as number;
-          return [name, qmin(spec) - zeroPoint, qmax(spec) - zeroPoint];
-        }),
-      ),
-    }),
+    version: VERSION,
+    ...facts,
+    outputs: new Map(outputs.map((output) => [output.name, outputKindOf(output)])),
+    bits: null,
+    scales: null,
+    form: null,
+    quantized: null,
   };
 }
 

@@ -7,16 +7,11 @@ import { type Placement, placeQuantizers } from "../graph/place-quantizers.js";
 import type { Recipe } from "../graph/recipe.js";
 import { verifyGraph } from "../graph/verify.js";
 import type { Preprocessing } from "../image/preprocessing.js";
+import type { ScalesMode } from "../model/onnx-metadata.js";
 import type { LearnedQuantizers } from "../quant/learned.js";
 import type { Observer } from "../quant/observers/observer.js";
 import type { QuantParams } from "../quant/spec.js";
-import {
-  annotateActivation,
-  annotateWeights,
-  checkLearned,
-  learnedFor,
-  type ScalesMode,
-} from "./annotate.js";
+import { annotateActivation, annotateWeights, checkLearned, learnedFor } from "./annotate.js";
 import { quantizersAroundActivations } from "./around-activations.js";
 import { correctBiases } from "./bias-correction.js";
 import { inputQuantization } from "./input-scale.js";

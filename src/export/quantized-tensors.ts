@@ -4,6 +4,7 @@ import { QdgError } from "../base/error.js";
 import type { Graph, Node, Value } from "../graph/graph.js";
 import { consumers } from "../graph/graph.js";
 import type { ModelProto } from "../onnx/model-proto.js";
+import { type ListedIntegers, readOnnxMetadata } from "../model/onnx-metadata.js";
 import { modelToGraph } from "../onnx/to-graph.js";
 
 export interface QuantizedTensor {
@@ -28,42 +29,12 @@ export interface QuantizedTensor {
  */
 export function quantizedTensors(model: ModelProto, folder?: string): QuantizedTensor[] {
   const graph = modelToGraph(model, folder === undefined ? {} : { folder });
-  const listed = listedTensors(model);
-  return listed ? floatTensors(graph, listed) : integerTensors(graph);
+  const { quantized } = readOnnxMetadata(model.metadataProps ?? [], "ONNX model");
+  return quantized ? floatTensors(graph, quantized) : integerTensors(graph);
 }
 
-/** The value of a metadata property; null when it is absent. */
-export function metadataOf(model: ModelProto, key: string): string | null {
-  return model.metadataProps?.find((property) => property.key === key)?.value ?? null;
-}
-
-type Listed = ReadonlyMap<string, readonly [low: number, high: number]>;
-
-function listedTensors(model: ModelProto): Listed | null {
-  const text = metadataOf(model, "qdg.quantized");
-  if (text === null) return null;
-  let list: unknown;
-  try {
-    list = JSON.parse(text);
-  } catch {
-    throw wrongList();
-  }
-  if (!Array.isArray(list)) throw wrongList();
-  return new Map(
-    list.map((item: unknown) => {
-      if (!Array.isArray(item)) throw wrongList();
-      const [name, low, high] = item as unknown[];
-      if (typeof name !== "string" || !Number.isInteger(low) || !Number.isInteger(high)) throw wrongList();
-      return [name, [low as number, high as number]] as const;
-    }),
-  );
-}
-
-function wrongList(): QdgError {
-  return new QdgError("invalid-onnx", "metadata qdg.quantized", "expected a list of [name, qmin, qmax]");
-}
-
-function floatTensors(graph: Graph, listed: Listed): QuantizedTensor[] {
+function floatTensors(graph: Graph, list: readonly ListedIntegers[]): QuantizedTensor[] {
+  const listed = new Map(list.map(([name, low, high]) => [name, [low, high] as const]));
   const found: QuantizedTensor[] = [];
   for (const node of graph.nodes) {
     for (const { name } of node.outputs) {

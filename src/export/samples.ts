@@ -8,8 +8,8 @@ import { type BrokenImage, type ImageEntry, listImages, loadImages } from "../im
 import { splitImages } from "../image/pick.js";
 import { checkSide } from "../image/image.js";
 import type { ImageInput } from "../image/to-tensor.js";
+import type { OnnxMetadata } from "../model/onnx-metadata.js";
 import { type Feeds, openArrays } from "./arrays.js";
-import type { FileFacts } from "./metadata.js";
 import type { CompleteExportOptions } from "./options.js";
 
 /** Samples that can be read several times, in the same order each time. */
@@ -41,7 +41,7 @@ export interface SplitOptions {
 export async function openSamples(
   sources: readonly string[],
   inputs: readonly Value[],
-  facts: FileFacts,
+  facts: ImageFacts,
   options: CompleteExportOptions,
 ): Promise<SampleSplit> {
   if (sources.every((source) => source.endsWith(".npy"))) return npySamples(sources, inputs, options);
@@ -57,24 +57,35 @@ export async function openSamples(
   return imageSamples(folder, input.name, imageInput(input, facts, options.inputSize), options);
 }
 
+/** What a model says of its images, or somebody in its place. */
+export type ImageFacts = Pick<OnnxMetadata, "layout" | "preprocessing">;
+
 /**
  * The image input that a graph's input is.
  *
- * @throws QdgError `usage`, see openSamples, and for an `inputSize` other than the graph's; `invalid-data` for a side that
- * no image has
+ * @throws QdgError `usage`, see openSamples, where nobody says how its axes are ordered, and for an `inputSize` other than
+ * the graph's; `invalid-data` for a side that no image has
  */
 export function imageInput(
   input: Value,
-  facts: Pick<FileFacts, "layout" | "preprocessing">,
+  facts: ImageFacts,
   inputSize: readonly [number, number] | undefined,
 ): ImageInput {
   const { shape, name } = input;
-  const [h, w, c] = facts.layout === "nhwc" ? [shape[1], shape[2], shape[3]] : [shape[2], shape[3], shape[1]];
-  if (shape.length !== 4 || (c !== 1 && c !== 3)) {
+  const { layout } = facts;
+  if (layout === null && shape.length === 4) {
+    throw new QdgError(
+      "usage",
+      "--layout",
+      `got none, and the model does not say how the axes of ${name} [${shape.join(", ")}] are ordered; give nhwc where channels come last, nchw where they come before height and width`,
+    );
+  }
+  const [h, w, c] = layout === "nhwc" ? [shape[1], shape[2], shape[3]] : [shape[2], shape[3], shape[1]];
+  if (layout === null || shape.length !== 4 || (c !== 1 && c !== 3)) {
     throw new QdgError(
       "usage",
       name,
-      `got an input of shape [${shape.join(", ")}], expected [N, H, W, 1 or 3] to feed images; give .npy files instead`,
+      `got an input of shape [${shape.join(", ")}], expected ${layout === "nchw" ? "[N, 1 or 3, H, W]" : "[N, H, W, 1 or 3]"} to feed images; give .npy files instead`,
     );
   }
   const height = typeof h === "number" ? h : inputSize?.[0];
@@ -104,7 +115,7 @@ export function imageInput(
       "got none, and the model does not say how pixels become its input; give the range it was trained on, for example 0,1 or -1,1 or 0,255",
     );
   }
-  return { preprocessing, height, width, channels: c, layout: facts.layout };
+  return { preprocessing, height, width, channels: c, layout };
 }
 
 /** Images of a folder, split by seed. */

@@ -1,8 +1,7 @@
 // What an export has to say although it succeeded.
 
-import type { FormName } from "../lower/form.js";
 import type { Lowered } from "../lower/lower.js";
-import type { ScalesMode } from "./annotate.js";
+import type { FormName, ScalesMode } from "../model/onnx-metadata.js";
 import { type Cost, costWarning } from "./cost.js";
 
 /** A quantized file, as far as warnings look at it. */

@@ -72,10 +72,14 @@ export function preprocessingToJson(preprocessing: Preprocessing): Preprocessing
 /**
  * Reads back what preprocessingToJson wrote: every field, no other.
  *
- * @throws QdgError `invalid-data`
+ * @throws QdgError `invalid-data`, or what `code` says
  */
-export function preprocessingFromJson(json: unknown, where: string): Preprocessing {
-  return checked(json, where, "invalid-data");
+export function preprocessingFromJson(
+  json: unknown,
+  where: string,
+  code: QdgErrorCode = "invalid-data",
+): Preprocessing {
+  return checked(json, where, code);
 }
 
 /** @throws QdgError `invalid-data` unless mean and std hold one number, or one for each of `channels` */

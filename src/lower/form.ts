@@ -15,9 +15,6 @@ export type WeightStorage = (typeof WEIGHT_STORAGES)[number];
 export const HOST_FORMS = ["integer", "float"] as const;
 export type HostForm = (typeof HOST_FORMS)[number];
 
-export const FORMS = ["integer", "float", "webgpu"] as const;
-export type FormName = (typeof FORMS)[number];
-
 /** An activation as integers in the lowered graph. What `value` holds is the form's own business. */
 export interface Integers {
   readonly value: Value;

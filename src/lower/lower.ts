@@ -6,21 +6,14 @@ import type { Graph, Node, Value } from "../graph/graph.js";
 import { consumers, inputOf, outputOf, stringAttribute } from "../graph/graph.js";
 import { scalarActivation } from "../graph/activations.js";
 import { activationInputs, clipRange, floatTail, kindOf, onlyRectifier } from "../graph/node-kinds.js";
+import type { FormName } from "../model/onnx-metadata.js";
 import { isExactInFloat32 } from "../quant/bias.js";
 import type { Quantization } from "../quant/spec.js";
 import { averagePoolWeights, averagesWholeWindows } from "./average-pool.js";
 import { Emitter } from "./emitter.js";
 import { exactAdd } from "./exact-sums.js";
 import { FloatForm } from "./float-form.js";
-import {
-  type Form,
-  type FormName,
-  type Integers,
-  type Sum,
-  type WeightStorage,
-  boundsOf,
-  scaleOf,
-} from "./form.js";
+import { type Form, type Integers, type Sum, type WeightStorage, boundsOf, scaleOf } from "./form.js";
 import { IntegerForm } from "./integer-form.js";
 import { lookupTable, rectifierFunction } from "./lookup-table.js";
 import { materialize } from "./materialize.js";

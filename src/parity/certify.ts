@@ -25,7 +25,7 @@ import { layerExactness } from "../export/exactness/layers.js";
 import { type HashedFile, fileFor, readExportedFiles } from "./exported-files.js";
 import type { InputSource } from "./inputs.js";
 import { matchTensors, type TensorMatch } from "./match-tensors.js";
-import { DEFAULT_COUNT, labelsOf, openData } from "./parity.js";
+import { DEFAULT_COUNT, openData } from "./parity.js";
 import { quantizedTensors } from "../export/quantized-tensors.js";
 import { ReferenceRun } from "./reference-run.js";
 import { withOutputs } from "./with-outputs.js";
@@ -88,11 +88,12 @@ export async function readSources(options: CertifyOptions): Promise<CertifiedSou
   const files = await readExportedFiles(folder, source);
   for (const target of targets) fileFor(target, files, folder);
   // The host's file, because its integers are bytes; a GPU's where it stands alone.
-  const quantized = files.filter(({ form }) => form !== null);
-  const reference = quantized.find(({ form }) => form === "integer") ?? fileFor(first, files, folder);
+  const quantized = files.filter(({ metadata }) => metadata.form !== null);
+  const reference =
+    quantized.find(({ metadata }) => metadata.form === "integer") ?? fileFor(first, files, folder);
   const { data: sources, count = DEFAULT_COUNT, seed = 0, skipBroken = false } = options;
   const { onSkipped, preprocessing = null, inputSize = null, labels = null } = options;
-  const inputs = await openData(reference.model, {
+  const inputs = await openData(reference.model, reference.metadata, {
     data: sources,
     count,
     seed,
@@ -142,7 +143,7 @@ export async function certifySources(
     const outputs = (referenceFile.model.graph?.output ?? []).map(({ name = "" }) => name);
     const inner = encodeModel(withOutputs(referenceFile.model, tensors));
     const session = await open(referenceRuntime, inner);
-    const reference = new ReferenceRun(tensors, outputs, data.labels ?? labelsOf(referenceFile.model));
+    const reference = new ReferenceRun(tensors, outputs, data.labels ?? referenceFile.metadata.labels);
     const runs: CertifiedRun[] = [];
     const matches = new Map<HashedFile, TensorMatch>();
     for (const target of targets) {
@@ -209,7 +210,7 @@ export async function certifySources(
 }
 
 function certifiedFile(
-  { name, sha256, bytes, form, scales }: HashedFile,
+  { name, sha256, bytes, metadata: { form, scales } }: HashedFile,
   targets: readonly CertifiedTarget[],
 ): CertifiedFile {
   return { name, sha256, sizeBytes: bytes.length, form, scales, targets };

@@ -9,18 +9,20 @@ import { decodeImage } from "../image/decode.js";
 import { listImages } from "../image/folder.js";
 import type { Image } from "../image/image.js";
 import type { Preprocessing } from "../image/preprocessing.js";
-import { preprocessingFromJson } from "../image/preprocessing.js";
-import { type ImageInput, imageToTensor } from "../image/to-tensor.js";
+import { type ImageInput, imageToTensor, type Layout } from "../image/to-tensor.js";
+import { type Classification, classificationOf, probabilitiesOf } from "../model/classification.js";
+import {
+  type ClassifierKind,
+  type ClassifierOutput,
+  classifierOutput,
+  OUTPUT_KIND_OPTION,
+} from "../model/classifier-output.js";
+import { readOnnxMetadata } from "../model/onnx-metadata.js";
 import { decodeModel } from "../onnx/codec.js";
 import { modelToGraph } from "../onnx/to-graph.js";
 import { requireAvailable, runtimeOf } from "../runtime/registry.js";
 import { withExternalData } from "../runtime/external-data.js";
 import type { BrowserOptions, RuntimeName, Session } from "../runtime/runtime.js";
-import { endsInSoftmax } from "../train/evaluation/classifier.js";
-import { type Classification, classificationOf, probabilitiesOf } from "../web/classification.js";
-import type { OutputKind } from "../web/manifest.js";
-import { jsonMetadata, labelsOf } from "./parity.js";
-import { metadataOf } from "../export/quantized-tensors.js";
 
 export interface ClassifyOptions {
   /** .onnx files with the same classes. */
@@ -32,7 +34,9 @@ export interface ClassifyOptions {
   readonly top?: number;
   /** Instead of what the file says. */
   readonly preprocessing?: Preprocessing;
+  readonly layout?: Layout;
   readonly labels?: readonly string[];
+  readonly outputKind?: ClassifierKind;
   /** Height and width where the file leaves them open. */
   readonly inputSize?: readonly [number, number];
   readonly runtimeOptions?: BrowserOptions;
@@ -98,8 +102,7 @@ interface OpenModel {
   readonly session: Session;
   readonly input: ImageInput;
   readonly inputName: string;
-  readonly output: string;
-  readonly kind: OutputKind;
+  readonly output: ClassifierOutput;
   readonly labels: readonly string[];
 }
 
@@ -110,14 +113,13 @@ async function openModel(path: string, target: RuntimeName, options: ClassifyOpt
   if (!value || others.length > 0) {
     throw new QdgError("usage", path, `has ${graph.inputs.length} inputs, expected one that takes images`);
   }
-  const stated = jsonMetadata(model, "qdg.preprocessing");
-  const preprocessing =
-    options.preprocessing ??
-    (stated === null ? null : preprocessingFromJson(stated, `${path}, metadata qdg.preprocessing`));
-  const layout = metadataOf(model, "qdg.layout") === "nchw" ? "nchw" : "nhwc";
-  const input = imageInput(value, { layout, preprocessing }, options.inputSize);
-  const kind = endsInSoftmax(path, graph) ? "probabilities" : "logits";
-  const labels = options.labels ?? labelsOf(model);
+  const metadata = readOnnxMetadata(model.metadataProps ?? [], path);
+  const facts = {
+    layout: options.layout ?? metadata.layout,
+    preprocessing: options.preprocessing ?? metadata.preprocessing,
+  };
+  const input = imageInput(value, facts, options.inputSize);
+  const labels = options.labels ?? metadata.labels;
   if (!labels) {
     throw new QdgError(
       "usage",
@@ -125,10 +127,18 @@ async function openModel(path: string, target: RuntimeName, options: ClassifyOpt
       "does not name its classes; give them in the order of the output with --labels",
     );
   }
+  const output = classifierOutput({
+    outputs: graph.outputs,
+    metadata,
+    classes: labels.length,
+    kind: options.outputKind,
+    where: path,
+    option: OUTPUT_KIND_OPTION,
+  });
   const runtime = await runtimeOf(target);
   await requireAvailable(runtime, options.runtimeOptions);
   const session = await runtime.open({ path }, options.runtimeOptions);
-  return { path, session, input, inputName: value.name, output: graph.outputs[0]?.name ?? "", kind, labels };
+  return { path, session, input, inputName: value.name, output, labels };
 }
 
 function commonLabels(models: readonly OpenModel[]): readonly string[] {
@@ -154,9 +164,9 @@ function commonLabels(models: readonly OpenModel[]): readonly string[] {
 }
 
 async function probabilitiesFor(image: Image, model: OpenModel, labels: number): Promise<number[]> {
-  const { session, input, inputName, output, kind, path } = model;
+  const { session, input, inputName, output, path } = model;
   const results = await session.run({ [inputName]: imageToTensor(image, input) });
-  return probabilitiesOf(results[output], kind, labels, path);
+  return probabilitiesOf(results[output.name], output.kind, labels, path);
 }
 
 async function* filesOf(paths: readonly string[]): AsyncGenerator<string, void, undefined> {

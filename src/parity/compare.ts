@@ -3,6 +3,7 @@
 
 import { QdgError } from "../base/error.js";
 import { noProgress, type Progress } from "../base/progress.js";
+import type { Layout } from "../image/to-tensor.js";
 import { encodeModel } from "../onnx/codec.js";
 import type { ModelProto } from "../onnx/model-proto.js";
 import { referenceRuntime } from "../runtime/reference.js";
@@ -10,7 +11,7 @@ import { requireAvailable, runtimeOf } from "../runtime/registry.js";
 import type { BrowserOptions, ModelSource, RuntimeName, Session } from "../runtime/runtime.js";
 import { FloatRun } from "./float-run.js";
 import type { InputSource } from "./inputs.js";
-import { metadataOf, quantizedTensors } from "../export/quantized-tensors.js";
+import { quantizedTensors } from "../export/quantized-tensors.js";
 import { ReferenceRun } from "./reference-run.js";
 import type { ParityReport } from "./report.js";
 import { TOLERANCE } from "./report.js";
@@ -37,6 +38,8 @@ export interface CompareOptions {
   readonly intermediates: boolean;
   /** Find the first quantized tensor that differs. */
   readonly locate: boolean;
+  /** Order of the axes of an image that is fed; null: nobody says it. */
+  readonly layout: Layout | null;
   /** Names of the classes in the order of the output; null: labels of the data mean nothing. */
   readonly labels: readonly string[] | null;
   readonly runtimeOptions?: BrowserOptions;
@@ -78,9 +81,8 @@ export async function compare(options: CompareOptions): Promise<ParityReport> {
       targets.push(new TargetRun(name, version, opened, looking ? tensors : [], outputs));
     }
     const { float } = options;
-    const layout = metadataOf(model, "qdg.layout") === "nchw" ? "nchw" : "nhwc";
     const floatRun =
-      float && new FloatRun(float, (await open(float.runtime, float.source))[0], outputs, layout);
+      float && new FloatRun(float, (await open(float.runtime, float.source))[0], outputs, options.layout);
     let done = 0;
     for await (const input of inputs.read()) {
       const expected = await session.run(input.feeds);

@@ -13,7 +13,7 @@ import { evaluationBatches } from "../train/data/batch.js";
 import type { Dataset, Domain } from "../train/data/dataset.js";
 import { openDataset } from "../train/data/open-dataset.js";
 import { IntegerNetwork } from "../train/integer-network.js";
-import { preprocessingOf } from "../read/preprocessing-of.js";
+import { preprocessingOf } from "../model/layers-model-metadata.js";
 import { graphOf, loadLayersModel } from "../train/layers-model-file.js";
 import type { TrainObserver } from "../train/run/observer.js";
 import { train, type TrainResult } from "../train/run/train.js";
@@ -90,6 +90,7 @@ export async function runDemo(
     inputs: imagesOf(dataset, domain, graphOf(model).inputs[0]?.name ?? "", preprocessing),
     intermediates: true,
     locate: false,
+    layout: "nhwc",
     labels: dataset.classes,
     progress: observer.progress,
   });

@@ -5,10 +5,10 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { QdgError } from "../base/error.js";
 import { readBytes, readError } from "../base/read-bytes.js";
+import { type OnnxMetadata, readOnnxMetadata } from "../model/onnx-metadata.js";
 import { decodeModel } from "../onnx/codec.js";
 import type { ModelProto } from "../onnx/model-proto.js";
 import type { CertifiedTarget } from "./certificate.js";
-import { metadataOf } from "../export/quantized-tensors.js";
 
 export interface HashedBytes {
   readonly name: string;
@@ -19,13 +19,8 @@ export interface HashedBytes {
 
 export interface HashedFile extends HashedBytes {
   readonly model: ModelProto;
-  /** null for a float32 file. */
-  readonly form: string | null;
-  readonly scales: string | null;
+  readonly metadata: OnnxMetadata;
 }
-
-/** The form that holds every integer in a float, for GPUs. */
-const GPU_FORM = "webgpu";
 
 /**
  * All .onnx files directly in `folder`, by name, whatever they hold.
@@ -57,7 +52,8 @@ export async function readExportedFiles(folder: string, source: string): Promise
   for (const hashed of await readHashed(folder)) {
     const path = join(folder, hashed.name);
     const model = decodeModel(hashed.bytes, path);
-    const stated = metadataOf(model, "qdg.source");
+    const metadata = readOnnxMetadata(model.metadataProps ?? [], path);
+    const stated = metadata.source;
     if (stated === null) {
       throw new QdgError(
         "invalid-onnx",
@@ -72,12 +68,7 @@ export async function readExportedFiles(folder: string, source: string): Promise
         `was exported from another model (SHA-256 ${stated.slice(0, 64)}, expected ${source}); export this model anew, or give the model.json it was made from`,
       );
     }
-    files.push({
-      ...hashed,
-      model,
-      form: metadataOf(model, "qdg.form"),
-      scales: metadataOf(model, "qdg.scales"),
-    });
+    files.push({ ...hashed, model, metadata });
   }
   return files;
 }
@@ -89,7 +80,7 @@ export async function readExportedFiles(folder: string, source: string): Promise
  */
 export function fileFor(target: CertifiedTarget, files: readonly HashedFile[], folder: string): HashedFile {
   const gpu = target === "webgpu" || target === "browser-webgpu";
-  const fitting = files.filter(({ form }) => form !== null && (form === GPU_FORM) === gpu);
+  const fitting = files.filter(({ metadata: { form } }) => form !== null && (form === "webgpu") === gpu);
   const [file, ...rest] = fitting;
   if (!file) {
     throw new QdgError(

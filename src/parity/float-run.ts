@@ -19,20 +19,20 @@ export class FloatRun {
   readonly #model: { readonly name: string; readonly runtime: RuntimeName };
   readonly #session: Session;
   readonly #outputs: readonly string[];
-  readonly #layout: Layout;
+  readonly #layout: Layout | null;
   readonly #measurements: readonly Measurement<"sqnrDb" | "top1Agreement">[];
   readonly #accuracy = new Accuracy();
 
   /**
    * @param outputs of the model that is compared
-   * @param layout of the inputs that are fed to it
+   * @param layout of the inputs that are fed to it; null: nobody says it, then shapes have to tell
    * @throws QdgError `usage` when the two do not have as many inputs and outputs
    */
   constructor(
     model: { readonly name: string; readonly runtime: RuntimeName },
     session: Session,
     outputs: readonly string[],
-    layout: Layout,
+    layout: Layout | null,
   ) {
     this.#model = model;
     this.#session = session;
@@ -102,8 +102,15 @@ export class FloatRun {
     // Where both would fit (a square of as many channels), what is known of the layouts decides.
     const moveFirst = channelsLast && this.#layout === "nchw";
     const candidates = moveFirst ? [...moved, tensor] : [tensor, ...moved];
-    const fitting = candidates.find((candidate) => fits(candidate.shape, shape));
-    if (fitting) return fitting;
+    const fitting = candidates.filter((candidate) => fits(candidate.shape, shape));
+    if (channelsLast && this.#layout === null && fitting.length > 1) {
+      throw new QdgError(
+        "usage",
+        "--layout",
+        `got none, and the model does not say whether ${where} [${tensor.shape.join(", ")}] has its channels last; give nhwc or nchw`,
+      );
+    }
+    if (fitting[0]) return fitting[0];
     throw new QdgError(
       "usage",
       this.#model.name,

@@ -37,7 +37,8 @@ export interface InputOptions {
   readonly seed: number;
   readonly skipBroken: boolean;
   readonly onSkipped?: (broken: BrokenImage) => void;
-  readonly layout: Layout;
+  /** null: nobody says it, which images need. */
+  readonly layout: Layout | null;
   readonly preprocessing: Preprocessing | null;
   /** Height and width where the model leaves them open. */
   readonly inputSize?: readonly [number, number];
@@ -80,8 +81,7 @@ async function images(
       `the model has ${inputs.length} inputs, a folder of images feeds one; give input=file.npy for each of ${inputs.map((each) => each.name).join(", ")}`,
     );
   }
-  const facts = { layout: options.layout, preprocessing: options.preprocessing };
-  const target = imageInput(input, facts, options.inputSize);
+  const target = imageInput(input, options, options.inputSize);
   const all = await listImages(folder);
   const picked = options.count === null ? all : pickImages(all, options.count, options.seed);
   return {
@@ -160,7 +160,8 @@ function sampleShape(input: TensorInfo, options: InputOptions): number[] {
       `is ${input.dtype}, which random numbers do not suit; give an .npy file`,
     );
   }
-  const spatial = options.layout === "nhwc" ? [1, 2] : [2, 3];
+  const { layout } = options;
+  const spatial = layout === null ? [] : layout === "nhwc" ? [1, 2] : [2, 3];
   return input.shape.map((dim, axis) => {
     if (typeof dim === "number") return dim;
     if (axis === 0) return 1;
@@ -169,7 +170,7 @@ function sampleShape(input: TensorInfo, options: InputOptions): number[] {
     throw new QdgError(
       "usage",
       input.name,
-      `axis ${axis} of [${input.shape.join(", ")}] is open; give --input-size, or an .npy file`,
+      `axis ${axis} of [${input.shape.join(", ")}] is open; give --input-size${layout === null ? " and --layout" : ""}, or an .npy file`,
     );
   });
 }

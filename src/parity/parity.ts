@@ -1,19 +1,20 @@
 // The whole of `qdg parity` as a function: opens a file, its data and its float model, and compares.
 
-import { errorText, QdgError } from "../base/error.js";
+import { QdgError } from "../base/error.js";
 import { readBytes } from "../base/read-bytes.js";
 import type { Progress } from "../base/progress.js";
 import { modelToGraph } from "../onnx/to-graph.js";
 import { UNKNOWN_DIM } from "../graph/unknown-shape.js";
 import type { BrokenImage } from "../image/folder.js";
-import { type Preprocessing, preprocessingFromJson } from "../image/preprocessing.js";
+import type { Preprocessing } from "../image/preprocessing.js";
+import type { Layout } from "../image/to-tensor.js";
+import { type OnnxMetadata, readOnnxMetadata } from "../model/onnx-metadata.js";
 import { decodeModel } from "../onnx/codec.js";
 import type { ModelProto } from "../onnx/model-proto.js";
 import { withExternalData } from "../runtime/external-data.js";
 import type { BrowserOptions, RuntimeName, TensorInfo } from "../runtime/runtime.js";
 import { compare, type FloatModel } from "./compare.js";
 import { type InputSource, openInputs } from "./inputs.js";
-import { metadataOf } from "../export/quantized-tensors.js";
 import type { ParityReport } from "./report.js";
 
 export const DEFAULT_COUNT = 100;
@@ -36,6 +37,8 @@ export interface ParityOptions {
   readonly onSkipped?: (broken: BrokenImage) => void;
   /** Instead of what the file says. */
   readonly preprocessing?: Preprocessing;
+  /** Order of the axes of an image, instead of what the file says. */
+  readonly layout?: Layout;
   /** Height and width where the file leaves them open. */
   readonly inputSize?: readonly [number, number];
   /** Names of the classes in the order of the output, instead of what the file says. */
@@ -52,7 +55,8 @@ export interface ParityOptions {
  */
 export async function parity(options: ParityOptions): Promise<ParityReport> {
   const model = await readModel(options.model);
-  const inputs = await openData(model, options);
+  const metadata = readOnnxMetadata(model.metadataProps ?? [], options.model);
+  const inputs = await openData(model, metadata, options);
   return compare({
     name: options.model,
     model,
@@ -61,7 +65,8 @@ export async function parity(options: ParityOptions): Promise<ParityReport> {
     inputs,
     intermediates: options.intermediates ?? false,
     locate: options.locate ?? false,
-    labels: options.labels ?? labelsOf(model),
+    layout: options.layout ?? metadata.layout,
+    labels: options.labels ?? metadata.labels,
     ...(options.runtimeOptions && { runtimeOptions: options.runtimeOptions }),
     ...(options.progress && { progress: options.progress }),
   });
@@ -74,54 +79,33 @@ async function readModel(path: string): Promise<ModelProto> {
 /** What of the options says which samples are fed, and how. */
 export type DataOptions = Pick<
   ParityOptions,
-  "data" | "count" | "seed" | "skipBroken" | "onSkipped" | "preprocessing" | "inputSize"
+  "data" | "count" | "seed" | "skipBroken" | "onSkipped" | "preprocessing" | "layout" | "inputSize"
 >;
 
 /**
  * The samples that the options name, as the file wants them.
  *
- * @throws QdgError as {@link openInputs}; `invalid-onnx` for metadata that is damaged
+ * @throws QdgError as {@link openInputs}
  */
-export function openData(model: ModelProto, options: DataOptions): Promise<InputSource> {
+export function openData(
+  model: ModelProto,
+  metadata: OnnxMetadata,
+  options: DataOptions,
+): Promise<InputSource> {
   const infos = modelToGraph(model).inputs.map(({ name, dtype, shape }): TensorInfo => ({
     name,
     dtype,
     shape: shape.map((dim) => (dim === UNKNOWN_DIM ? "" : dim)),
   }));
-  const stated = jsonMetadata(model, "qdg.preprocessing");
-  const preprocessing =
-    options.preprocessing ??
-    (stated === null ? null : preprocessingFromJson(stated, "metadata qdg.preprocessing"));
   return openInputs(options.data, infos, {
     count: options.count === undefined ? DEFAULT_COUNT : options.count,
     seed: options.seed ?? 0,
     skipBroken: options.skipBroken ?? false,
     ...(options.onSkipped && { onSkipped: options.onSkipped }),
-    layout: metadataOf(model, "qdg.layout") === "nchw" ? "nchw" : "nhwc",
-    preprocessing,
+    layout: options.layout ?? metadata.layout,
+    preprocessing: options.preprocessing ?? metadata.preprocessing,
     ...(options.inputSize && { inputSize: options.inputSize }),
   });
-}
-
-/** Names of the classes in the order of the output, as the file says; null when it does not. */
-export function labelsOf(model: ModelProto): readonly string[] | null {
-  const labels = jsonMetadata(model, "qdg.labels");
-  if (labels === null) return null;
-  if (Array.isArray(labels) && labels.every((label) => typeof label === "string")) return labels;
-  throw new QdgError("invalid-onnx", "metadata qdg.labels", "expected a list of names");
-}
-
-/** A metadata property as JSON; null when it is absent. @throws QdgError `invalid-onnx` for what is none */
-export function jsonMetadata(model: ModelProto, key: string): unknown {
-  const text = metadataOf(model, key);
-  if (text === null) return null;
-  try {
-    return JSON.parse(text) as unknown;
-  } catch (thrown) {
-    throw new QdgError("invalid-onnx", `metadata ${key}`, `is not JSON: ${errorText(thrown)}`, {
-      cause: thrown,
-    });
-  }
 }
 
 /** @throws QdgError `usage` for a file of neither kind; for an ONNX file what decoding throws */

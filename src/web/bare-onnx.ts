@@ -1,12 +1,12 @@
 // A classifier from an ONNX file that comes without a manifest: from what the file says about itself, then
 // from what the caller says. What neither says is an error of classify, never a guess.
 
-import { errorText, QdgError } from "../base/error.js";
+import { QdgError } from "../base/error.js";
 import type { Preprocessing } from "../image/preprocessing.js";
-import { checkChannels, preprocessingFromJson } from "../image/preprocessing.js";
+import { checkChannels } from "../image/preprocessing.js";
 import type { Layout } from "../image/to-tensor.js";
+import { type ClassifierOutput, classifierOutput } from "../model/classifier-output.js";
 import type { Session } from "../runtime/runtime.js";
-import type { ManifestOutput, OutputKind } from "./manifest.js";
 import type { Classifier } from "./model.js";
 import { checkClassifier, severalInputs } from "./model.js";
 import type { OnnxFacts } from "./onnx-facts.js";
@@ -16,7 +16,7 @@ export interface OnnxOptions {
   readonly preprocessing?: Preprocessing;
   readonly labels?: readonly string[];
   readonly layout?: Layout;
-  readonly output?: ManifestOutput;
+  readonly output?: ClassifierOutput;
   /** Of the file; checked when given. */
   readonly sha256?: string;
 }
@@ -26,18 +26,18 @@ export interface BareClassifier {
   readonly classifier: Classifier | QdgError;
 }
 
-/** @throws QdgError `invalid-onnx` for metadata of qdg's that is malformed */
+/** What a session and a file say, and what the caller says. */
 export function bareClassifier(
   session: Session,
   facts: OnnxFacts,
   options: OnnxOptions,
   where: string,
 ): BareClassifier {
-  const labels = options.labels ?? labelsOf(facts, where) ?? [];
+  const labels = options.labels ?? facts.metadata.labels ?? [];
   try {
     return { labels, classifier: classifierOf(session, facts, options, labels, where) };
   } catch (thrown) {
-    if (thrown instanceof QdgError && thrown.code !== "invalid-onnx") return { labels, classifier: thrown };
+    if (thrown instanceof QdgError) return { labels, classifier: thrown };
     throw thrown;
   }
 }
@@ -51,14 +51,9 @@ function classifierOf(
 ): Classifier {
   const [input, ...more] = session.inputs;
   if (input === undefined || more.length > 0) throw severalInputs(session, where);
-  const layout = options.layout ?? facts.metadata.get("qdg.layout");
-  if (layout !== "nhwc" && layout !== "nchw") return unknown(where, "layout");
-  const json = facts.metadata.get("qdg.preprocessing");
-  const preprocessing =
-    options.preprocessing ??
-    (json === undefined
-      ? unknown(where, "preprocessing")
-      : preprocessingFromJson(parsed(json, where), `${where}: qdg.preprocessing`));
+  const { metadata } = facts;
+  const layout = options.layout ?? metadata.layout ?? unknown(where, "layout");
+  const preprocessing = options.preprocessing ?? metadata.preprocessing ?? unknown(where, "preprocessing");
   if (labels.length === 0) return unknown(where, "labels");
   const [height, width, channels] = layout === "nhwc" ? input.shape.slice(1) : channelsLast(input.shape);
   if (typeof height !== "number" || typeof width !== "number" || (channels !== 1 && channels !== 3)) {
@@ -69,7 +64,7 @@ function classifierOf(
     );
   }
   checkChannels(preprocessing, channels, `${where}: preprocessing`);
-  const output = options.output ?? outputOf(session, facts, where);
+  const output = options.output ?? outputOf(session, facts, labels.length, where);
   const classifier: Classifier = {
     inputName: input.name,
     input: { preprocessing, height, width, channels, layout },
@@ -83,17 +78,16 @@ function channelsLast([, c, h, w]: readonly (number | string)[]): (number | stri
   return [h, w, c];
 }
 
-/** Softmax makes probabilities; a sum or a product makes logits; of anything else the caller knows more. */
-function outputOf(session: Session, facts: OnnxFacts, where: string): ManifestOutput {
-  const [output, ...more] = session.outputs;
-  if (output === undefined || more.length > 0) return unknown(where, "output");
-  const type = facts.producers.get(output.name) ?? "";
-  const kind: OutputKind | null =
-    type === "Softmax" ? "probabilities" : LOGIT_MAKERS.has(type) ? "logits" : null;
-  return kind === null ? unknown(where, "output") : { name: output.name, kind };
+function outputOf({ outputs }: Session, facts: OnnxFacts, classes: number, where: string): ClassifierOutput {
+  return classifierOutput({
+    outputs: outputs.map(({ name, shape }) => ({ ...facts.outputs.get(name), name, shape })),
+    metadata: facts.metadata,
+    classes,
+    kind: undefined,
+    where,
+    option: "load()'s `onnx: { output: { name, kind } }`",
+  });
 }
-
-const LOGIT_MAKERS: ReadonlySet<string> = new Set(["Add", "Gemm", "MatMul", "Mul", "DequantizeLinear"]);
 
 function unknown(where: string, what: keyof OnnxOptions): never {
   throw new QdgError(
@@ -101,24 +95,4 @@ function unknown(where: string, what: keyof OnnxOptions): never {
     where,
     `the file does not say its ${what}; give load() \`onnx: { ${what} }\`, or deploy the model with a manifest`,
   );
-}
-
-function labelsOf(facts: OnnxFacts, where: string): readonly string[] | undefined {
-  const json = facts.metadata.get("qdg.labels");
-  if (json === undefined) return undefined;
-  const labels = parsed(json, where);
-  if (!Array.isArray(labels) || !labels.every((label) => typeof label === "string")) {
-    throw new QdgError("invalid-onnx", where, "qdg.labels: expected a list of texts; export the model again");
-  }
-  return labels;
-}
-
-function parsed(json: string, where: string): unknown {
-  try {
-    return JSON.parse(json);
-  } catch (thrown) {
-    throw new QdgError("invalid-onnx", where, `metadata: ${errorText(thrown)}; export the model again`, {
-      cause: thrown,
-    });
-  }
 }

@@ -3,6 +3,7 @@
 
 import { QdgError } from "../base/error.js";
 import { preprocessingFromJson } from "../image/preprocessing.js";
+import { CLASSIFIER_KINDS } from "../model/classifier-output.js";
 import type { OnnxOptions } from "./bare-onnx.js";
 import { shown } from "./check-json.js";
 import type { LoadOptions } from "./load.js";
@@ -14,7 +15,7 @@ const ONNX_OPTIONS: Checks<OnnxOptions> = {
   preprocessing: (value, where) => void preprocessingFromJson(value, where),
   labels: matching("a list of texts", (value) => Array.isArray(value) && value.every(isText)),
   layout: matching('"nhwc" or "nchw"', (value) => value === "nhwc" || value === "nchw"),
-  output: matching('{ name, kind: "probabilities" or "logits" }', isOutput),
+  output: matching(`{ name, kind: ${CLASSIFIER_KINDS.map((kind) => `"${kind}"`).join(" or ")} }`, isOutput),
   sha256: matching(
     "64 hexadecimal digits in lower case",
     (value) => isText(value) && /^[0-9a-f]{64}$/.test(value),
@@ -67,11 +68,7 @@ function matching(expected: string, isRight: (value: unknown) => boolean): Check
 }
 
 function isOutput(value: unknown): boolean {
-  return (
-    isRecord(value) &&
-    isText(value["name"]) &&
-    (value["kind"] === "probabilities" || value["kind"] === "logits")
-  );
+  return isRecord(value) && isText(value["name"]) && CLASSIFIER_KINDS.some((kind) => kind === value["kind"]);
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

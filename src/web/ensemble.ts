@@ -2,11 +2,11 @@
 // each model keeps the integers it was checked with.
 
 import { QdgError } from "../base/error.js";
+import type { Classification } from "../model/classification.js";
+import { classificationOf } from "../model/classification.js";
 import { callsOf } from "./calls.js";
 import { shown } from "./check-json.js";
 import { checkAddress, checkLoadOptions } from "./check-options.js";
-import type { Classification } from "./classification.js";
-import { classificationOf } from "./classification.js";
 import type { ImageLike } from "./decode-image.js";
 import { decodeBrowserImage } from "./decode-image.js";
 import type { LoadOptions, LoadProgress } from "./load.js";

@@ -204,7 +204,7 @@ async function loadOnnx(loading: Loading, url: string): Promise<Model> {
   });
   const facts = readOnnxFacts(bytes, url);
   const missing = (device: WebDevice): string | null =>
-    device === "webgpu" && options.device !== "webgpu" && facts.metadata.get("qdg.form") !== "webgpu"
+    device === "webgpu" && options.device !== "webgpu" && facts.metadata.form !== "webgpu"
       ? "the file was not exported for webgpu"
       : null;
   return tryDevices(loading, url, missing, async (device, adapter) => {

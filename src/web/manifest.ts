@@ -5,6 +5,7 @@ import { errorText, QdgError } from "../base/error.js";
 import type { Preprocessing } from "../image/preprocessing.js";
 import { checkChannels, preprocessingFromJson } from "../image/preprocessing.js";
 import type { Layout } from "../image/to-tensor.js";
+import { CLASSIFIER_KINDS, type ClassifierOutput, isBinary } from "../model/classifier-output.js";
 import { base64, fail, finite, hash, integer, list, record, shown, side } from "./check-json.js";
 
 export const MANIFEST_VERSION = 1;
@@ -61,14 +62,6 @@ export interface ManifestInput {
   readonly layout: Layout;
 }
 
-/** The output that holds one number per label, and whether a softmax is still to come ("logits"). */
-export interface ManifestOutput {
-  readonly name: string;
-  readonly kind: OutputKind;
-}
-
-export type OutputKind = "probabilities" | "logits";
-
 /** One picture and what the model makes of it: `|got[i] - values[i]| <= tolerance` for every element. */
 export interface SelfTestCase {
   readonly width: number;
@@ -93,7 +86,7 @@ export interface Manifest {
   readonly labels: readonly string[];
   readonly preprocessing: Preprocessing;
   readonly input: ManifestInput;
-  readonly output: ManifestOutput;
+  readonly output: ClassifierOutput;
   readonly selfTest: { readonly cases: readonly SelfTestCase[] };
   /** May be empty: then the page says where the runtime's files are. */
   readonly runtime: { readonly files: readonly ManifestRuntimeFile[] };
@@ -198,7 +191,7 @@ export function parseManifest(text: string, where: string): Manifest {
     const count = Object.hasOwn(parsed.expected, output.name)
       ? parsed.expected[output.name]?.values.length
       : undefined;
-    if (count !== labels.length) {
+    if (count !== labels.length && !(count === 1 && isBinary(1, labels.length, output.kind))) {
       return fail(
         `${at}[${i}].expected.${output.name}`,
         `got ${count ?? "no"} values, expected ${labels.length}, one per label`,
@@ -313,12 +306,13 @@ function parseInput(json: unknown, where: string): ManifestInput {
   return { name: name(input.name, `${where}.name`), height, width, channels, layout };
 }
 
-function parseOutput(json: unknown, where: string): ManifestOutput {
+function parseOutput(json: unknown, where: string): ClassifierOutput {
   const { name: outputName, kind } = record(json, ["name", "kind"], where);
-  if (kind !== "probabilities" && kind !== "logits") {
-    return fail(`${where}.kind`, `got ${shown(kind)}, expected "probabilities" or "logits"`);
+  const known = CLASSIFIER_KINDS.find((each) => each === kind);
+  if (known === undefined) {
+    return fail(`${where}.kind`, `got ${shown(kind)}, expected ${CLASSIFIER_KINDS.join(", ")}`);
   }
-  return { name: name(outputName, `${where}.name`), kind };
+  return { name: name(outputName, `${where}.name`), kind: known };
 }
 
 function parseCase(json: unknown, where: string): SelfTestCase {

@@ -6,13 +6,14 @@ import type { Tensor } from "../base/tensor.js";
 import type { ImageInput } from "../image/to-tensor.js";
 import { batchShape, imageToTensor } from "../image/to-tensor.js";
 import type { Session, TensorInfo } from "../runtime/runtime.js";
+import type { Classification } from "../model/classification.js";
+import { classificationOf, probabilitiesOf } from "../model/classification.js";
+import type { ClassifierOutput } from "../model/classifier-output.js";
 import { callsOf } from "./calls.js";
-import type { Classification } from "./classification.js";
-import { classificationOf, probabilitiesOf } from "./classification.js";
 import type { ImageLike } from "./decode-image.js";
 import { decodeBrowserImage } from "./decode-image.js";
 import type { Fallback } from "./device.js";
-import type { ManifestOutput, WebDevice } from "./manifest.js";
+import type { WebDevice } from "./manifest.js";
 import type { SelfTestResult } from "./self-test.js";
 
 export interface Model {
@@ -53,7 +54,7 @@ export interface Model {
 export interface Classifier {
   readonly inputName: string;
   readonly input: ImageInput;
-  readonly output: ManifestOutput;
+  readonly output: ClassifierOutput;
 }
 
 type Facts = Pick<Model, "url" | "device" | "adapter" | "threads" | "labels" | "fallbacks" | "selfTest">;

@@ -1,51 +1,80 @@
-// What a bare ONNX file says about itself: its metadata, and which operator makes each output. Walks over
+// What a bare ONNX file says about itself: its metadata, and which operators its outputs come of. Walks over
 // the protobuf fields that it needs and skips the rest, weights too: the full codec is too large for a page.
 
 import { QdgError } from "../base/error.js";
+import { UNKNOWN_SHAPE } from "../graph/unknown-shape.js";
+import { type OnnxMetadata, readOnnxMetadata } from "../model/onnx-metadata.js";
+import type { NetworkNode, NetworkValue } from "../model/output-kind.js";
 
 export interface OnnxFacts {
-  /** `metadata_props` by key. */
-  readonly metadata: ReadonlyMap<string, string>;
-  /** Output of the graph -> type of the node that makes it. */
-  readonly producers: ReadonlyMap<string, string>;
+  readonly metadata: OnnxMetadata;
+  /** Outputs of the graph by name, with the nodes behind them; their shapes are the session's to tell. */
+  readonly outputs: ReadonlyMap<string, NetworkValue>;
 }
 
 // Field numbers of the ONNX schema.
 const MODEL_GRAPH = 7;
 const MODEL_METADATA = 14;
 const GRAPH_NODE = 1;
+const GRAPH_INITIALIZER = 5;
 const GRAPH_OUTPUT = 12;
+const NODE_INPUT = 1;
 const NODE_OUTPUT = 2;
 const NODE_TYPE = 4;
+const NODE_DOMAIN = 7;
 const KEY = 1;
 const VALUE = 2;
 const VALUE_INFO_NAME = 1;
+const TENSOR_NAME = 8;
 
-/** @throws QdgError `invalid-onnx` for bytes that are no protobuf message */
+/** A NetworkValue while the graph is read. */
+interface ReadValue extends NetworkValue {
+  producer?: NetworkNode;
+  constant?: true;
+}
+
+/** @throws QdgError `invalid-onnx` for bytes that are no protobuf message, or facts that are damaged */
 export function readOnnxFacts(bytes: Uint8Array, where: string): OnnxFacts {
-  const metadata = new Map<string, string>();
-  const types = new Map<string, string>();
+  const properties: { key: string; value: string }[] = [];
+  const values = new Map<string, ReadValue>();
   const outputs: string[] = [];
+  const valueOf = (name: string): ReadValue => {
+    const value = values.get(name) ?? { shape: UNKNOWN_SHAPE };
+    values.set(name, value);
+    return value;
+  };
   for (const [field, part] of fields(bytes, where)) {
     if (field === MODEL_METADATA) {
       const entry = new Map(fields(part, where));
-      metadata.set(text(entry.get(KEY)), text(entry.get(VALUE)));
+      properties.push({ key: text(entry.get(KEY)), value: text(entry.get(VALUE)) });
     }
     if (field !== MODEL_GRAPH) continue;
     for (const [graphField, graphPart] of fields(part, where)) {
-      if (graphField === GRAPH_OUTPUT) {
-        outputs.push(text(new Map(fields(graphPart, where)).get(VALUE_INFO_NAME)));
-      }
+      if (graphField === GRAPH_OUTPUT) outputs.push(nameIn(graphPart, VALUE_INFO_NAME, where));
+      if (graphField === GRAPH_INITIALIZER) valueOf(nameIn(graphPart, TENSOR_NAME, where)).constant = true;
       if (graphField !== GRAPH_NODE) continue;
       const node = [...fields(graphPart, where)];
-      const type = text(node.find(([nodeField]) => nodeField === NODE_TYPE)?.[1]);
-      for (const [nodeField, nodePart] of node) {
-        if (nodeField === NODE_OUTPUT) types.set(text(nodePart), type);
-      }
+      const texts = (wanted: number): string[] =>
+        node.flatMap(([nodeField, nodePart]) => (nodeField === wanted ? [text(nodePart)] : []));
+      const [domain = ""] = texts(NODE_DOMAIN);
+      const producer: NetworkNode = {
+        op: texts(NODE_TYPE)[0] ?? "",
+        domain: domain === "ai.onnx" ? "" : domain,
+        // Not read: of a softmax over another axis than the last nothing is taken for granted.
+        attributes: {},
+        inputs: texts(NODE_INPUT).map((name) => (name === "" ? null : valueOf(name))),
+      };
+      for (const name of texts(NODE_OUTPUT)) valueOf(name).producer = producer;
     }
   }
-  const producers = new Map(outputs.map((name) => [name, types.get(name) ?? ""]));
-  return { metadata, producers };
+  return {
+    metadata: readOnnxMetadata(properties, where),
+    outputs: new Map(outputs.map((name) => [name, valueOf(name)])),
+  };
+}
+
+function nameIn(message: Uint8Array, field: number, where: string): string {
+  return text(new Map(fields(message, where)).get(field));
 }
 
 function text(part: Uint8Array | undefined): string {

@@ -72,8 +72,8 @@ export async function openTested(
 
 /** Outputs alone would not show an integer that is off by one step, so only a file without integers may do with them. */
 function refuseQuantized(bytes: Uint8Array, where: string): void {
-  const scales = readOnnxFacts(bytes, where).metadata.get("qdg.scales");
-  if (scales === undefined || scales === "weights-only") return;
+  const { scales } = readOnnxFacts(bytes, where).metadata;
+  if (scales === null || scales === "weights-only") return;
   throw new QdgError(
     "invalid-data",
     where,

@@ -119,7 +119,11 @@ describe("qdg parity", () => {
     [["--data", "random:2", "--targets", "gpu"], /--targets/],
     [["--data", "random:2", "--count", "0"], /--count/],
     [["--data", "random:2", "--reference", "model.h5"], /--reference/],
-    [["--data", "nowhere"], /nowhere/],
+    [["--data", "nowhere", "--layout", "nhwc"], /nowhere/],
+    [
+      ["--data", "nowhere"],
+      /--layout: got none, and the model does not say how the axes of image \[1, 4, 4, 3\] are ordered; give nhwc/,
+    ],
   ])("refuses %j", async (args, message) => {
     await inTemporaryFolder(async (folder) => {
       const metadata = {

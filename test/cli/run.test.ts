@@ -121,8 +121,13 @@ describe("qdg run", () => {
       1,
       /none\.onnx: cannot be read.*\[not-found\]/,
     ],
-    ["other labels", () => [model, images, "--labels", "a,b"], 1, /output: got 7 numbers, expected 2/],
-    ["a label twice", () => [model, images, "--labels", "a,a"], 2, /two classes of one name/],
+    [
+      "other labels",
+      () => [model, images, "--labels", "a,b"],
+      2,
+      /one output with a number for each of 2 labels/,
+    ],
+    ["a label twice", () => [model, images, "--labels", "a,a,b,c,d,e,f"], 2, /two classes of one name/],
   ])("refuses %s", async (_, args, code, says) => {
     const result = await runCli("run", ...args());
     expect(result.stderr).toMatch(says);

@@ -86,7 +86,7 @@ describe("a site", () => {
     expect(labels).toEqual([...SHAPE_LABELS]);
     expect(input).toMatchObject({ height: 32, width: 32, channels: 3, layout: "nhwc" });
     expect(preprocessing).toMatchObject({ range: [0, 1], resize: "stretch" });
-    expect(output.kind).toBe("probabilities");
+    expect(output.kind).toBe("softmax");
   });
 
   test("knows the same integers for both devices, each in the numbers that its file holds", async () => {
@@ -208,7 +208,7 @@ describe("what cannot be deployed", () => {
     ["preprocessing", "qdg.preprocessing", /export it again with --preprocess/],
     ["labels", "qdg.labels", /give --labels a,b,c/],
     ["a source", "qdg.source", /was not written by qdg/],
-    ["a layout", "qdg.layout", /qdg\.layout: got nothing, expected nhwc or nchw/],
+    ["a layout", "qdg.layout", /does not say how the axes of its input are ordered; export it again/],
   ])("is a file without %s", async (name, key, message) => {
     const folder = await withMetadata(`no-${name}`, (metadata) => metadata.delete(key));
     await expect(deploy(folder)).rejects.toThrow(message);
@@ -216,7 +216,7 @@ describe("what cannot be deployed", () => {
 
   test("is a file with labels of another number, unless right ones are given", async () => {
     const folder = await withMetadata("labels", (metadata) => metadata.set("qdg.labels", '["a", "b"]'));
-    await expect(deploy(folder)).rejects.toThrow(/for 2 labels, expected one output with a number for each/);
+    await expect(deploy(folder)).rejects.toThrow(/expected one output with a number for each of 2 labels/);
     const labels = SHAPE_LABELS.map((label) => label.toUpperCase());
     expect((await deploy(folder, { labels })).manifest.labels).toEqual(labels);
     await rm(at("other"), { recursive: true });
@@ -224,11 +224,13 @@ describe("what cannot be deployed", () => {
 
   test("is metadata that is damaged", async () => {
     const folder = await withMetadata("damaged", (metadata) => metadata.set("qdg.preprocessing", "{"));
-    await expect(deploy(folder)).rejects.toThrow(/qdg\.preprocessing: .*\[invalid-json\]/);
+    await expect(deploy(folder)).rejects.toThrow(
+      /damaged.*qdg\.preprocessing: .*; export the model again \[invalid-onnx\]/,
+    );
     const wrong = await withMetadata("damaged", (metadata) =>
       metadata.set("qdg.preprocessing", '{"range": [1, 0]}'),
     );
-    await expect(deploy(wrong)).rejects.toThrow(/\[invalid-data\]/);
+    await expect(deploy(wrong)).rejects.toThrow(/qdg\.preprocessing: .*high > low/);
   });
 
   test("is files of different models, or two for one device, or none for WebAssembly", async () => {

@@ -143,6 +143,7 @@ describe("an export that calibrates on images", () => {
       "qdg.bits",
       "qdg.form",
       "qdg.layout",
+      "qdg.outputs",
       "qdg.preprocessing",
       "qdg.scales",
       "qdg.source",
@@ -301,7 +302,12 @@ describe("an export", () => {
     const file = await exported("float.onnx", "--float");
     const real = await outputOfFile(model, noise(IMAGE), tfjsRuntime);
     expect(difference(real, await outputOfFile(file))).toBeLessThan(1e-5);
-    expect(Object.keys(await metadataOf(file)).sort()).toEqual(["qdg.layout", "qdg.source", "qdg.version"]);
+    expect(Object.keys(await metadataOf(file)).sort()).toEqual([
+      "qdg.layout",
+      "qdg.outputs",
+      "qdg.source",
+      "qdg.version",
+    ]);
     expect(await runCli("inspect", file)).toMatchObject({ code: 0, stderr: "" });
   });
 

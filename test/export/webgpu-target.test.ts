@@ -12,7 +12,7 @@ import type { ExportOptions } from "../../src/export/options.js";
 import { warningsOf } from "../../src/export/warnings.js";
 import { GraphBuilder } from "../../src/graph/builder.js";
 import type { Graph } from "../../src/graph/graph.js";
-import { FORMS } from "../../src/lower/form.js";
+import { FORMS } from "../../src/model/onnx-metadata.js";
 import { lower } from "../../src/lower/lower.js";
 import { decodeModel } from "../../src/onnx/codec.js";
 import { quantizedTensors } from "../../src/export/quantized-tensors.js";

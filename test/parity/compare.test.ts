@@ -15,6 +15,7 @@ function check(model: ModelProto, options: Partial<CompareOptions> = {}): Promis
     inputs: tinyInputs(12),
     intermediates: true,
     locate: true,
+    layout: "nhwc",
     labels: null,
     ...options,
   });

@@ -17,6 +17,7 @@ export const ROOMS: readonly string[] = [
   "web",
   "runtime",
   "lower",
+  "model",
   "read",
   "onnx",
   "graph",
@@ -36,7 +37,7 @@ const OWNERS: readonly (readonly [dependency: RegExp, owners: RegExp, where: str
 ];
 
 /** Rooms whose every file loads in a browser. */
-const BROWSER_ROOMS: ReadonlySet<string> = new Set(["graph", "quant", "web"]);
+const BROWSER_ROOMS: ReadonlySet<string> = new Set(["graph", "model", "quant", "web"]);
 
 const MOST_LINES = 399;
 const VAGUE_NAMES = /^(utils?|helpers?|commons?|misc)$/;

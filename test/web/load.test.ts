@@ -666,7 +666,7 @@ describe("a bare ONNX file", () => {
   });
 
   test.each<[string, LoadOptions["onnx"], string]>([
-    ["labels of another count", { labels: ["a"] }, "expected 1 finite numbers, one a label"],
+    ["labels of another count", { labels: ["a"] }, "expected one output with a number for each of 1 labels"],
     ["no labels", { labels: [] }, "the file does not say its labels"],
     ["another layout", { layout: "nchw" }, "expected an image of fixed size with 1 or 3 channels"],
     ["an output that is not there", { output: { name: "x", kind: "logits" } }, 'expected "x" among them'],

@@ -1,6 +1,8 @@
 import { assert, nat, property, uint8Array } from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { QdgError } from "../../src/base/error.js";
+import { readOnnxMetadata } from "../../src/model/onnx-metadata.js";
+import { outputKindOf } from "../../src/model/output-kind.js";
 import { decodeModel } from "../../src/onnx/codec.js";
 import { readOnnxFacts } from "../../src/web/onnx-facts.js";
 import { shapesSite } from "./site.js";
@@ -22,13 +24,18 @@ function readOrRefuse(bytes: Uint8Array): void {
 describe("readOnnxFacts", () => {
   test("reads the metadata and the producers that the full decoder reads", () => {
     const model = decodeModel(file, "file");
-    const { metadata, producers } = readOnnxFacts(file, "file");
-    expect([...metadata]).toEqual((model.metadataProps ?? []).map(({ key, value }) => [key, value]));
-    expect([...producers]).toEqual([["classes", "Softmax"]]);
+    const { metadata, outputs } = readOnnxFacts(file, "file");
+    expect(metadata).toEqual(readOnnxMetadata(model.metadataProps ?? [], "file"));
+    expect(metadata).toMatchObject({ layout: "nhwc", outputs: new Map([["classes", "softmax"]]) });
+    expect([...outputs.keys()]).toEqual(["classes"]);
+    // The rule of the full graph finds the same here, once the session tells the shape.
+    const output = { ...outputs.get("classes"), shape: [1, 7] };
+    expect(output.producer?.op).toBe("Softmax");
+    expect(outputKindOf(output)).toBe("softmax");
   });
 
   test("knows nothing of an empty file, and refuses a page in HTML", () => {
-    expect(readOnnxFacts(new Uint8Array(0), "file").metadata.size).toBe(0);
+    expect(readOnnxFacts(new Uint8Array(0), "file").outputs.size).toBe(0);
     expect(() => readOnnxFacts(new TextEncoder().encode("<!doctype html>"), "file")).toThrow(
       "is no ONNX file",
     );

@@ -118,7 +118,7 @@ export async function shapesSite(loaders: boolean): Promise<Site> {
     labels: [...SHAPE_LABELS],
     preprocessing: PREPROCESSING,
     input: INPUT,
-    output: { name: "classes", kind: "probabilities" },
+    output: { name: "classes", kind: "softmax" },
     selfTest: {
       cases: images.map(({ width, height, data }, i) => ({
         width,

@@ -4,12 +4,13 @@ import { Command } from "commander";
 import { QdgError } from "../../base/error.js";
 import type { DeployResult, SiteFile, SiteRole } from "../../deploy/site.js";
 import { formatBytes } from "../format.js";
+import { addOutputKindOption, type OutputKindFlag } from "../image-options.js";
 import { readText, size } from "../option-parsers.js";
 import { terminalProgress } from "../progress.js";
 import { formatTable } from "../table.js";
 import type { Terminal } from "../terminal.js";
 
-interface Flags {
+interface Flags extends OutputKindFlag {
   readonly to: string;
   readonly title?: string;
   readonly labels?: string;
@@ -19,7 +20,7 @@ interface Flags {
 }
 
 export function deployCommand(terminal: Terminal = process): Command {
-  return new Command("deploy")
+  const command = new Command("deploy")
     .description("make a static site of exported files: page, runtime, model, self-test, offline use")
     .argument("<folder>", "holds model.onnx, and model.webgpu.onnx for visitors with WebGPU")
     .requiredOption("--to <folder>", "the site; an earlier one is replaced")
@@ -39,6 +40,7 @@ export function deployCommand(terminal: Terminal = process): Command {
       const files = result.files.map((file, i) => ({ ...file, brotliBytes: brotli[i] ?? 0 }));
       terminal.stdout.write(json ? `${JSON.stringify({ ...result, files })}\n` : formatResult(result, files));
     });
+  return addOutputKindOption(command);
 }
 
 /** `a,b,c`, or the lines of a .txt file. @throws QdgError `usage`, `not-found` */

@@ -6,6 +6,12 @@ import type { EvaluateOptions } from "../../train/evaluation/evaluate.js";
 import { parseTargets } from "../../runtime/registry.js";
 import { RUNTIME_NAMES, type RuntimeName } from "../../runtime/runtime.js";
 import { addBrowserOptions, type BrowserFlags, browserOptions } from "../browser-options.js";
+import {
+  addLayoutOption,
+  addOutputKindOption,
+  type LayoutFlag,
+  type OutputKindFlag,
+} from "../image-options.js";
 import { integer, names, preprocessing, size } from "../option-parsers.js";
 import { terminalProgress } from "../progress.js";
 import type { Terminal } from "../terminal.js";
@@ -13,7 +19,7 @@ import type { Terminal } from "../terminal.js";
 /** Exit code when targets of a quantized file do not predict the same. */
 const TARGETS_DIFFER = 3;
 
-interface Flags extends BrowserFlags {
+interface Flags extends BrowserFlags, LayoutFlag, OutputKindFlag {
   readonly data: string;
   readonly targets: readonly RuntimeName[];
   readonly domains?: readonly string[];
@@ -56,7 +62,7 @@ export function evaluateCommand(terminal: Terminal = process): Command {
       terminal.stdout.write(flags.json ? `${JSON.stringify(evaluation)}\n` : formatEvaluation(evaluation));
       if (!evaluation.agrees) terminal.exitCode = TARGETS_DIFFER;
     });
-  return addBrowserOptions(command);
+  return addBrowserOptions(addOutputKindOption(addLayoutOption(command)));
 }
 
 async function toOptions(

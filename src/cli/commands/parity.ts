@@ -8,7 +8,7 @@ import { formatReport } from "../../parity/report.js";
 import { parseTargets } from "../../runtime/registry.js";
 import type { RuntimeName } from "../../runtime/runtime.js";
 import { addBrowserOptions, type BrowserFlags, browserOptions } from "../browser-options.js";
-import { addImageOptions, type ImageFlags } from "../image-options.js";
+import { addImageOptions, addLayoutOption, type ImageFlags, type LayoutFlag } from "../image-options.js";
 import { integer, preprocessing } from "../option-parsers.js";
 import { terminalProgress } from "../progress.js";
 import type { Terminal } from "../terminal.js";
@@ -16,7 +16,7 @@ import type { Terminal } from "../terminal.js";
 /** Exit code of a report outside the tolerance. */
 const OUTSIDE_TOLERANCE = 3;
 
-interface Flags extends BrowserFlags, ImageFlags {
+interface Flags extends BrowserFlags, ImageFlags, LayoutFlag {
   readonly data: readonly string[];
   readonly reference?: string;
   readonly targets: readonly RuntimeName[];
@@ -59,7 +59,7 @@ export function parityCommand(terminal: Terminal = process): Command {
         terminal,
       );
     });
-  return addBrowserOptions(addImageOptions(command));
+  return addBrowserOptions(addLayoutOption(addImageOptions(command)));
 }
 
 /** @returns the exit code: 0, or 3 when the report does not pass */

@@ -4,11 +4,18 @@ import { Command } from "commander";
 import { QdgError } from "../../base/error.js";
 import { CERTIFIED_TARGETS, type CertifiedTarget } from "../../parity/certificate.js";
 import { addBrowserOptions, type BrowserFlags, browserOptions } from "../browser-options.js";
-import { addImageOptions, type ImageFlags } from "../image-options.js";
+import {
+  addImageOptions,
+  addLayoutOption,
+  addOutputKindOption,
+  type ImageFlags,
+  type LayoutFlag,
+  type OutputKindFlag,
+} from "../image-options.js";
 import { integer, oneOf, preprocessing } from "../option-parsers.js";
 import type { Terminal } from "../terminal.js";
 
-interface Flags extends BrowserFlags, ImageFlags {
+interface Flags extends BrowserFlags, ImageFlags, LayoutFlag, OutputKindFlag {
   readonly target: CertifiedTarget;
   readonly top?: number;
   readonly skipBroken?: boolean;
@@ -50,7 +57,7 @@ export function runCommand(terminal: Terminal = process): Command {
       }
       if (broken > 0 && (!skipBroken || classified === 0)) terminal.exitCode = 1;
     });
-  return addBrowserOptions(addImageOptions(command));
+  return addBrowserOptions(addOutputKindOption(addLayoutOption(addImageOptions(command))));
 }
 
 function isModel(path: string): boolean {

@@ -2,26 +2,35 @@
 // and what each target opens. All of it is read off the file; options win where a caller gives them.
 
 import { dirname, join } from "node:path";
-import { errorText, QdgError } from "../../base/error.js";
+import { QdgError } from "../../base/error.js";
 import { readBytes } from "../../base/read-bytes.js";
 import { temporaryFolder } from "../../base/temporaries.js";
 import type { Progress } from "../../base/progress.js";
 import { exportModel } from "../../export/export-model.js";
-import { imageInput } from "../../export/samples.js";
-import type { Graph, Value } from "../../graph/graph.js";
-import { type Preprocessing, preprocessingFromJson } from "../../image/preprocessing.js";
-import type { ImageInput } from "../../image/to-tensor.js";
+import { type ImageFacts, imageInput } from "../../export/samples.js";
+import type { Graph } from "../../graph/graph.js";
+import type { Preprocessing } from "../../image/preprocessing.js";
+import type { ImageInput, Layout } from "../../image/to-tensor.js";
+import {
+  type ClassifierKind,
+  type ClassifierOutput,
+  classifierOutput,
+  OUTPUT_KIND_OPTION,
+} from "../../model/classifier-output.js";
+import { layersModelMetadata } from "../../model/layers-model-metadata.js";
+import { type OnnxMetadata, readOnnxMetadata } from "../../model/onnx-metadata.js";
 import { decodeModel } from "../../onnx/codec.js";
-import type { ModelProto } from "../../onnx/model-proto.js";
 import { modelToGraph } from "../../onnx/to-graph.js";
 import { parseLearned } from "../../quant/learned.js";
-import { preprocessingOf } from "../../read/preprocessing-of.js";
 import { readModel } from "../../read/read-model.js";
 import type { RuntimeName } from "../../runtime/runtime.js";
 
 /** What wins over what the file says. */
 export interface ClassifierOptions {
   readonly preprocessing?: Preprocessing;
+  readonly layout?: Layout;
+  /** What the numbers of the output are. */
+  readonly outputKind?: ClassifierKind;
   readonly labels?: readonly string[];
   /** Height and width where the file leaves them open. */
   readonly inputSize?: readonly [number, number];
@@ -33,8 +42,7 @@ export interface Classifier {
   readonly input: ImageInput;
   /** Names of the outputs in order; null where nothing says them. */
   readonly labels: readonly string[] | null;
-  /** Whether the last operator is a softmax, so that the outputs are probabilities. */
-  readonly softmax: boolean;
+  readonly output: ClassifierOutput;
   /** Whether its activations are integers, so that every runtime computes the same. */
   readonly quantized: boolean;
   /** What a target opens: for tfjs the model.json, for others an ONNX file, exported where that is not what was given. */
@@ -77,19 +85,18 @@ async function openOnnx(
   }
   const model = decodeModel(await readBytes(path), path);
   const graph = modelToGraph(model, { folder: dirname(path) });
-  const stated = jsonMetadata(model, "qdg.preprocessing", path);
-  const carried =
-    stated === null ? null : preprocessingFromJson(stated, `${path}, metadata qdg.preprocessing`);
+  const metadata = readOnnxMetadata(model.metadataProps ?? [], path);
   const facts = {
-    layout: metadata(model, "qdg.layout") === "nchw" ? ("nchw" as const) : ("nhwc" as const),
-    preprocessing: options.preprocessing ?? carried,
+    layout: options.layout ?? metadata.layout,
+    preprocessing: options.preprocessing ?? metadata.preprocessing,
   };
+  const labels = options.labels ?? metadata.labels;
   return {
     path,
     input: squareInput(path, graph, facts, options),
-    labels: options.labels ?? labelsOf(model, path),
-    softmax: endsInSoftmax(path, graph),
-    quantized: isQuantized(model, graph),
+    labels,
+    output: outputOf(path, graph, metadata, labels, options),
+    quantized: isQuantized(metadata, graph),
     pathFor: () => path,
     dispose: () => Promise.resolve(),
   };
@@ -102,14 +109,16 @@ async function openLayersModel(
   progress: Progress,
 ): Promise<Classifier> {
   const model = await readModel(path);
-  const { graph, metadata: beside } = model;
+  const { graph } = model;
   const learned = parseLearned(model.userDefinedMetadata);
-  const preprocessing = options.preprocessing ?? preprocessingOf(model, path);
+  const stated = layersModelMetadata(model, path);
+  const preprocessing = options.preprocessing ?? stated.preprocessing;
+  const labels = options.labels ?? stated.labels;
   const float = {
     path,
     input: squareInput(path, graph, { layout: "nhwc", preprocessing }, options),
-    labels: options.labels ?? learned?.labels ?? beside?.labels ?? null,
-    softmax: endsInSoftmax(path, graph),
+    labels,
+    output: outputOf(path, graph, null, labels, options),
   };
   const others = targets.filter((target) => target !== "tfjs");
   if (others.length === 0) {
@@ -152,7 +161,7 @@ function isGpu(target: RuntimeName): boolean {
 function squareInput(
   path: string,
   graph: Graph,
-  facts: { readonly layout: "nhwc" | "nchw"; readonly preprocessing: Preprocessing | null },
+  facts: ImageFacts,
   { inputSize }: ClassifierOptions,
 ): ImageInput {
   const [value, ...rest] = graph.inputs;
@@ -164,53 +173,18 @@ function squareInput(
   throw new QdgError("usage", path, `takes images of ${input.height} x ${input.width}, expected square ones`);
 }
 
-/** Whether the last operator that computes is a softmax, or the logarithm of one. */
-export function endsInSoftmax(path: string, graph: Graph): boolean {
-  const [output, ...rest] = graph.outputs;
-  if (!output || rest.length > 0) {
-    throw new QdgError("usage", path, `has ${graph.outputs.length} outputs, expected one of a classifier`);
-  }
-  const classes = output.shape[1];
-  if (output.shape.length === 2 && typeof classes === "number" && classes < 2) {
-    throw new QdgError("usage", path, `gives out ${classes} number an image, expected one a class`);
-  }
-  let value: Value = output;
-  while (value.producer && MOVES.has(value.producer.op)) {
-    const [from] = value.producer.inputs;
-    if (!from) break;
-    value = from;
-  }
-  return value.producer?.op === "Softmax";
+function outputOf(
+  path: string,
+  { outputs }: Graph,
+  metadata: OnnxMetadata | null,
+  labels: readonly string[] | null,
+  { outputKind: kind }: ClassifierOptions,
+): ClassifierOutput {
+  const classes = labels?.length ?? null;
+  return classifierOutput({ outputs, metadata, classes, kind, where: path, option: OUTPUT_KIND_OPTION });
 }
-
-const MOVES: ReadonlySet<string> = new Set(["Identity", "Reshape", "Flatten", "Squeeze", "Cast"]);
 
 /** By the file alone: it quantizes activations, or lists those that it carries as whole floats. */
-function isQuantized(model: ModelProto, graph: Graph): boolean {
-  const listed = metadata(model, "qdg.quantized");
-  if (listed !== null && listed !== "[]") return true;
-  return graph.nodes.some(({ op }) => op === "QuantizeLinear");
-}
-
-function labelsOf(model: ModelProto, path: string): readonly string[] | null {
-  const labels = jsonMetadata(model, "qdg.labels", path);
-  if (labels === null) return null;
-  if (Array.isArray(labels) && labels.every((label) => typeof label === "string")) return labels;
-  throw new QdgError("invalid-onnx", `${path}, metadata qdg.labels`, "expected a list of names");
-}
-
-function metadata(model: ModelProto, key: string): string | null {
-  return model.metadataProps?.find((property) => property.key === key)?.value ?? null;
-}
-
-function jsonMetadata(model: ModelProto, key: string, path: string): unknown {
-  const text = metadata(model, key);
-  if (text === null) return null;
-  try {
-    return JSON.parse(text) as unknown;
-  } catch (thrown) {
-    throw new QdgError("invalid-onnx", `${path}, metadata ${key}`, `is not JSON: ${errorText(thrown)}`, {
-      cause: thrown,
-    });
-  }
+function isQuantized({ quantized }: OnnxMetadata, graph: Graph): boolean {
+  return (quantized ?? []).length > 0 || graph.nodes.some(({ op }) => op === "QuantizeLinear");
 }

@@ -3,11 +3,13 @@
 
 import { QdgError } from "../../base/error.js";
 import { noProgress, type Progress } from "../../base/progress.js";
+import { largest } from "../../model/classification.js";
+import type { ClassifierKind } from "../../model/classifier-output.js";
 import type { BrowserOptions, RuntimeName } from "../../runtime/runtime.js";
 import { type Dataset, type Domain, findDomains } from "../data/dataset.js";
 import { openDataset, type OpenOptions } from "../data/open-dataset.js";
 import { type Classifier, type ClassifierOptions, openClassifier } from "./classifier.js";
-import { type ChosenImages, largest, predict, type Predictions } from "./predict.js";
+import { type ChosenImages, predict, type Predictions } from "./predict.js";
 import { type Score, scoreOf } from "./score.js";
 
 export interface EvaluateOptions
@@ -46,7 +48,8 @@ export interface Agreement {
 
 export interface ModelEvaluation {
   readonly path: string;
-  readonly softmax: "last operator of the file" | "added";
+  /** What the numbers of its output are. */
+  readonly outputKind: ClassifierKind;
   readonly targets: readonly TargetEvaluation[];
   /** null with fewer than two targets that run the same bytes. */
   readonly agreement: Agreement | null;
@@ -254,7 +257,7 @@ function modelEvaluation(
   }
   return {
     path: classifier.path,
-    softmax: classifier.softmax ? "last operator of the file" : "added",
+    outputKind: classifier.output.kind,
     targets,
     agreement: same.length < 2 ? null : agreementOf(images, same),
   };

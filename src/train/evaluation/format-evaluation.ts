@@ -1,5 +1,6 @@
 // An evaluation as text for people: a line a domain, a column a target. No numbers are made here.
 
+import type { ClassifierKind } from "../../model/classifier-output.js";
 import type { Evaluation } from "./evaluate.js";
 import type { ClassScore, Score } from "./score.js";
 
@@ -8,23 +9,24 @@ interface Column {
   readonly score: Score;
 }
 
+/** Where the probabilities that are averaged come from. */
+const PROBABILITIES: Readonly<Record<ClassifierKind, string>> = {
+  softmax: "its outputs, which come of a softmax",
+  sigmoid: "its outputs, which come of sigmoids",
+  logits: "softmax of its outputs, which are logits",
+};
+
 /** Tables by domain and by class for each file, then the ensemble, then who disagrees. */
 export function formatEvaluation(evaluation: Evaluation): string {
   const { models, ensemble, classes, data, images, notes } = evaluation;
   const lines = [`${data}: ${images} images of ${classes.length} classes; accuracy in %`];
-  for (const { path, softmax, targets, agreement } of models) {
+  for (const { path, outputKind, targets, agreement } of models) {
     const columns = targets.map((score) => ({
       title: score.network === "float" && score.target === "tfjs" ? "tfjs (float)" : score.target,
       score,
     }));
     lines.push("", path, ...scoreLines(columns));
-    if (ensemble) {
-      lines.push(
-        softmax === "added"
-          ? "  probabilities: softmax of its outputs, since its last operator is none"
-          : "  probabilities: its outputs, since its last operator is a softmax",
-      );
-    }
+    if (ensemble) lines.push(`  probabilities: ${PROBABILITIES[outputKind]}`);
     if (agreement) {
       const { differing, examples } = agreement;
       const where = differing === 0 ? "" : `, as ${examples.join(", ")}`;

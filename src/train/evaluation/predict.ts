@@ -6,6 +6,7 @@ import type { Tensor } from "../../base/tensor.js";
 import { batchShape, type ImageInput, writeImage } from "../../image/to-tensor.js";
 import { requireAvailable, runtimeOf } from "../../runtime/registry.js";
 import type { BrowserOptions, RuntimeName, Session } from "../../runtime/runtime.js";
+import { largest, probabilitiesOf } from "../../model/classification.js";
 import type { Domain } from "../data/dataset.js";
 import type { Classifier } from "./classifier.js";
 
@@ -44,6 +45,7 @@ export async function predict(
   const version = await requireAvailable(runtime, options);
   const total = images.reduce((sum, { indices }) => sum + indices.length, 0);
   const K = columns.length;
+  const { name, kind } = classifier.output;
   const probabilities = new Float64Array(total * K);
   const classes = new Uint16Array(total);
   const session = await runtime.open({ path: classifier.pathFor(target) }, options);
@@ -53,11 +55,12 @@ export async function predict(
     for (const { domain, indices } of images) {
       for (let start = 0; start < indices.length; start += batchSize) {
         const chosen = indices.subarray(start, start + batchSize);
-        const output = await runBatch(session, classifier.input, domain, chosen, batchSize);
+        const output = await runBatch(session, classifier.input, domain, chosen, batchSize, name);
         const where = `${classifier.path} on ${target}`;
-        const values = outputValues(output, batchSizeOf(session, chosen.length), K, where);
+        const values = outputValues(output, batchSizeOf(session, chosen.length), where);
+        const numbers = values.length / batchSizeOf(session, chosen.length);
         chosen.forEach((index, n) => {
-          const row = values.subarray(n * K, (n + 1) * K);
+          const row = values.subarray(n * numbers, (n + 1) * numbers);
           if (!row.every(Number.isFinite)) {
             throw new QdgError(
               "runtime",
@@ -65,8 +68,9 @@ export async function predict(
               `gives numbers that are not finite for ${domain.files[index] ?? ""}`,
             );
           }
-          classes[done + n] = columns[largest(row)] as number;
-          const shares = classifier.softmax ? row : softmax(row);
+          const shares = probabilitiesOf({ data: row }, kind, K, where);
+          // By the outputs as they come where there is one a class: a softmax may round two of them to one number.
+          classes[done + n] = columns[largest(numbers === K ? row : shares)] as number;
           shares.forEach((share, k) => (probabilities[(done + n) * K + (columns[k] as number)] = share));
         });
         done += chosen.length;
@@ -92,6 +96,7 @@ async function runBatch(
   domain: Domain,
   indices: Uint32Array,
   batchSize: number,
+  output: string,
 ): Promise<Tensor | undefined> {
   const N = batchSizeOf(session, Math.min(batchSize, indices.length));
   const data = new Float32Array(N * input.height * input.width * input.channels);
@@ -101,38 +106,18 @@ async function runBatch(
   });
   const name = session.inputs[0]?.name ?? "";
   const results = await session.run({ [name]: { dtype: "float32", shape: batchShape(input, N), data } });
-  return results[session.outputs[0]?.name ?? ""];
+  const [first, ...others] = session.outputs;
+  // tfjs has names of its own.
+  return results[output] ?? (first && others.length === 0 ? results[first.name] : undefined);
 }
 
-function outputValues(output: Tensor | undefined, N: number, K: number, where: string): Float32Array {
-  if (
-    output?.dtype === "float32" &&
-    output.shape.length === 2 &&
-    output.shape[0] === N &&
-    output.shape[1] === K
-  ) {
-    return output.data as Float32Array;
-  }
+/** Numbers of one sample after the other. */
+function outputValues(output: Tensor | undefined, N: number, where: string): Float32Array {
+  if (output?.dtype === "float32" && output.shape[0] === N) return output.data as Float32Array;
   const got = output ? `${output.dtype} [${output.shape.join(", ")}]` : "nothing";
   throw new QdgError(
     "runtime",
     where,
-    `got an output of ${got}, expected float32 [${N}, ${K}], a number a class`,
+    `got an output of ${got}, expected float32 [${N}, numbers of a sample]`,
   );
-}
-
-/** `exp(x - max) / sum`, in float64. */
-export function softmax(row: ArrayLike<number>): number[] {
-  const values = Array.from(row);
-  const top = Math.max(...values);
-  const powers = values.map((value) => Math.exp(value - top));
-  const sum = powers.reduce((total, power) => total + power, 0);
-  return powers.map((power) => power / sum);
-}
-
-/** Index of the largest, the first of equal ones. */
-export function largest(row: ArrayLike<number>): number {
-  let best = 0;
-  for (let k = 1; k < row.length; k++) if ((row[k] as number) > (row[best] as number)) best = k;
-  return best;
 }

@@ -5,7 +5,7 @@ import { QdgError } from "../../base/error.js";
 import { VERSION } from "../../base/version.js";
 import { type Recipe, recipeOf } from "../../graph/recipe.js";
 import { type Preprocessing, preprocessingToJson, rangePreprocessing } from "../../image/preprocessing.js";
-import { preprocessingOf } from "../../read/preprocessing-of.js";
+import { preprocessingOf } from "../../model/layers-model-metadata.js";
 import { checkSourceDomains, type Dataset, type Domain, findDomains } from "../data/dataset.js";
 import { openDataset } from "../data/open-dataset.js";
 import { type Split, splitDomain } from "../data/split.js";

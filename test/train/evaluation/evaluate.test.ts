@@ -75,7 +75,11 @@ const run = (options: Partial<EvaluateOptions>): Promise<Evaluation> =>
 /** The tiny quantized file, whose class k is the color that is in the image, not with an open batch. */
 async function tiny(name: string, options: TinyOptions = {}, batch = 1): Promise<string> {
   const preprocessing = '{"range": [-0.5, 0.5], "mean": [0], "std": [1], "resize": "stretch"}';
-  const metadata = { "qdg.labels": JSON.stringify(LABELS), "qdg.preprocessing": preprocessing };
+  const metadata = {
+    "qdg.layout": "nhwc",
+    "qdg.labels": JSON.stringify(LABELS),
+    "qdg.preprocessing": preprocessing,
+  };
   const model = tinyModel({ ...options, metadata: { ...metadata, ...options.metadata } });
   for (const info of [...(model.graph?.input ?? []), ...(model.graph?.output ?? [])]) {
     const dim = info.type?.tensorType?.shape?.dim?.[0] as { dimValue?: bigint } | undefined;
@@ -135,14 +139,14 @@ describe("accuracy", () => {
     const models = [await tiny("tiny.onnx"), await tiny("tiny4.onnx", {}, 4)];
     const evaluation = await run({ models, targets: ["cpu", "wasm", "reference"] });
     expect(evaluation.agrees).toBe(true);
-    for (const { targets, agreement, softmax } of evaluation.models) {
+    for (const { targets, agreement, outputKind } of evaluation.models) {
       expect(targets.map(({ target, correct, network }) => [target, correct, network])).toEqual([
         ["cpu", 7, "quantized"],
         ["wasm", 7, "quantized"],
         ["reference", 7, "quantized"],
       ]);
       expect(agreement).toEqual({ targets: ["cpu", "wasm", "reference"], differing: 0, examples: [] });
-      expect(softmax).toBe("added");
+      expect(outputKind).toBe("logits");
     }
   });
 
@@ -228,15 +232,15 @@ describe("several files", () => {
       await writeModel(folder, "second", await colorModel(second, LABELS, "softmax")),
     ];
     const evaluation = await run({ models, data: await oneOfEach() });
-    expect(evaluation.models.map(({ softmax, targets }) => [softmax, targets[0]?.correct])).toEqual([
-      ["added", 2],
-      ["last operator of the file", 2],
+    expect(evaluation.models.map(({ outputKind, targets }) => [outputKind, targets[0]?.correct])).toEqual([
+      ["logits", 2],
+      ["softmax", 2],
     ]);
     // Green: 0.731 and 0.0001 for red, 0.269 and 0.9998 for green. Logits as they are would say red.
     expect(evaluation.ensemble?.[0]).toMatchObject({ target: "tfjs", count: 3, correct: 3 });
     const text = formatEvaluation(evaluation);
     expect(text).toMatch(
-      /first[^]*probabilities: softmax of its outputs[^]*second[^]*probabilities: its outputs/,
+      /first[^]*probabilities: softmax of its outputs[^]*second[^]*probabilities: its outputs, which come of a softmax/,
     );
     expect(text).toMatch(/mean probabilities of 2 files[^]*all +3 +100\.00/);
   });
@@ -323,7 +327,11 @@ describe("qdg evaluate", () => {
     [["--targets", "tfjs"], 2, /tfjs runs the float network of a model\.json/],
     [["--domains", "dusk"], 1, /domain dusk: is not in the data, which has day, night/],
     [["--labels", "red,green,black"], 2, /has the classes red, green, black, the data has blue, green, red/],
-    [["--labels", "red,green"], 2, /has the classes red, green, the data has/],
+    [
+      ["--labels", "red,green"],
+      2,
+      /got outputs logits \[1, 3\], expected one output with a number for each of 2 labels/,
+    ],
     [["--limit", "0"], 2, /--limit/],
     [["--preprocess", "1"], 2, /--preprocess/],
   ])("refuses %j", async (args, code, message) => {
