@@ -1,7 +1,7 @@
 // Finds the pairs of quantizers that stand before and after an activation function, and their parameters.
 
 import type { Graph, Node, Value } from "../graph/graph.js";
-import { consumers, inputOf, outputOf } from "../graph/graph.js";
+import { consumers, inputOf, outputOf, valuesOf } from "../graph/graph.js";
 import { scalarActivation } from "../graph/activations.js";
 import { kindOf } from "../graph/node-kinds.js";
 import type { Placement } from "../graph/place-quantizers.js";
@@ -41,6 +41,29 @@ export function quantizersAroundActivations(
     found.set(after, params.after);
   }
   return found;
+}
+
+/** Values that nothing but activation functions reads, moved or not, by name: those functions. */
+export function activationsAfter(graph: Graph): Map<string, readonly ((x: number) => number)[]> {
+  const uses = consumers(graph);
+  const functionsOf = (value: Value): ((x: number) => number)[] | null => {
+    const readers = uses.get(value) ?? [];
+    if (readers.length === 0 || graph.outputs.includes(value)) return null;
+    const found: ((x: number) => number)[] = [];
+    for (const reader of readers) {
+      const f = kindOf(reader) === "unary" ? scalarActivation(reader) : null;
+      const moved = kindOf(reader) === "rearranging" ? functionsOf(outputOf(reader)) : null;
+      if (!f && !moved) return null;
+      found.push(...(f ? [f] : (moved ?? [])));
+    }
+    return found;
+  };
+  return new Map(
+    valuesOf(graph).flatMap((value) => {
+      const functions = value.constant ? null : functionsOf(value);
+      return functions ? [[value.name, functions] as const] : [];
+    }),
+  );
 }
 
 /** The value whose integers a node reads, moved or not, when nothing else reads them; null otherwise. */

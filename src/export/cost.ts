@@ -9,6 +9,7 @@ import { DEFAULT_OPSET } from "../onnx/opset.js";
 import { fakeQuantize } from "../quant/affine.js";
 import { Sqnr } from "../quant/sqnr.js";
 import { cpuRuntime } from "../runtime/cpu.js";
+import { activationsAfter } from "./around-activations.js";
 import { floatFile } from "./float-file.js";
 import type { Samples } from "./samples.js";
 
@@ -19,7 +20,10 @@ export interface QuantizerLoss {
   readonly layer: string;
   readonly what: "weights" | "activations";
   readonly bits: number;
-  /** Signal to noise of this quantizer alone, on the float network's own values. */
+  /**
+   * Signal to noise of this quantizer alone, on the float network's own values; where only activation functions read
+   * them, of what those give: a saturating tanh does not see what clipping took.
+   */
   readonly sqnrDb: number;
 }
 
@@ -50,6 +54,7 @@ export async function measureCost(
     (placement) => placement.role === "activation" && placement.values[0]?.quantization,
   );
   const names = watched.flatMap((placement) => placement.values.map((value) => value.name));
+  const after = activationsAfter(graph);
   const output = graph.outputs[0];
   const floatSession = await cpuRuntime.open({ bytes: floatFile(graph, DEFAULT_OPSET, {}, names) });
   const session = await cpuRuntime.open({ bytes: file });
@@ -77,7 +82,11 @@ export async function measureCost(
       for (const [placement, sqnr] of local) {
         for (const value of placement.values) {
           const x = expectDType(expected[value.name] as never, "float32", value.name);
-          if (value.quantization) sqnr.add(x.data, fakeQuantize(x.data, x.shape, value.quantization));
+          if (!value.quantization) continue;
+          const rounded = fakeQuantize(x.data, x.shape, value.quantization);
+          const tables = after.get(value.name);
+          if (!tables) sqnr.add(x.data, rounded);
+          for (const f of tables ?? []) sqnr.add(x.data.map(f), rounded.map(f));
         }
       }
       progress.report("measuring", ++done, samples.count);

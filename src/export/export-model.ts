@@ -7,6 +7,7 @@ import { noProgress, type Progress } from "../base/progress.js";
 import type { Graph } from "../graph/graph.js";
 import { FLOAT_PASSES, QUANTIZED_PASSES, runPasses } from "../graph/passes/pipelines.js";
 import type { Recipe } from "../graph/recipe.js";
+import { vainBits } from "../graph/recipe-effects.js";
 import { type LearnedQuantizers, parseLearned } from "../quant/learned.js";
 import { type ReadModel, readModel } from "../read/read-model.js";
 import type { Lowered } from "../lower/lower.js";
@@ -130,6 +131,10 @@ async function exportQuantized(
     powerOfTwo,
     biasCorrection,
   });
+  const vain = vainBits(recipe, placements, {
+    weightsOnly: scales === "weights-only",
+    learned: learned !== null,
+  });
   const written: WrittenFile[] = [];
   for (const planned of plannedFiles(options)) {
     const form = await formOf(planned, graph, options, progress);
@@ -159,7 +164,7 @@ async function exportQuantized(
     bits: bitsByLayer(graph),
     recipe,
     cost,
-    warnings: warningsOf(scales, cost, written),
+    warnings: warningsOf(scales, vain, cost, written),
   };
 }
 

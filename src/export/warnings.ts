@@ -10,19 +10,28 @@ export interface WrittenForm {
   readonly lowered: Pick<Lowered, "adjusted" | "wideSums" | "realBeforeQuantizer">;
 }
 
-export function warningsOf(scales: ScalesMode, cost: Cost | null, files: readonly WrittenForm[]): string[] {
+/** Layers that a line names before it counts. */
+const NAMED_LAYERS = 3;
+
+/** @param vain what was asked of bits in vain */
+export function warningsOf(
+  scales: ScalesMode,
+  vain: readonly string[],
+  cost: Cost | null,
+  files: readonly WrittenForm[],
+): string[] {
   const warnings: string[] = [];
   if (scales === "weights-only") {
     warnings.push(
       "no calibration data: only the weights are quantized, activations stay float32; give --calibration for an integer network",
     );
   }
+  warnings.push(...vain);
   const warning = cost && costWarning(cost);
   if (warning) warnings.push(warning);
   // The same in all forms.
-  for (const [layer, channels] of files[0]?.lowered.adjusted ?? []) {
-    warnings.push(`${layer}: ${channels} dead channel(s) hold their bias at a wider scale`);
-  }
+  const dead = deadChannels([...(files[0]?.lowered.adjusted ?? [])]);
+  if (dead) warnings.push(dead);
   for (const { form, lowered } of files) {
     for (const [layer, bound] of lowered.wideSums) warnings.push(`${layer}: ${wideSum(bound, form)}`);
   }
@@ -34,6 +43,17 @@ export function warningsOf(scales: ScalesMode, cost: Cost | null, files: readonl
     );
   }
   return warnings;
+}
+
+/** One line for all layers; null without dead channels. */
+function deadChannels(byLayer: readonly (readonly [layer: string, channels: number])[]): string | null {
+  if (byLayer.length === 0) return null;
+  const total = byLayer.reduce((sum, [, channels]) => sum + channels, 0);
+  const named = byLayer.slice(0, NAMED_LAYERS).map(([layer, channels]) => `${layer} (${channels})`);
+  const more = byLayer.length > named.length ? ` and ${byLayer.length - named.length} more` : "";
+  const layers = byLayer.length === 1 ? "1 layer" : `${byLayer.length} layers`;
+  const channels = total === 1 ? "1 dead channel holds its" : `${total} dead channels hold their`;
+  return `${channels} bias at a wider scale, in ${layers}: ${named.join(", ")}${more}`;
 }
 
 function wideSum(bound: number, form: FormName): string {

@@ -68,7 +68,7 @@ function placed(site: QuantizerSite, recipe: Recipe): Placement {
   const bits = Math.max(...chosen.map((each) => each.bits));
   const range = site.isNonNegative ? "non-negative" : recipe.signedActivations;
   const spec = site.role === "weight" ? weightSpec(bits, site.axis) : activationSpec(bits, range);
-  return { ...site, spec, asked: chosen.some((each) => each.asked && each.bits === bits) };
+  return { ...site, spec, asked: chosen.some((each) => each.rule.default !== true && each.bits === bits) };
 }
 
 /** Rules 1 to 4 of {@link placeQuantizers}: where quantizers stand, the same for every recipe. */

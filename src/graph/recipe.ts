@@ -101,7 +101,7 @@ export function isMatch(match: Match, { layers, roles }: Subject): boolean {
 }
 
 /**
- * The bits of a subject, and whether somebody asked for them.
+ * The bits of a subject, and the rule that they come from.
  *
  * @throws QdgError `invalid-quantization` when no rule gives it any
  */
@@ -109,11 +109,11 @@ export function bitsOf(
   { rules }: Recipe,
   subject: Subject,
   kind: "weightBits" | "activationBits",
-): { readonly bits: number; readonly asked: boolean } {
+): { readonly bits: number; readonly rule: RecipeRule } {
   for (let i = rules.length - 1; i >= 0; i--) {
     const rule = rules[i] as RecipeRule;
     const bits = rule[kind];
-    if (bits !== undefined && isMatch(rule.match, subject)) return { bits, asked: rule.default !== true };
+    if (bits !== undefined && isMatch(rule.match, subject)) return { bits, rule };
   }
   throw new QdgError(
     "invalid-quantization",

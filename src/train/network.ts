@@ -8,6 +8,7 @@ import { inputQuantization } from "../export/input-scale.js";
 import { inputOf, type Node, outputOf, type Value } from "../graph/graph.js";
 import type { Placement } from "../graph/place-quantizers.js";
 import type { Recipe } from "../graph/recipe.js";
+import { vainBits } from "../graph/recipe-effects.js";
 import { type Preprocessing, preprocessingToJson } from "../image/preprocessing.js";
 import { type LearnedQuantizer, learnedToJson } from "../quant/learned.js";
 import { crossEntropy } from "./cross-entropy.js";
@@ -47,6 +48,8 @@ type Mode = "training" | "initializing" | "predicting";
 export class TrainingNetwork implements Objective<Batch> {
   readonly trainables: readonly Trainable[];
   readonly quantizers: readonly Quantizer[];
+  /** What was asked of bits in vain. */
+  readonly notes: readonly string[];
   readonly #model: LayersModel;
   readonly #plan: TrainingGraph;
   readonly #options: NetworkOptions;
@@ -73,6 +76,12 @@ export class TrainingNetwork implements Objective<Batch> {
     this.#plan = trainingGraph(graph, options.recipe);
     this.#parameters = createParameters(this.#plan.graph, model, weightNames);
     this.#quantized = options.recipe !== null;
+    this.notes = options.recipe
+      ? vainBits(options.recipe, this.#plan.placements, {
+          weightsOnly: options.weightsOnly === true,
+          learned: false,
+        })
+      : [];
     this.#statistics = options.statistics;
     this.quantizers = this.#createQuantizers();
     this.trainables = [

@@ -16,6 +16,7 @@ export interface TrainingGraph {
   readonly deployed: Graph;
   /** The values before the softmax, or the output where there is none: [N, classes]. */
   readonly logits: Value;
+  readonly placements: readonly Placement[];
   /** Activation quantizers by the name of the value. */
   readonly activations: ReadonlyMap<string, Placement>;
   /** Weight quantizers by the name of the constant. */
@@ -38,7 +39,8 @@ export function trainingGraph(source: Graph, recipe: Recipe | null): TrainingGra
   const byName = new Map(valuesOf(graph).map((value) => [value.name, value]));
   const activations = new Map<string, Placement>();
   const weights = new Map<string, Placement>();
-  for (const placement of recipe ? placeQuantizers(deployed, recipe) : []) {
+  const placements = recipe ? placeQuantizers(deployed, recipe) : [];
+  for (const placement of placements) {
     if (placement.role === "weight") {
       const [id] = placement.ids as [string];
       // The factor of batch normalization that became a convolution is no weight of the model: a constant 1.
@@ -54,6 +56,7 @@ export function trainingGraph(source: Graph, recipe: Recipe | null): TrainingGra
     graph,
     deployed,
     logits: logitsOf(graph),
+    placements,
     activations,
     weights,
     foldsInto: foldedNormalizations(graph),

@@ -3,8 +3,10 @@
 import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe as describeRun } from "../../src/cli/commands/train.js";
+import { completeOptions } from "../../src/train/run/complete-options.js";
 import { flagOf, TRAIN_OPTIONS } from "../../src/train/run/option-table.js";
-import type { TrainOptionName } from "../../src/train/run/train-options.js";
+import type { AskedTrainOptions, TrainOptionName } from "../../src/train/run/train-options.js";
 import { runCli } from "../support/run-cli.js";
 import { newFolder, removeFolder } from "../support/small-models.js";
 
@@ -24,6 +26,34 @@ test("qdg train --help lists every option, those that matter first", async () =>
   expect(first).toMatch(
     /--data .*--test-domain .*--method .*--bits .*--model .*--steps .*--out .*--resume .*--backend /s,
   );
+});
+
+test.each<[string, AskedTrainOptions, boolean, string]>([
+  ["weights and activations of 3 bits", { bits: 3 }, true, " --bits 3"],
+  ["weights of 3 bits and activations of 8", { bits: 3, activationBits: 8 }, true, " --bits 3"],
+  ["weights alone", { method: "qt-dog" }, true, " --bits 7"],
+  ["layers with weights of their own bits", { layerBits: { conv1: { weightBits: 5 } } }, true, ""],
+  [
+    "layers with activations of their own bits",
+    { layerBits: { relu1: { activationBits: 5 } } },
+    true,
+    " --bits 4",
+  ],
+  ["a model in full precision", { method: "erm" }, false, " --float"],
+])("the next command after a run with %s exports what was learned", (_, asked, quantized, flags) => {
+  const options = completeOptions({ data: "shapes-dg", testDomain: ["sketch"], ...asked });
+  const text = describeRun({
+    finished: true,
+    step: 1000,
+    steps: 1000,
+    out: "run",
+    checkpoint: "run/checkpoint.bin",
+    backend: "wasm",
+    model: "run/model.json",
+    kept: { step: 1000, quantized, domains: [] },
+    options,
+  });
+  expect(text).toContain(`next: qdg-export run/model.json${flags}\n`);
 });
 
 describe("wrong usage", () => {

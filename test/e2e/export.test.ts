@@ -134,6 +134,13 @@ describe("an export that calibrates on images", () => {
     });
     expect(parsed.cost).toMatchObject({ samples: 6, agreement: expect.any(Number) as number });
     expect(parsed.cost?.sqnrDb).toBeGreaterThan(5);
+    expect(parsed.recipe).toEqual({
+      rules: [
+        { match: { layer: "*" }, weightBits: 8, activationBits: 8, default: true },
+        { match: { role: "inner" }, weightBits: 4, activationBits: 4 },
+      ],
+      signedActivations: "asymmetric",
+    });
     expect(parsed.bits).toMatchObject({ conv1: [8, 4], stage1_block1_conv1: [4, 4], logits: [8, 0] });
   });
 
@@ -274,7 +281,7 @@ describe("an export", () => {
       expect(JSON.parse(result.stdout)).toMatchObject({
         scales: "calibrated",
         cost: { samples: 3 },
-        warnings: [],
+        warnings: [expect.stringMatching(/^--bits 6 changes nothing: all 2 weighted layers/)],
       });
       // What the file says of its preprocessing is nothing: arrays come as they are.
       expect(await metadataOf(file)).not.toHaveProperty("qdg.preprocessing");

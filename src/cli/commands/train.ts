@@ -142,8 +142,10 @@ export function describe(result: TrainResult): string {
 }
 
 function nextCommands({ options, kept }: TrainResult, model: string): string[] {
-  const { weightBits, activationBits, data } = options;
-  const bits = weightBits === (activationBits ?? weightBits) ? ` --bits ${weightBits}` : "";
+  const { weightBits, layerBits: layers, data } = options;
+  // Inner layers with bits of their own would not agree with one number for all.
+  const ownBits = Object.values(layers).some((layer) => layer.weightBits !== undefined);
+  const bits = ownBits ? "" : ` --bits ${weightBits}`;
   const onnx = model.replace(/\.json$/, ".onnx");
   const flags = kept?.quantized === true ? bits : " --float";
   return [

@@ -112,6 +112,7 @@ export async function train(request: TrainRequest): Promise<TrainResult> {
     preprocessing,
     labels: dataset.classes,
   });
+  for (const note of network.notes) observer.note(note);
   const method = createMethod<Batch>(
     options.method as MethodName,
     network.trainables,

@@ -1,0 +1,27 @@
+// What an export says although it succeeded: table.
+
+import { expect, test } from "vitest";
+import { warningsOf } from "../../src/export/warnings.js";
+
+function said(adjusted: Readonly<Record<string, number>>): string[] {
+  const lowered = {
+    adjusted: new Map(Object.entries(adjusted)),
+    wideSums: new Map(),
+    realBeforeQuantizer: [],
+  };
+  // The same layers in both files: one line nevertheless.
+  return warningsOf("calibrated", [], null, [
+    { form: "integer", lowered },
+    { form: "webgpu", lowered },
+  ]);
+}
+
+test("dead channels of all layers are one line, which counts them and names the first three layers", () => {
+  expect(said({})).toEqual([]);
+  expect(said({ conv1: 1 })).toEqual([
+    "1 dead channel holds its bias at a wider scale, in 1 layer: conv1 (1)",
+  ]);
+  expect(said({ a: 5, b: 1, c: 2, d: 7, e: 1 })).toEqual([
+    "16 dead channels hold their bias at a wider scale, in 5 layers: a (5), b (1), c (2) and 2 more",
+  ]);
+});
