@@ -1,6 +1,8 @@
 // The one error class of qdg and its closed set of codes. A message says where, what, got against
 // expected, and the remedy, so that it can be printed as it is.
 
+import { printable, printableMessage } from "./printable.js";
+
 export type QdgErrorCode =
   | "usage"
   | "not-found"
@@ -23,7 +25,8 @@ export type QdgErrorCode =
   | "internal";
 
 /**
- * An error that a user can act on. `message` is one line: `where: what [code]`.
+ * An error that a user can act on. `message` is one line: `where: what [code]`, of which no name or value out of a file
+ * takes more than MAX_ECHO characters, and none drives a terminal (printable.ts).
  *
  * @param code one of the closed set above
  * @param where the layer, file or option at fault, as the user knows it
@@ -34,10 +37,11 @@ export class QdgError extends Error {
   readonly where: string;
 
   constructor(code: QdgErrorCode, where: string, what: string, options?: ErrorOptions) {
-    super(`${where}: ${what} [${code}]`, options);
+    const place = printable(where);
+    super(`${place}: ${printableMessage(what)} [${code}]`, options);
     this.name = "QdgError";
     this.code = code;
-    this.where = where;
+    this.where = place;
   }
 }
 

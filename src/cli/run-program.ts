@@ -5,6 +5,7 @@ import { type Command, CommanderError } from "commander";
 import { QdgError } from "../base/error.js";
 import { removeTemporaries, watchTemporaries } from "../base/temporaries.js";
 import { interrupt, INTERRUPTED, type Interruption, INTERRUPTIONS, onInterruption } from "./interruption.js";
+import { printableLines, printableMessage } from "../base/printable.js";
 import { stopProgress } from "./progress.js";
 import { ONE_PROCESS, type SupervisorMessage, type WorkerMessage } from "./supervise.js";
 import type { Terminal } from "./terminal.js";
@@ -83,7 +84,7 @@ function prepare(command: Command, terminal: Terminal): void {
     writeOut: (text) => terminal.stdout.write(text),
     writeErr: (text) => terminal.stderr.write(text),
     // "(Did you mean ...?)" comes on a line of its own.
-    outputError: (text, write) => write(`${oneLine(text.trim())}\n`),
+    outputError: (text, write) => write(`${printableMessage(text.trim().replaceAll(/\s*\n\s*/g, " "))}\n`),
   });
   for (const each of command.commands) prepare(each, terminal);
 }
@@ -91,15 +92,12 @@ function prepare(command: Command, terminal: Terminal): void {
 function report(thrown: unknown, terminal: Terminal): number {
   if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : USAGE;
   if (thrown instanceof QdgError && thrown.code !== "internal") {
-    terminal.stderr.write(`error: ${oneLine(thrown.message)}\n`);
+    terminal.stderr.write(`error: ${thrown.message}\n`);
     return thrown.code === "usage" ? USAGE : 1;
   }
   const text = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
-  terminal.stderr.write(`bug in qdg, please report it with the command and the model:\n${text}\n`);
+  terminal.stderr.write(
+    `bug in qdg, please report it with the command and the model:\n${printableLines(text)}\n`,
+  );
   return BUG;
-}
-
-/** Names out of a model's file may hold line breaks, or codes that a terminal obeys. */
-function oneLine(text: string): string {
-  return text.replaceAll(/\s*\n\s*/g, " ").replaceAll(/\p{Cc}/gu, "\uFFFD");
 }

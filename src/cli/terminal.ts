@@ -1,5 +1,7 @@
 // Where a command says things and what it leaves as its exit code. `process` is one; tests have another.
 
+import { printableLines } from "../base/printable.js";
+
 /** stdout takes data, stderr everything else. */
 export interface Terminal {
   readonly stdout: TextSink;
@@ -10,4 +12,9 @@ export interface Terminal {
 
 export interface TextSink {
   write(text: string): unknown;
+}
+
+/** Says something to a person: names out of files come in no form that a terminal obeys. Not for JSON. */
+export function tell(sink: TextSink, text: string): void {
+  sink.write(printableLines(text));
 }

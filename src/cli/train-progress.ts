@@ -6,6 +6,7 @@ import type { Evaluation } from "../train/run/evaluate-domains.js";
 import type { RunFacts, StepFacts, TrainObserver } from "../train/run/observer.js";
 import { formatDuration, formatPercent } from "./format.js";
 import { stopProgress, terminalProgress } from "./progress.js";
+import { tell } from "./terminal.js";
 import type { TextSink } from "./terminal.js";
 
 /** A stream that may be a terminal. */
@@ -93,7 +94,7 @@ export class TrainProgress implements TrainObserver {
   #say(line: string): void {
     stopProgress();
     this.clear();
-    this.#sink.write(`${line}\n`);
+    tell(this.#sink, `${line}\n`);
   }
 
   #lineOf({ step, steps, loss, imagesPerSecond, frozen, secondsLeft }: StepFacts): string {

@@ -39,6 +39,8 @@ interface Extent {
 export function checkExpansion(model: ModelProto, where: string): void {
   const functions = new Map<string, FunctionProto>();
   for (const each of model.functions ?? []) {
+    // Nothing can call one that has no name.
+    if (!each.name) continue;
     const key = functionKey(each.domain, each.name, each.overload);
     if (functions.has(key)) throw new QdgError("invalid-onnx", `function ${key}`, "is there twice");
     functions.set(key, each);

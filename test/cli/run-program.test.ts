@@ -40,7 +40,7 @@ describe("exit codes", () => {
 
   test("no name out of a file reaches the terminal as a line break or a code that it obeys", async () => {
     const { stderr } = await runThrowing(new QdgError("invalid-model", "a\r\nb\u001b[2J\u009bc", "what"));
-    expect(stderr).toBe("error: a b\uFFFD[2J\uFFFDc: what [invalid-model]\n");
+    expect(stderr).toBe("error: a\\u000d\\nb\\u001b[2J\\u009bc: what [invalid-model]\n");
   });
 });
 

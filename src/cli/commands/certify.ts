@@ -12,7 +12,7 @@ import { addBrowserOptions, type BrowserFlags, browserOptions } from "../browser
 import { addImageOptions, type ImageFlags } from "../image-options.js";
 import { integer, oneOf, preprocessing } from "../option-parsers.js";
 import { terminalProgress } from "../progress.js";
-import type { Terminal } from "../terminal.js";
+import { tell, type Terminal } from "../terminal.js";
 
 /** Exit code when a target falls outside what it promises, or a certificate does not hold. */
 const OUTSIDE = 3;
@@ -116,9 +116,9 @@ async function certifyFiles(
   await writeFileAtomic(path, text, { force });
   await writeFileAtomic(page, certificatePage(certificate), { force });
   if (json) terminal.stdout.write(`${JSON.stringify(certificate)}\n`);
-  for (const note of certificate.notes) terminal.stderr.write(`note: ${note}\n`);
-  terminal.stderr.write(`${summary(certificate)}; ${path}, ${page}\n`);
-  for (const reason of certificate.reasons) terminal.stderr.write(`  ${reason}\n`);
+  for (const note of certificate.notes) tell(terminal.stderr, `note: ${note}\n`);
+  tell(terminal.stderr, `${summary(certificate)}; ${path}, ${page}\n`);
+  for (const reason of certificate.reasons) tell(terminal.stderr, `  ${reason}\n`);
   return certificate.passed;
 }
 
@@ -144,11 +144,11 @@ async function verify(
     progress: terminalProgress(),
   });
   if (json) terminal.stdout.write(`${JSON.stringify(rerun)}\n`);
-  for (const note of notes) terminal.stderr.write(`note: ${note}\n`);
+  for (const note of notes) tell(terminal.stderr, `note: ${note}\n`);
   const holds = differences.length === 0;
   const verdict = holds ? "VERIFIED" : `NOT VERIFIED, ${differences.length} difference(s)`;
-  terminal.stderr.write(`${path}: ${verdict}; ${summary(rerun)}\n`);
-  for (const line of [...differences, ...rerun.reasons]) terminal.stderr.write(`  ${line}\n`);
+  tell(terminal.stderr, `${path}: ${verdict}; ${summary(rerun)}\n`);
+  for (const line of [...differences, ...rerun.reasons]) tell(terminal.stderr, `  ${line}\n`);
   return holds && rerun.passed;
 }
 
@@ -169,7 +169,7 @@ function skipped(terminal: Terminal): (broken: BrokenImage) => void {
     // The data is read twice: to be hashed, and to be run.
     if (told.has(entry.path)) return;
     told.add(entry.path);
-    terminal.stderr.write(`skipped ${entry.path}: ${reason}\n`);
+    tell(terminal.stderr, `skipped ${entry.path}: ${reason}\n`);
   };
 }
 

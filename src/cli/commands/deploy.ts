@@ -8,7 +8,7 @@ import { addOutputKindOption, type OutputKindFlag } from "../image-options.js";
 import { readText, size } from "../option-parsers.js";
 import { terminalProgress } from "../progress.js";
 import { formatTable } from "../table.js";
-import type { Terminal } from "../terminal.js";
+import { tell, type Terminal } from "../terminal.js";
 
 interface Flags extends OutputKindFlag {
   readonly to: string;
@@ -38,7 +38,8 @@ export function deployCommand(terminal: Terminal = process): Command {
       const paths = result.files.map((file) => file.path);
       const brotli = await brotliSizes(result.path, paths, progress);
       const files = result.files.map((file, i) => ({ ...file, brotliBytes: brotli[i] ?? 0 }));
-      terminal.stdout.write(json ? `${JSON.stringify({ ...result, files })}\n` : formatResult(result, files));
+      if (json) terminal.stdout.write(`${JSON.stringify({ ...result, files })}\n`);
+      else tell(terminal.stdout, formatResult(result, files));
     });
   return addOutputKindOption(command);
 }

@@ -14,7 +14,7 @@ import {
 } from "../image-options.js";
 import { integer, names, preprocessing, size } from "../option-parsers.js";
 import { terminalProgress } from "../progress.js";
-import type { Terminal } from "../terminal.js";
+import { tell, type Terminal } from "../terminal.js";
 
 /** Exit code when targets of a quantized file do not predict the same. */
 const TARGETS_DIFFER = 3;
@@ -59,7 +59,8 @@ export function evaluateCommand(terminal: Terminal = process): Command {
         import("../../train/evaluation/format-evaluation.js"),
       ]);
       const evaluation = await evaluate(await toOptions(models, flags, terminal), terminalProgress());
-      terminal.stdout.write(flags.json ? `${JSON.stringify(evaluation)}\n` : formatEvaluation(evaluation));
+      if (flags.json) terminal.stdout.write(`${JSON.stringify(evaluation)}\n`);
+      else tell(terminal.stdout, formatEvaluation(evaluation));
       if (!evaluation.agrees) terminal.exitCode = TARGETS_DIFFER;
     });
   return addBrowserOptions(addOutputKindOption(addLayoutOption(command)));
@@ -75,7 +76,7 @@ async function toOptions(
     ...rest,
     models,
     runtimeOptions: browserOptions({ browser, browserTimeout }, rest.targets),
-    onNote: (note) => terminal.stderr.write(`note: ${note}\n`),
+    onNote: (note) => tell(terminal.stderr, `note: ${note}\n`),
     ...(preprocess !== undefined && { preprocessing: await preprocessing(preprocess) }),
     ...(cache === false && { cacheFolder: null }),
     ...(typeof cache === "string" && { cacheFolder: cache }),

@@ -9,7 +9,7 @@ import { OBSERVER_NAMES } from "../../quant/observers/observers.js";
 import { formatBytes } from "../format.js";
 import { bitCount, integer, layerBits, listOf, oneOf, preprocessing, size } from "../option-parsers.js";
 import { terminalProgress } from "../progress.js";
-import type { Terminal } from "../terminal.js";
+import { tell, type Terminal } from "../terminal.js";
 
 interface Flags extends Omit<
   ExportOptions,
@@ -105,7 +105,7 @@ export function exportCommand(name: string, terminal: Terminal = process): Comma
     .action(async (model: string, flags: Flags) => {
       const result = await exportModel(await toOptions(model, flags, terminal), terminalProgress());
       if (flags.json) terminal.stdout.write(`${JSON.stringify(result)}\n`);
-      else terminal.stderr.write(describe(result));
+      else tell(terminal.stderr, describe(result));
     });
 }
 
@@ -116,7 +116,7 @@ async function toOptions(model: string, flags: Flags, terminal: Terminal): Promi
     model,
     output: output ?? model.replace(/\.json$/i, "") + ".onnx",
     powerOfTwo: scales === "pow2",
-    onSkipped: ({ entry, reason }) => terminal.stderr.write(`skipped ${entry.path}: ${reason}\n`),
+    onSkipped: ({ entry, reason }) => tell(terminal.stderr, `skipped ${entry.path}: ${reason}\n`),
     ...(layerBitsFile !== undefined && { layers: await layerBits(layerBitsFile, "weights") }),
     ...(preprocess !== undefined && { preprocessing: await preprocessing(preprocess) }),
     ...(target && { targets: target }),

@@ -9,7 +9,7 @@ import {
 } from "../../export/inspect.js";
 import { formatBytes } from "../format.js";
 import { formatTable } from "../table.js";
-import type { Terminal } from "../terminal.js";
+import { tell, type Terminal } from "../terminal.js";
 
 interface Flags {
   readonly json?: boolean;
@@ -24,7 +24,8 @@ export function inspectCommand(terminal: Terminal = process): Command {
     .option("--no-runtime", "do not load the file with ONNX Runtime to see what fuses")
     .action(async (path: string, flags: Flags) => {
       const inspection = await inspectFile(path, { runtime: flags.runtime });
-      terminal.stdout.write(flags.json ? `${JSON.stringify(inspection)}\n` : formatInspection(inspection));
+      if (flags.json) terminal.stdout.write(`${JSON.stringify(inspection)}\n`);
+      else tell(terminal.stdout, formatInspection(inspection));
     });
 }
 

@@ -11,7 +11,7 @@ import { addBrowserOptions, type BrowserFlags, browserOptions } from "../browser
 import { addImageOptions, addLayoutOption, type ImageFlags, type LayoutFlag } from "../image-options.js";
 import { integer, preprocessing } from "../option-parsers.js";
 import { terminalProgress } from "../progress.js";
-import type { Terminal } from "../terminal.js";
+import { tell, type Terminal } from "../terminal.js";
 
 /** Exit code of a report outside the tolerance. */
 const OUTSIDE_TOLERANCE = 3;
@@ -52,7 +52,7 @@ export function parityCommand(terminal: Terminal = process): Command {
           model,
           runtimeOptions: browserOptions({ browser, browserTimeout }, rest.targets),
           ...(preprocess !== undefined && { preprocessing: await preprocessing(preprocess) }),
-          onSkipped: ({ entry, reason }) => terminal.stderr.write(`skipped ${entry.path}: ${reason}\n`),
+          onSkipped: ({ entry, reason }) => tell(terminal.stderr, `skipped ${entry.path}: ${reason}\n`),
         },
         json ?? false,
         terminalProgress(),
@@ -71,7 +71,7 @@ export async function runParity(
 ): Promise<number> {
   const report = await parity({ ...options, progress });
   if (json) terminal.stdout.write(`${JSON.stringify(report)}\n`);
-  else terminal.stderr.write(formatReport(report));
+  else tell(terminal.stderr, formatReport(report));
   return report.passed ? 0 : OUTSIDE_TOLERANCE;
 }
 

@@ -4,7 +4,7 @@ import { Command } from "commander";
 import { checkWritable, writeFileAtomic } from "../../base/atomic-file.js";
 import { formatBytes } from "../format.js";
 import { terminalProgress } from "../progress.js";
-import type { Terminal } from "../terminal.js";
+import { tell, type Terminal } from "../terminal.js";
 
 interface Flags {
   readonly output: string;
@@ -22,7 +22,7 @@ export function reportCommand(terminal: Terminal = process): Command {
       const { trainingReport } = await import("../../train/report/report.js");
       const { html, notes } = await trainingReport(folders, terminalProgress());
       await writeFileAtomic(output, html, { force });
-      for (const note of notes) terminal.stderr.write(`note: ${note}\n`);
-      terminal.stderr.write(`${output}: ${formatBytes(Buffer.byteLength(html))}, ${folders.length} run(s)\n`);
+      for (const note of notes) tell(terminal.stderr, `note: ${note}\n`);
+      tell(terminal.stderr, `${output}: ${formatBytes(Buffer.byteLength(html))}, ${folders.length} run(s)\n`);
     });
 }

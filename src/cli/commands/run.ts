@@ -13,7 +13,7 @@ import {
   type OutputKindFlag,
 } from "../image-options.js";
 import { integer, oneOf, preprocessing } from "../option-parsers.js";
-import type { Terminal } from "../terminal.js";
+import { tell, type Terminal } from "../terminal.js";
 
 interface Flags extends BrowserFlags, ImageFlags, LayoutFlag, OutputKindFlag {
   readonly target: CertifiedTarget;
@@ -49,7 +49,7 @@ export function runCommand(terminal: Terminal = process): Command {
       for await (const result of results) {
         if ("error" in result) {
           broken++;
-          terminal.stderr.write(`error: ${result.error}\n`);
+          tell(terminal.stderr, `error: ${result.error}\n`);
         } else {
           classified++;
           terminal.stdout.write(`${JSON.stringify(result)}\n`);

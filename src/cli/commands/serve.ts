@@ -3,7 +3,7 @@
 import { Command } from "commander";
 import { QdgError } from "../../base/error.js";
 import { interruptible } from "../interruption.js";
-import type { Terminal } from "../terminal.js";
+import { tell, type Terminal } from "../terminal.js";
 
 const DEFAULT_PORT = 8080;
 const MOST_PORT = 65_535;
@@ -17,10 +17,10 @@ export function serveCommand(terminal: Terminal = process): Command {
       const { serveSite } = await import("../../deploy/static-server.js");
       const server = await serveSite(folder, port);
       terminal.stdout.write(`${server.url}\n`);
-      terminal.stderr.write(`serving ${folder}; Ctrl-C stops\n`);
+      tell(terminal.stderr, `serving ${folder}; Ctrl-C stops\n`);
       await interruptible(
         (signal) => new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve())),
-        () => terminal.stderr.write("stopped\n"),
+        () => tell(terminal.stderr, "stopped\n"),
       );
       await server.close();
     });

@@ -10,7 +10,7 @@ import type { TrainResult } from "../../train/run/train.js";
 import { interruptible } from "../interruption.js";
 import { layerBits, preprocessing } from "../option-parsers.js";
 import { formatTable } from "../table.js";
-import type { Terminal } from "../terminal.js";
+import { tell, type Terminal } from "../terminal.js";
 import { type LineSink, TrainProgress } from "../train-progress.js";
 
 interface Flags extends Readonly<Record<string, unknown>> {
@@ -60,7 +60,7 @@ async function runTraining(flags: Flags, terminal: Terminal): Promise<void> {
     );
     observer.clear();
     if (json) terminal.stdout.write(`${JSON.stringify(result)}\n`);
-    sink.write(describe(result));
+    tell(sink, describe(result));
     if (!result.finished) terminal.exitCode = exitCode ?? 1;
   } finally {
     observer.clear();
