@@ -1,11 +1,11 @@
 // Writes files whole or not at all: to a temporary name in the same folder, then renamed. Nothing in
 // qdg writes a user's file in any other way, so an interrupted run leaves no half-written file.
 
-import { randomBytes } from "node:crypto";
 import type { Stats } from "node:fs";
 import { access, constants, link, mkdir, open, rename, stat, unlink } from "node:fs/promises";
-import { basename, dirname, join, resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { errorText, QdgError } from "./error.js";
+import { sweepLeftovers, temporaryName } from "./leftovers.js";
 import { markTemporary, unmarkTemporary } from "./temporaries.js";
 
 /**
@@ -52,6 +52,17 @@ async function statOf(path: string): Promise<Stats | null> {
   }
 }
 
+/** A file to write: its bytes, or its text. */
+export interface FileToWrite {
+  readonly path: string;
+  readonly bytes: Uint8Array | string;
+}
+
+export interface WriteOptions {
+  /** Replace files that exist. */
+  readonly force?: boolean;
+}
+
 /**
  * Writes `bytes` to `path`, making its folder. Without `force` an existing file is left as it is,
  * also one that appeared since the caller looked.
@@ -61,35 +72,63 @@ async function statOf(path: string): Promise<Stats | null> {
 export async function writeFileAtomic(
   path: string,
   bytes: Uint8Array | string,
-  options: { readonly force?: boolean } = {},
+  options: WriteOptions = {},
 ): Promise<void> {
-  await refuseExisting(path, options.force ?? false);
-  const folder = dirname(path);
-  const temporary = join(folder, `.${basename(path)}.${randomBytes(6).toString("hex")}.tmp`);
+  await writeFilesAtomic([{ path, bytes }], options);
+}
+
+/**
+ * Writes files that belong together: each is whole under a temporary name before the first one gets its own. What a
+ * killed process has left in their folders is taken away.
+ *
+ * @param files in the order in which they get their names
+ * @throws QdgError as writeFileAtomic. Without `force` nothing is changed then; with it files may be new that come before
+ * the one at fault, and the message says which
+ */
+export async function writeFilesAtomic(
+  files: readonly FileToWrite[],
+  { force = false }: WriteOptions = {},
+): Promise<void> {
+  for (const { path } of files) await refuseExisting(path, force);
+  const staged = files.map(({ path, bytes }) => ({ path, bytes, temporary: temporaryName(path) }));
+  const placed: string[] = [];
+  let current = "";
   try {
-    await mkdir(folder, { recursive: true });
-    markTemporary(temporary);
-    const file = await open(temporary, "wx");
-    try {
-      await file.writeFile(bytes);
-      await file.sync();
-    } finally {
-      await file.close();
+    for (const { path, bytes, temporary } of staged) {
+      current = path;
+      await mkdir(dirname(path), { recursive: true });
+      await sweepLeftovers(dirname(path));
+      markTemporary(temporary);
+      await writeWhole(temporary, bytes);
     }
-    if (options.force) {
-      await rename(temporary, path);
-    } else {
+    for (const { path, temporary } of staged) {
+      current = path;
       // A link fails where the name is taken; a rename would replace the other file in silence.
-      await linkOrRename(temporary, path);
+      await (force ? rename(temporary, path) : linkOrRename(temporary, path));
+      placed.push(path);
     }
   } catch (thrown) {
-    await unlink(temporary).catch(() => undefined);
+    for (const { temporary } of staged) await unlink(temporary).catch(() => undefined);
+    if (!force) for (const path of placed) await unlink(path).catch(() => undefined);
     if (thrown instanceof QdgError) throw thrown;
-    throw new QdgError("io", path, `cannot be written: ${errorText(thrown)}; nothing was changed`, {
+    const changed =
+      force && placed.length > 0 ? `${placed.join(", ")} is the new one` : "nothing was changed";
+    throw new QdgError("io", current, `cannot be written: ${errorText(thrown)}; ${changed}`, {
       cause: thrown,
     });
   } finally {
-    unmarkTemporary(temporary);
+    for (const { temporary } of staged) unmarkTemporary(temporary);
+  }
+}
+
+/** A new file, on the disk itself when this returns. */
+export async function writeWhole(path: string, bytes: Uint8Array | string): Promise<void> {
+  const file = await open(path, "wx");
+  try {
+    await file.writeFile(bytes);
+    await file.sync();
+  } finally {
+    await file.close();
   }
 }
 

@@ -1,7 +1,7 @@
 // The pipeline from a model.json to ONNX files: read, place, find scales, lower, measure, write.
 
 import { resolve } from "node:path";
-import { checkWritable, writeFileAtomic } from "../base/atomic-file.js";
+import { checkWritable, writeFileAtomic, writeFilesAtomic } from "../base/atomic-file.js";
 import { QdgError } from "../base/error.js";
 import { noProgress, type Progress } from "../base/progress.js";
 import type { Graph } from "../graph/graph.js";
@@ -148,7 +148,7 @@ async function exportQuantized(
     samples && samples.heldOut.count > 0
       ? await measureCost(float, placements, first.bytes, samples.heldOut, progress)
       : null;
-  for (const { path, bytes } of written) await writeFileAtomic(path, bytes, { force: options.force });
+  await writeFilesAtomic(written, { force: options.force });
   const files = written.map(({ path, targets, form, bytes }) => ({
     path,
     targets,

@@ -4,7 +4,7 @@
 
 import { readFile, unlink } from "node:fs/promises";
 import { basename, dirname, join, normalize } from "node:path";
-import { checkWritable, writeFileAtomic } from "../base/atomic-file.js";
+import { checkWritable, writeFilesAtomic } from "../base/atomic-file.js";
 import { QdgError } from "../base/error.js";
 import { sizeOf, type Tensor } from "../base/tensor.js";
 import { VERSION } from "../base/version.js";
@@ -124,8 +124,11 @@ export async function saveLayersModel(
     ],
     ...(model.userDefinedMetadata ? { userDefinedMetadata: model.userDefinedMetadata } : {}),
   };
-  await writeFileAtomic(join(folder, shard), bytes, { force });
-  await writeFileAtomic(path, JSON.stringify(json), { force });
+  const files = [
+    { path: join(folder, shard), bytes },
+    { path, bytes: JSON.stringify(json) },
+  ];
+  await writeFilesAtomic(files, { force });
   // Only a file that an earlier save wrote under one of its two names.
   if (inUse.has(other)) await unlink(join(folder, other)).catch(() => undefined);
 }

@@ -1,11 +1,13 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
+import { readdirSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
-import { chmod, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { checkWritable, writeFileAtomic } from "../../src/base/atomic-file.js";
+import { checkWritable, writeFileAtomic, writeFilesAtomic } from "../../src/base/atomic-file.js";
 import type { QdgError } from "../../src/base/error.js";
+import { thisProcess } from "../../src/base/process-identity.js";
 import { removeTemporaries, watchTemporaries } from "../../src/base/temporaries.js";
 import { ORDINARY_USER } from "../support/needs.js";
 
@@ -154,7 +156,7 @@ describe("removeTemporaries", () => {
     await writeFileAtomic(join(folder, "m.onnx"), "text");
     watchTemporaries(null);
     const [temporary] = told[0] as [string, boolean];
-    expect(temporary).toMatch(/\.m\.onnx\.\w+\.tmp$/);
+    expect(temporary).toMatch(/\.m\.onnx\.[\w.-]+\.tmp$/);
     expect(told).toEqual([
       [temporary, true],
       [temporary, false],
@@ -175,6 +177,70 @@ describe("removeTemporaries", () => {
     removeTemporaries();
     expect(await readdir(folder)).toEqual(["done"]);
     removeTemporaries();
+  });
+});
+
+function twoFiles(): { path: string; bytes: string }[] {
+  return ["a", "b"].map((name) => ({ path: join(folder, name), bytes: `new ${name}` }));
+}
+
+describe("writeFilesAtomic", () => {
+  test("writes every file whole before the first one gets its name", async () => {
+    const seen: string[][] = [];
+    fault.link = () => {
+      seen.push(readdirSync(folder).toSorted());
+      return Promise.reject(systemError("EPERM"));
+    };
+    await writeFilesAtomic(twoFiles());
+    const temporaries = [/^\.a\..*\.tmp$/, /^\.b\..*\.tmp$/].map(
+      (name) => expect.stringMatching(name) as string,
+    );
+    expect(seen[0]).toEqual(temporaries);
+    expect(await readdir(folder)).toEqual(["a", "b"]);
+  });
+
+  test.each([false, true])("changes none when the disk is full at the second (force: %s)", async (force) => {
+    if (force) await writeFile(join(folder, "a"), "old");
+    let count = 0;
+    fault.write = (file) =>
+      count++ === 0 ? file.appendFile("new a") : Promise.reject(systemError("ENOSPC"));
+    const error = await refusal(writeFilesAtomic(twoFiles(), { force }));
+    expect(error.message).toBe(
+      `${join(folder, "b")}: cannot be written: ENOSPC: made up; nothing was changed [io]`,
+    );
+    expect(await readdir(folder)).toEqual(force ? ["a"] : []);
+    expect(force ? await readFile(join(folder, "a"), "utf8") : "old").toBe("old");
+  });
+
+  test("takes the first back when the name of the second has been taken meanwhile", async () => {
+    fault.write = async (file) => {
+      await file.appendFile("text");
+      await writeFile(join(folder, "b"), "somebody else's");
+    };
+    expect((await refusal(writeFilesAtomic(twoFiles()))).code).toBe("exists");
+    expect(await readdir(folder)).toEqual(["b"]);
+    expect(await readFile(join(folder, "b"), "utf8")).toBe("somebody else's");
+  });
+});
+
+describe("what a killed process has left", () => {
+  test("goes with the next write beside it, and nothing of a process that may still run", async () => {
+    const { place, pid, started } = thisProcess();
+    const ended = spawnSync(process.execPath, ["-e", "0"]).pid;
+    const random = "0123456789ab";
+    const kept = [
+      `.m.onnx.${place}-${pid}-${started}.${random}.tmp`,
+      `.m.onnx.00000000-${ended}-1.${random}.tmp`,
+      ".m.onnx.tmp",
+      `m.onnx.${place}-${ended}-1.${random}.tmp`,
+    ];
+    const gone = [`.m.onnx.${place}-${ended}-1.${random}.tmp`, `.x.${place}-${ended}-1.${random}.tmp`];
+    // The number is used again: this process did not start then.
+    if (started !== "0") gone.push(`.m.onnx.${place}-${pid}-1.${random}.tmp`);
+    for (const name of [...kept, ...gone.slice(1)]) await writeFile(join(folder, name), "half");
+    await mkdir(join(folder, gone[0] as string, "deep"), { recursive: true });
+    await writeFileAtomic(join(folder, "n.onnx"), "new");
+    expect((await readdir(folder)).toSorted()).toEqual([...kept, "n.onnx"].toSorted());
   });
 });
 

@@ -1,5 +1,6 @@
 // `qdg` and `qdg-export` as programs: what only a process of its own can show.
 
+import { spawn } from "node:child_process";
 import { copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -14,6 +15,10 @@ beforeAll(async () => {
   model = await writeResnet(join(folder, "model"));
 });
 afterAll(() => removeFolder(folder));
+
+async function leftovers(name: string): Promise<string[]> {
+  return (await readdir(join(folder, name))).filter((each) => each.endsWith(".tmp"));
+}
 
 async function emptyOutput(name: string): Promise<string> {
   await mkdir(join(folder, name));
@@ -40,6 +45,29 @@ test("a disk that is full leaves no file, not even a part of one", async () => {
   );
   expect(result).toMatchObject({ code: 1, stdout: "" });
   expect(await readdir(join(folder, "full"))).toEqual([]);
+});
+
+test("what is left of a process that was killed in the midst of writing goes with the next write there", async () => {
+  const output = await emptyOutput("killed");
+  const module = new URL("../../dist/base/atomic-file.js", import.meta.url).href;
+  const script = `
+    const { writeFilesAtomic } = await import(${JSON.stringify(module)});
+    const bytes = new Uint8Array(2e7);
+    console.error("begins");
+    for (;;) await writeFilesAtomic([0, 1].map((i) => ({ path: process.argv[1] + i, bytes })), { force: true });`;
+  // Now and then it is killed between two writes.
+  for (let tries = 0; tries < 20 && (await leftovers("killed")).length === 0; tries++) {
+    await new Promise((resolve) => {
+      const child = spawn("node", ["--input-type=module", "-e", script, output], {
+        stdio: ["ignore", "ignore", "pipe"],
+      });
+      child.stderr.once("data", () => setTimeout(() => child.kill("SIGKILL"), 30 + 10 * tries));
+      child.on("close", resolve);
+    });
+  }
+  expect(await leftovers("killed")).not.toEqual([]);
+  const { code } = await runProcess("node", [QDG_EXPORT, model, "--float", "-o", output]);
+  expect([code, await leftovers("killed")]).toEqual([0, []]);
 });
 
 test("Ctrl-C in the middle of calibration ends at once and leaves no file", async () => {

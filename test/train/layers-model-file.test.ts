@@ -27,9 +27,14 @@ vi.mock("../../src/base/atomic-file.js", async (original) => {
   const real = await original<typeof AtomicFile>();
   return {
     ...real,
-    writeFileAtomic: async (...args: Parameters<typeof real.writeFileAtomic>): Promise<void> => {
-      if (disk.fullFor?.test(args[0])) throw new QdgError("io", args[0], "no space left on device");
-      return real.writeFileAtomic(...args);
+    // The files before the one at fault have their names by then: the worst moment.
+    writeFilesAtomic: async (
+      ...[files, options]: Parameters<typeof real.writeFilesAtomic>
+    ): Promise<void> => {
+      const at = files.findIndex(({ path }) => disk.fullFor?.test(path));
+      if (at < 0) return real.writeFilesAtomic(files, options);
+      await real.writeFilesAtomic(files.slice(0, at), options);
+      throw new QdgError("io", files[at]?.path ?? "", "no space left on device");
     },
   };
 });

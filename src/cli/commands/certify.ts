@@ -3,7 +3,7 @@
 
 import { Command } from "commander";
 import { join } from "node:path";
-import { checkWritable, writeFileAtomic } from "../../base/atomic-file.js";
+import { checkWritable, writeFilesAtomic } from "../../base/atomic-file.js";
 import { QdgError } from "../../base/error.js";
 import type { BrokenImage } from "../../image/folder.js";
 import { CERTIFIED_TARGETS, type Certificate, type CertifiedTarget } from "../../parity/certificate.js";
@@ -113,8 +113,11 @@ async function certifyFiles(
     progress: terminalProgress(),
   });
   const text = `${JSON.stringify(certificate, null, 1)}\n`;
-  await writeFileAtomic(path, text, { force });
-  await writeFileAtomic(page, certificatePage(certificate), { force });
+  const files = [
+    { path, bytes: text },
+    { path: page, bytes: certificatePage(certificate) },
+  ];
+  await writeFilesAtomic(files, { force });
   if (json) terminal.stdout.write(`${JSON.stringify(certificate)}\n`);
   for (const note of certificate.notes) tell(terminal.stderr, `note: ${note}\n`);
   tell(terminal.stderr, `${summary(certificate)}; ${path}, ${page}\n`);
