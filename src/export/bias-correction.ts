@@ -7,7 +7,7 @@ import { inputOf, intAttribute, intsAttribute, outputOf } from "../graph/graph.j
 import { kindOf } from "../graph/node-kinds.js";
 import { outputChannelAxis } from "../graph/passes/fold-batch-norm.js";
 import { materialize } from "../lower/materialize.js";
-import { fakeQuantize } from "../quant/affine.js";
+import { roundedWeights } from "../lower/quantized-weights.js";
 import { type CorrectedLayer, correctBias } from "../quant/bias-correction.js";
 
 /**
@@ -22,11 +22,8 @@ export function correctBiases(graph: Graph, channelMeans: ReadonlyMap<string, Fl
     const means = channelMeans.get(inputOf(node, 0).name);
     const weight = inputOf(node, 1);
     if (!layer || !means || !weight.constant || !weight.quantization) continue;
-    const { data, shape } = expectDType(weight.constant, "float32", node.origin);
-    const rounded: Value = {
-      ...weight,
-      constant: float32(shape, fakeQuantize(data, shape, weight.quantization)),
-    };
+    const { shape } = weight.constant;
+    const rounded: Value = { ...weight, constant: roundedWeights(weight, node.origin) };
     const channels = shape[outputChannelAxis(node) ?? 0] as number;
     const bias = node.inputs[2];
     const corrected = correctBias(

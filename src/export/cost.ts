@@ -5,6 +5,7 @@ import { noProgress, type Progress } from "../base/progress.js";
 import { expectDType } from "../base/tensor.js";
 import type { Graph } from "../graph/graph.js";
 import type { Placement } from "../graph/place-quantizers.js";
+import { roundedWeights } from "../lower/quantized-weights.js";
 import { DEFAULT_OPSET } from "../onnx/opset.js";
 import { fakeQuantize } from "../quant/affine.js";
 import { Sqnr } from "../quant/sqnr.js";
@@ -110,9 +111,9 @@ function weightLosses(placements: readonly Placement[]): QuantizerLoss[] {
   return placements.flatMap(({ role, values, layer }) => {
     const [value] = values;
     if (role !== "weight" || !value?.constant || !value.quantization) return [];
-    const { data, shape } = expectDType(value.constant, "float32", layer);
+    const { data } = expectDType(value.constant, "float32", layer);
     const sqnr = new Sqnr();
-    sqnr.add(data, fakeQuantize(data, shape, value.quantization));
+    sqnr.add(data, roundedWeights(value, layer).data);
     return [{ layer, what: "weights", bits: value.quantization.spec.bits, sqnrDb: sqnr.decibels }];
   });
 }

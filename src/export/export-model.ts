@@ -112,7 +112,7 @@ async function exportQuantized(
   options: CompleteExportOptions,
   progress: Progress,
 ): Promise<ExportResult> {
-  const { calibration, observer, powerOfTwo, biasCorrection } = options;
+  const { calibration, observer, powerOfTwo, freeWeights, biasCorrection } = options;
   if (!learned && options.bits === undefined && options.weightBits === undefined) {
     throw new QdgError(
       "usage",
@@ -129,6 +129,7 @@ async function exportQuantized(
   const { graph, placements, scales } = quantize(float, recipe, statistics, learned, {
     preprocessing,
     powerOfTwo,
+    freeWeights,
     biasCorrection,
   });
   const vain = vainBits(recipe, placements, {

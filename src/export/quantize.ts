@@ -14,6 +14,7 @@ import type { QuantParams } from "../quant/spec.js";
 import { annotateActivation, annotateWeights, checkLearned, learnedFor } from "./annotate.js";
 import { quantizersAroundActivations } from "./around-activations.js";
 import { correctBiases } from "./bias-correction.js";
+import { fitPairs } from "./fit-pairs.js";
 import { inputQuantization } from "./input-scale.js";
 import type { Statistics } from "./observe.js";
 
@@ -22,6 +23,8 @@ export interface QuantizeOptions {
   readonly preprocessing: Preprocessing | null;
   /** Only powers of two as scales; false. */
   readonly powerOfTwo?: boolean;
+  /** Found 8-bit weights as near as 8 bits allow, also where pairs of them could leave int16; false. */
+  readonly freeWeights?: boolean;
   /** Take the mean error of weight rounding out of the biases, where scales were found; true. */
   readonly biasCorrection?: boolean;
 }
@@ -51,7 +54,7 @@ export function quantize(
   learned: LearnedQuantizers | null,
   options: QuantizeOptions,
 ): QuantizedGraph {
-  const { powerOfTwo = false, biasCorrection = true } = options;
+  const { powerOfTwo = false, freeWeights = false, biasCorrection = true } = options;
   if (learned && powerOfTwo) {
     throw new QdgError(
       "invalid-quantization",
@@ -64,6 +67,7 @@ export function quantize(
   if (learned) checkLearned(placements, learned);
   const scales = annotateActivations(graph, placements, learned, statistics, options);
   annotateWeights(placements, learned, powerOfTwo);
+  if (!freeWeights) fitPairs(graph, placements, learned, powerOfTwo);
   const learnedWeights = placements.some(
     (placement) => placement.role === "weight" && learnedFor(placement, learned),
   );

@@ -7,11 +7,13 @@ import { type Cost, costWarning } from "./cost.js";
 /** A quantized file, as far as warnings look at it. */
 export interface WrittenForm {
   readonly form: FormName;
-  readonly lowered: Pick<Lowered, "adjusted" | "wideSums" | "realBeforeQuantizer">;
+  readonly lowered: Pick<Lowered, "adjusted" | "wideSums" | "realBeforeQuantizer" | "unsignedWeights">;
 }
 
 /** Layers that a line names before it counts. */
 const NAMED_LAYERS = 3;
+/** Of those that are slower: each is one to train again. */
+const NAMED_UNSIGNED = 12;
 
 /** @param vain what was asked of bits in vain */
 export function warningsOf(
@@ -32,6 +34,12 @@ export function warningsOf(
   // The same in all forms.
   const dead = deadChannels([...(files[0]?.lowered.adjusted ?? [])]);
   if (dead) warnings.push(dead);
+  const unsigned = [...new Set(files.flatMap(({ lowered }) => lowered.unsignedWeights))];
+  if (unsigned.length > 0) {
+    warnings.push(
+      `${named(unsigned, NAMED_UNSIGNED)}: 8-bit weights are stored unsigned, which is exact, and on a CPU several times slower than signed: some two of them could leave 16 bits where x86-64 without VNNI adds them. Weights that are not learned, or of 7 bits or fewer, have no such pair`,
+    );
+  }
   for (const { form, lowered } of files) {
     for (const [layer, bound] of lowered.wideSums) warnings.push(`${layer}: ${wideSum(bound, form)}`);
   }
@@ -49,11 +57,15 @@ export function warningsOf(
 function deadChannels(byLayer: readonly (readonly [layer: string, channels: number])[]): string | null {
   if (byLayer.length === 0) return null;
   const total = byLayer.reduce((sum, [, channels]) => sum + channels, 0);
-  const named = byLayer.slice(0, NAMED_LAYERS).map(([layer, channels]) => `${layer} (${channels})`);
-  const more = byLayer.length > named.length ? ` and ${byLayer.length - named.length} more` : "";
+  const each = byLayer.map(([layer, channels]) => `${layer} (${channels})`);
   const layers = byLayer.length === 1 ? "1 layer" : `${byLayer.length} layers`;
   const channels = total === 1 ? "1 dead channel holds its" : `${total} dead channels hold their`;
-  return `${channels} bias at a wider scale, in ${layers}: ${named.join(", ")}${more}`;
+  return `${channels} bias at a wider scale, in ${layers}: ${named(each, NAMED_LAYERS)}`;
+}
+
+function named(layers: readonly string[], most: number): string {
+  const more = layers.length > most ? ` and ${layers.length - most} more` : "";
+  return layers.slice(0, most).join(", ") + more;
 }
 
 function wideSum(bound: number, form: FormName): string {

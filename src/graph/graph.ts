@@ -31,6 +31,8 @@ export interface Value {
   channelFactor?: ChannelFactor;
   /** Integers that stand for this value, once placed and found. Lowering writes them out. */
   quantization?: Quantization;
+  /** Of a quantized constant whose integers were chosen: they are not its nearest. In its order, from zero point 0. */
+  integers?: Int32Array;
 }
 
 export interface ChannelFactor {

@@ -1,7 +1,8 @@
 // What quantization needs to know of an operator: the one table that placing and lowering both read.
 
 import type { Graph, Node, Value } from "./graph.js";
-import { consumers, inputOf, intAttribute, stringAttribute } from "./graph.js";
+import { consumers, inputOf, intAttribute, outputOf, stringAttribute } from "./graph.js";
+import type { Quantization } from "../quant/spec.js";
 
 /**
  * - `weighted`: a sum of products with a constant weight; an integer kernel, or exact sums in float
@@ -177,6 +178,17 @@ export function onlyRectifier(
   const [reader] = readers;
   if (readers.length !== 1 || !reader || graph.outputs.includes(value)) return null;
   return kindOf(reader) === "rectifier" && inputOf(reader, 0) === value ? reader : null;
+}
+
+/** The quantization that a sum goes into: its own, or that of the rectifier that alone reads it. */
+export function quantizerAfter(
+  graph: Graph,
+  uses: ReadonlyMap<Value, readonly Node[]>,
+  sum: Value,
+): Quantization | null {
+  if (sum.quantization) return sum.quantization;
+  const rectifier = onlyRectifier(graph, uses, sum);
+  return (rectifier && outputOf(rectifier).quantization) ?? null;
 }
 
 /**

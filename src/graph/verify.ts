@@ -4,7 +4,7 @@
 import { QdgError } from "../base/error.js";
 import type { Tensor } from "../base/tensor.js";
 import { allocate, sizeOf } from "../base/tensor.js";
-import { checkBits } from "../quant/spec.js";
+import { checkBits, qmax, qmin } from "../quant/spec.js";
 import type { Graph, Node, Value } from "./graph.js";
 import { UNKNOWN_RANK } from "./unknown-shape.js";
 
@@ -15,7 +15,8 @@ import { UNKNOWN_RANK } from "./unknown-shape.js";
  *   producer and is computed once; outputs of the graph are there and named once;
  * - dimensions are whole numbers >= 0 or names; a constant has its value's type and shape and fills it;
  * - a channelFactor stands on a constant, on one of its axes, with a finite factor for each index;
- * - quantization has 2..8 bits and a finite scale other than 0 and a zero point for each index of its axis.
+ * - quantization has 2..8 bits and a finite scale other than 0 and a zero point for each index of its axis,
+ *   and chosen integers are one an element, within its range.
  *
  * @throws QdgError `invalid-graph` (`invalid-quantization` for bits) naming the value or the node
  */
@@ -127,7 +128,10 @@ function verifyChannelFactor(value: Value): void {
 }
 
 function verifyQuantization(value: Value): void {
-  if (!value.quantization) return;
+  if (!value.quantization) {
+    if (value.integers) throw invalid(value.name, "has integers without a quantization");
+    return;
+  }
   const { spec, params } = value.quantization;
   checkBits(spec.bits, value.name);
   const channels = spec.axis === null ? 1 : value.shape[spec.axis];
@@ -145,6 +149,14 @@ function verifyQuantization(value: Value): void {
       throw invalid(value.name, `scale[${k}]: got ${scale}, expected a finite number other than 0`);
     }
   });
+  const { constant, integers } = value;
+  if (!integers) return;
+  if (integers.length !== constant?.data.length) {
+    throw invalid(value.name, `has ${integers.length} integers, expected ${constant?.data.length ?? 0}`);
+  }
+  const [low, high] = [qmin(spec), qmax(spec)];
+  const bad = integers.find((q) => q < low || q > high);
+  if (bad !== undefined) throw invalid(value.name, `has the integer ${bad}, expected ${low}..${high}`);
 }
 
 function titleOf(node: Node): string {

@@ -19,6 +19,7 @@ import { scaleOf, storedZeroPoint } from "./form.js";
 import type { QuantizedWeights } from "./quantized-weights.js";
 
 export class FloatForm implements Form {
+  readonly unsignedWeights: readonly string[] = [];
   protected readonly emitter: Emitter;
   protected readonly storage: WeightStorage;
 

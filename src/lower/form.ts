@@ -49,6 +49,8 @@ export type Sum =
     };
 
 export interface Form {
+  /** Layers whose 8-bit weights are stored unsigned, as signed ones could saturate: exact, and slower. */
+  readonly unsignedWeights: readonly string[];
   quantize(real: Value, quantization: Quantization, bounds: Bounds, layer: string, name: string): Integers;
   /** For operators in float: real numbers in a form that no runtime takes for a part of an integer kernel. */
   toReal(integers: Integers, layer: string): Value;

@@ -24,6 +24,7 @@ import type { QuantizedWeights } from "./quantized-weights.js";
 import { storeWeights } from "./stored-weights.js";
 
 export class IntegerForm implements Form {
+  readonly unsignedWeights: string[] = [];
   readonly #emitter: Emitter;
   readonly #storage: WeightStorage;
   readonly #real = new Map<Value, Value>();
@@ -71,6 +72,7 @@ export class IntegerForm implements Form {
     const stored = storeWeights(this.#emitter, integers, shape, bits, this.#storage, layer, signed);
     const kernelInputs = [stored.value, scale];
     if (stored.zeroPoint !== 0) {
+      this.unsignedWeights.push(layer);
       const zeroPoints = new Uint8Array(channels).fill(stored.zeroPoint);
       kernelInputs.push(this.#emitter.constant(tensor("uint8", [channels], zeroPoints)));
     } else if (node.op !== "Conv") {

@@ -5,7 +5,7 @@ import { QdgError } from "../base/error.js";
 import type { Graph, Node, Value } from "../graph/graph.js";
 import { consumers, inputOf, outputOf, stringAttribute } from "../graph/graph.js";
 import { scalarActivation } from "../graph/activations.js";
-import { activationInputs, clipRange, floatTail, kindOf, onlyRectifier } from "../graph/node-kinds.js";
+import { activationInputs, clipRange, floatTail, kindOf, quantizerAfter } from "../graph/node-kinds.js";
 import type { FormName } from "../model/onnx-metadata.js";
 import { isExactInFloat32 } from "../quant/bias.js";
 import type { Quantization } from "../quant/spec.js";
@@ -46,6 +46,8 @@ export interface Lowered {
   readonly wideSums: ReadonlyMap<string, number>;
   /** Layers in real numbers whose results are quantized: their last bits differ between runtimes. */
   readonly realBeforeQuantizer: readonly string[];
+  /** Layers whose 8-bit weights are stored unsigned, as signed ones could saturate: exact, and slower. */
+  readonly unsignedWeights: readonly string[];
 }
 
 /**
@@ -97,6 +99,7 @@ class Lowering {
       adjusted: this.#adjusted,
       wideSums: this.#wideSums,
       realBeforeQuantizer: this.#realBeforeQuantizer,
+      unsignedWeights: this.#form.unsignedWeights,
     };
   }
 
@@ -299,11 +302,8 @@ class Lowering {
     return operands.every((operand) => operand !== undefined) ? operands : null;
   }
 
-  /** The quantization that a sum goes into: its own, or that of the rectifier that alone reads it. */
   #quantizerAfter(output: Value): Quantization | null {
-    if (output.quantization) return output.quantization;
-    const rectifier = onlyRectifier(this.#graph, this.#uses, output);
-    return (rectifier && outputOf(rectifier).quantization) ?? null;
+    return quantizerAfter(this.#graph, this.#uses, output);
   }
 
   #finish(output: Value, sum: Sum, node: Node): void {

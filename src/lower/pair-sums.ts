@@ -4,6 +4,7 @@
 import { sizeOf } from "../base/tensor.js";
 import type { Node } from "../graph/graph.js";
 import { isDepthwise } from "../graph/node-kinds.js";
+import { pairFits } from "../quant/paired-weights.js";
 
 const LARGEST_INT16 = 32767;
 
@@ -70,7 +71,7 @@ export function pairsFitInt16(
     for (let i = 0; i + 1 < order.length; i += 2) {
       const a = weights[(order[i] as number) + k * stride] as number;
       const b = weights[(order[i + 1] as number) + k * stride] as number;
-      if (a * b > 0 && Math.abs(a + b) > limit) return false;
+      if (!pairFits(a, b, limit)) return false;
     }
   }
   return true;

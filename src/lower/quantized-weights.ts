@@ -1,12 +1,13 @@
 // The integers, scales and bias of one weighted node, as every form of the file holds them.
 
 import { QdgError } from "../base/error.js";
-import { expectDType } from "../base/tensor.js";
+import { expectDType, float32, type Tensor } from "../base/tensor.js";
 import type { Node, Value } from "../graph/graph.js";
 import { inputOf } from "../graph/graph.js";
 import { outputChannelAxis } from "../graph/passes/fold-batch-norm.js";
-import { quantize } from "../quant/affine.js";
+import { dequantize, quantize } from "../quant/affine.js";
 import { quantizeBias } from "../quant/bias.js";
+import type { Quantization } from "../quant/spec.js";
 
 export interface QuantizedWeights {
   /** Logical integers, signed, in the layout of the ONNX weight. */
@@ -23,13 +24,20 @@ export interface QuantizedWeights {
   readonly adjusted: readonly number[];
 }
 
-/** `weight` as integers: quantized from the constant, without the folded factor. */
+/** `weight` as integers: those chosen for it, or quantized from the constant, without the folded factor. */
 export function weightIntegers(weight: Value, where: string): Int32Array {
   if (!weight.constant || !weight.quantization) {
     throw new QdgError("internal", where, `weight ${weight.name} has no quantization`);
   }
   const { data, shape } = expectDType(weight.constant, "float32", where);
-  return quantize(data, shape, weight.quantization);
+  return weight.integers ?? quantize(data, shape, weight.quantization);
+}
+
+/** The real numbers that {@link weightIntegers} stand for, without the folded factor. */
+export function roundedWeights(weight: Value, where: string): Tensor<"float32"> {
+  const integers = weightIntegers(weight, where);
+  const { shape } = weight.constant as Tensor;
+  return float32(shape, dequantize(integers, shape, weight.quantization as Quantization));
 }
 
 /** One deployed scale an index of `axis`: the weight's own times the folded factor. */

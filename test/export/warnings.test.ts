@@ -3,11 +3,12 @@
 import { expect, test } from "vitest";
 import { warningsOf } from "../../src/export/warnings.js";
 
-function said(adjusted: Readonly<Record<string, number>>): string[] {
+function said(adjusted: Readonly<Record<string, number>>, unsignedWeights: readonly string[] = []): string[] {
   const lowered = {
     adjusted: new Map(Object.entries(adjusted)),
     wideSums: new Map(),
     realBeforeQuantizer: [],
+    unsignedWeights,
   };
   // The same layers in both files: one line nevertheless.
   return warningsOf("calibrated", [], null, [
@@ -24,4 +25,10 @@ test("dead channels of all layers are one line, which counts them and names the 
   expect(said({ a: 5, b: 1, c: 2, d: 7, e: 1 })).toEqual([
     "16 dead channels hold their bias at a wider scale, in 5 layers: a (5), b (1), c (2) and 2 more",
   ]);
+});
+
+test("layers with unsigned weights are one line, which names the first twelve and counts the rest", () => {
+  expect(said({}, ["conv1", "conv2"])).toEqual([expect.stringMatching(/^conv1, conv2: 8-bit weights/)]);
+  const many = Array.from({ length: 14 }, (_, i) => `l${i}`);
+  expect(said({}, many)).toEqual([expect.stringMatching(/^l0, .*, l11 and 2 more: 8-bit weights/)]);
 });

@@ -15,12 +15,13 @@ export async function quantizeWith(
   learned: LearnedQuantizers | null = null,
 ): Promise<QuantizedGraph> {
   const complete = withDefaults({ model: "test", output: "test", ...options });
-  const { observer, powerOfTwo, biasCorrection } = complete;
+  const { observer, powerOfTwo, freeWeights, biasCorrection } = complete;
   const float = runPasses(source, QUANTIZED_PASSES);
   const statistics = samples && (await observe(float, samples, { observer, learned }));
   return quantize(float, recipeOfOptions(complete), statistics, learned, {
     preprocessing: null,
     powerOfTwo,
+    freeWeights,
     biasCorrection,
   });
 }
