@@ -2,7 +2,7 @@
 
 import { QdgError } from "../base/error.js";
 import type { Graph, Node, Value } from "../graph/graph.js";
-import { consumers } from "../graph/graph.js";
+import { consumers, valuesOf } from "../graph/graph.js";
 import type { ModelProto } from "../onnx/model-proto.js";
 import { type ListedIntegers, readOnnxMetadata } from "../model/onnx-metadata.js";
 import { modelToGraph } from "../onnx/to-graph.js";
@@ -31,6 +31,16 @@ export function quantizedTensors(model: ModelProto, folder?: string): QuantizedT
   const graph = modelToGraph(model, folder === undefined ? {} : { folder });
   const { quantized } = readOnnxMetadata(model.metadataProps ?? [], "ONNX model");
   return quantized ? floatTensors(graph, quantized) : integerTensors(graph);
+}
+
+const NARROW: ReadonlySet<string> = new Set(["int8", "uint8", "int4", "uint4"]);
+
+/** Whether anything of a file is quantized, weights alone too: computed or stored integers of at most 8 bits, or its list. */
+export function isQuantized(model: ModelProto): boolean {
+  if (readOnnxMetadata(model.metadataProps ?? [], "ONNX model").quantized !== null) return true;
+  const graph = modelToGraph(model);
+  const inputs = new Set(graph.inputs);
+  return valuesOf(graph).some((value) => NARROW.has(value.dtype) && !inputs.has(value));
 }
 
 function floatTensors(graph: Graph, list: readonly ListedIntegers[]): QuantizedTensor[] {

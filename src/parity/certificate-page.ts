@@ -43,7 +43,7 @@ ${bullets(reasons)}${bullets(notes)}</header>
 <main>
 <section id="targets"><h2>Targets</h2>
 ${targetsTable(targets)}
-<p class="muted">A step is one integer of a quantized tensor. Outputs are those of the file as it is deployed, relative to the largest of one input; integers are read from the same file with its quantized tensors given out.</p>
+<p class="muted">A step is one integer of a quantized tensor. Outputs are those of the file as it is deployed, relative to the largest element of one input (to 1 at least where the output is bounded, as a softmax is); integers are read from the same file with its quantized tensors given out.</p>
 <h3>Elements by difference in steps</h3>
 ${histogramTable(targets)}${targets.map(differences)}</section>
 <section id="accuracy"><h2>Accuracy</h2>
@@ -52,7 +52,7 @@ ${accuracyTable(reference.accuracy, targets)}</section>
 <p>Proven: given the same integers before a layer, no runtime that follows IEEE 754 can compute others after it. No partial sum leaves the numbers that its kernel holds exactly, in any order of addition, and at most one correctly rounded operation follows. Numbers after the last integer are proven when nothing is rounded at all. Measured: equal on the inputs of this certificate.</p>
 ${certificate.exactness.map(({ file, layers }) => exactnessTable(file, layers))}</section>
 <section id="life"><h2>Life</h2>
-<p>Equality says nothing of a network that is dead: each quantized tensor takes three levels at least, and inputs that differ get more than one class.</p>
+<p>Equality says nothing of a network that is dead: each quantized tensor takes three levels at least, and inputs that differ get more than one class, unless the float model does no better on the same inputs.</p>
 ${lifeTable(certificate)}</section>
 <section id="subject"><h2>What was certified</h2>
 ${subjectTable(certificate)}</section>

@@ -16,7 +16,7 @@ export type CertifiedTarget = (typeof CERTIFIED_TARGETS)[number];
 export interface TargetPromise {
   /** Largest |candidate - reference| of a quantized element. */
   readonly steps: number;
-  /** max |a - b| / max |a| of an output, within one input. */
+  /** max |a - b| / max |a| of an output, within one input; of a bounded output (a softmax) max |a| counts as 1 at least. */
   readonly relative: number;
   /** Inputs whose predicted class is another. */
   readonly predictions: number;

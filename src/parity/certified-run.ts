@@ -24,6 +24,8 @@ export interface CertifiedRunOptions {
   readonly opened: Session;
   readonly pairs: readonly TensorPair[];
   readonly outputs: readonly string[];
+  /** By output: what differences are relative to at least, see bounded-outputs.ts. */
+  readonly floors: ReadonlyMap<string, number>;
 }
 
 export class CertifiedRun {
@@ -39,7 +41,8 @@ export class CertifiedRun {
 
   constructor(options: CertifiedRunOptions) {
     this.#options = options;
-    this.#relative = options.outputs.map(() => new RelativeDifference());
+    const { outputs, floors } = options;
+    this.#relative = outputs.map((name) => new RelativeDifference(floors.get(name)));
   }
 
   /**

@@ -20,14 +20,19 @@ import {
   type CertifiedFile,
   type CertifiedTarget,
 } from "./certificate.js";
+import { boundedOutputs } from "./bounded-outputs.js";
 import { brokenPromises, CertifiedRun } from "./certified-run.js";
+import { modelToGraph } from "../onnx/to-graph.js";
 import { layerExactness } from "../export/exactness/layers.js";
 import { type HashedFile, fileFor, readExportedFiles } from "./exported-files.js";
+import { floatLife } from "./float-life.js";
+import { openInside, readFloatNetwork } from "./float-network.js";
 import type { InputSource } from "./inputs.js";
 import { matchTensors, type TensorMatch } from "./match-tensors.js";
 import { DEFAULT_COUNT, openData } from "./parity.js";
 import { quantizedTensors } from "../export/quantized-tensors.js";
 import { ReferenceRun } from "./reference-run.js";
+import { type FloatLife, judgeLife, type Life, looksDead } from "./verdict.js";
 import { withOutputs } from "./with-outputs.js";
 
 export interface CertifyOptions {
@@ -144,6 +149,7 @@ export async function certifySources(
     const inner = encodeModel(withOutputs(referenceFile.model, tensors));
     const session = await open(referenceRuntime, inner);
     const reference = new ReferenceRun(tensors, outputs, data.labels ?? referenceFile.metadata.labels);
+    const floors = boundedOutputs(modelToGraph(referenceFile.model));
     const runs: CertifiedRun[] = [];
     const matches = new Map<HashedFile, TensorMatch>();
     for (const target of targets) {
@@ -154,11 +160,10 @@ export async function certifySources(
       matches.set(file, match);
       const { pairs } = match;
       const deployed = await open(runtime, file.bytes);
-      const given = pairs.map(({ candidate }) => candidate);
-      const opened = await open(runtime, encodeModel(withOutputs(file.model, given)));
-      runs.push(
-        new CertifiedRun({ target, runtime: version, file: file.name, deployed, opened, pairs, outputs }),
-      );
+      const inside = pairs.map(({ candidate }) => candidate);
+      const opened = await open(runtime, encodeModel(withOutputs(file.model, inside)));
+      const given = { target, runtime: version, file: file.name, deployed, opened, pairs, outputs, floors };
+      runs.push(new CertifiedRun(given));
     }
     let done = 0;
     for await (const input of inputs.read()) {
@@ -171,13 +176,17 @@ export async function certifySources(
     const unmatched = [...matches].flatMap(([{ name }, match]) =>
       match.unmatched.map((each) => `${name}: quantized tensor ${each} and cannot be compared`),
     );
-    const reasons = [...reference.deadReasons(), ...unmatched, ...results.flatMap(brokenPromises)];
+    const life = reference.life();
+    const float = await lifeOfFloat(options, life, referenceFile, inputs);
+    const alive = judgeLife(life, float, { quantized: true, random: inputs.random ?? false });
+    const dead = alive.checks.flatMap((check) => check.reasons);
+    const reasons = [...dead, ...unmatched, ...results.flatMap(brokenPromises)];
     const run = [...matches.keys()];
     return {
       qdgCertificate: CERTIFICATE_VERSION,
       passed: reasons.length === 0,
       reasons,
-      notes: reference.notes(),
+      notes: [...reference.notes(), ...alive.notes],
       model: { path: model, sha256: source },
       folder,
       files: files.map((file) =>
@@ -207,6 +216,25 @@ export async function certifySources(
   } finally {
     for (const session of sessions) await session.dispose();
   }
+}
+
+/** What the model's float network does on the same inputs, asked only where the file looks dead. */
+async function lifeOfFloat(
+  { model: name, progress = noProgress }: CertifyOptions,
+  life: Life,
+  { model: file, metadata }: HashedFile,
+  inputs: InputSource,
+): Promise<FloatLife | null> {
+  if (!looksDead(life)) return null;
+  const tensors = life.dead.map((tensor) => tensor.name);
+  return floatLife({
+    model: { name, runtime: "reference" },
+    network: await openInside(await readFloatNetwork(name), tensors),
+    outputs: (file.graph?.output ?? []).map((output) => output.name ?? ""),
+    layout: metadata.layout,
+    inputs,
+    progress,
+  });
 }
 
 function certifiedFile(

@@ -6,16 +6,26 @@ import { noProgress, type Progress } from "../base/progress.js";
 import type { Layout } from "../image/to-tensor.js";
 import { encodeModel } from "../onnx/codec.js";
 import type { ModelProto } from "../onnx/model-proto.js";
+import { modelToGraph } from "../onnx/to-graph.js";
 import { referenceRuntime } from "../runtime/reference.js";
 import { requireAvailable, runtimeOf } from "../runtime/registry.js";
 import type { BrowserOptions, ModelSource, RuntimeName, Session } from "../runtime/runtime.js";
+import { boundedOutputs } from "./bounded-outputs.js";
+import { floatLife, type FloatLifeOptions } from "./float-life.js";
+import {
+  type FloatNetwork,
+  openFileInside,
+  openInside,
+  openPlainly,
+  readFloatNetwork,
+} from "./float-network.js";
 import { FloatRun } from "./float-run.js";
 import type { InputSource } from "./inputs.js";
-import { quantizedTensors } from "../export/quantized-tensors.js";
+import { isQuantized, quantizedTensors } from "../export/quantized-tensors.js";
 import { ReferenceRun } from "./reference-run.js";
 import type { ParityReport } from "./report.js";
-import { TOLERANCE } from "./report.js";
-import { outsideTolerance, TargetRun } from "./target-run.js";
+import { TargetRun } from "./target-run.js";
+import { type FloatLife, judgeFloat, judgeLife, judgeTarget, type Life, TOLERANCE } from "./verdict.js";
 import { withOutputs } from "./with-outputs.js";
 
 /** The float model that quantization is measured against. */
@@ -47,10 +57,7 @@ export interface CompareOptions {
 }
 
 /**
- * Every target against the reference interpreter, and that against the float model.
- *
- * A network that is dead does not pass, however equal: fewer than three levels in a quantized tensor, or one
- * class for inputs that differ.
+ * Every target against the reference interpreter, and that against the float model. What passes is said by verdict.ts.
  *
  * @throws QdgError `unavailable` for a runtime that cannot be used, `invalid-data` without inputs, and what
  * runtimes throw
@@ -75,29 +82,60 @@ export async function compare(options: CompareOptions): Promise<ParityReport> {
     const session = await referenceRuntime.open({ bytes: inner });
     sessions.push(session);
     const reference = new ReferenceRun(tensors, outputs, options.labels);
+    const floors = boundedOutputs(modelToGraph(model));
     const targets: TargetRun[] = [];
     for (const name of options.targets) {
       const [opened, version] = await open(name, { bytes });
-      targets.push(new TargetRun(name, version, opened, looking ? tensors : [], outputs));
+      targets.push(new TargetRun(name, version, opened, looking ? tensors : [], outputs, floors));
     }
-    const { float } = options;
+    const { float, layout } = options;
+    // The reader judges a layers-model before tfjs sees it.
+    const network =
+      float?.runtime === "tfjs" && "path" in float.source ? await readFloatNetwork(float.source.path) : null;
     const floatRun =
-      float && new FloatRun(float, (await open(float.runtime, float.source))[0], outputs, options.layout);
+      float && new FloatRun(float, (await open(float.runtime, float.source))[0], outputs, layout, { floors });
+    let plainRun: FloatRun | null = null;
+    if (float && network?.deviations.some(({ backends }) => backends === "all")) {
+      const plain = await openPlainly(network);
+      sessions.push(plain);
+      plainRun = new FloatRun({ name: float.name, runtime: "reference" }, plain, outputs, layout, { floors });
+    }
     let done = 0;
     for await (const input of inputs.read()) {
       const expected = await session.run(input.feeds);
       const label = reference.add(input, expected);
       for (const target of targets) await target.add(input, expected, label);
       await floatRun?.add(input, expected, label);
+      await plainRun?.add(input, expected, label);
       progress.report("comparing", ++done, inputs.count);
     }
     if (done === 0) throw new QdgError("invalid-data", inputs.description, "no input could be read");
     const reports = targets.map((target) => target.report(options));
-    const reasons = [...reference.deadReasons(), ...reports.flatMap(outsideTolerance)];
+    const floatReport = floatRun?.report() ?? null;
+    const plain = plainRun?.report() ?? null;
+    const life = reference.life();
+    const quantized = isQuantized(model);
+    const run = plainRun ?? floatRun;
+    let alive: FloatLife | null = null;
+    if (float && run) {
+      const values = await insideFloat(float, network, life, { outputs, layout, inputs, progress });
+      alive = { classes: run.classes(), values };
+    }
+    const judged = [
+      ...reports.map((report) => judgeTarget(report)),
+      judgeLife(life, alive, { quantized, random: inputs.random ?? false }),
+    ];
+    if (floatReport) {
+      const deviations = network?.deviations ?? [];
+      judged.push(judgeFloat({ float: floatReport, plain, deviations, quantized }));
+    }
+    const checks = judged.flatMap((each) => each.checks);
+    const reasons = checks.flatMap((each) => each.reasons);
     return {
       passed: reasons.length === 0,
       reasons,
-      notes: reference.notes(),
+      notes: [...reference.notes(), ...judged.flatMap((each) => each.notes)],
+      checks,
       model: options.name,
       data: inputs.description,
       inputs: done,
@@ -106,9 +144,24 @@ export async function compare(options: CompareOptions): Promise<ParityReport> {
       classesPredicted: reference.classesPredicted(),
       accuracy: reference.accuracy(),
       targets: reports,
-      float: floatRun?.report() ?? null,
+      float: floatReport,
+      plain,
     };
   } finally {
     for (const session of sessions) await session.dispose();
   }
+}
+
+/** How many values the float model takes where tensors look dead; reads the data again if any does. */
+async function insideFloat(
+  { name, source }: FloatModel,
+  network: FloatNetwork | null,
+  { dead }: Life,
+  options: Pick<FloatLifeOptions, "outputs" | "layout" | "inputs" | "progress">,
+): Promise<FloatLife["values"]> {
+  const tensors = dead.map((tensor) => tensor.name);
+  if (tensors.length === 0 || !("path" in source)) return new Map();
+  const opened = network ? await openInside(network, tensors) : await openFileInside(source.path, tensors);
+  const model = { name, runtime: network ? "reference" : "cpu" } as const;
+  return (await floatLife({ ...options, model, network: opened })).values;
 }

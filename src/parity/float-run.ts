@@ -1,4 +1,4 @@
-// The reference against the float model: what quantization changed. Names and layouts may differ between the two
+// The reference against a float model: what quantization changed, and whether the float model is alive. Names and layouts may differ between the two
 // files; nothing is compared that does not clearly belong together.
 
 import { QdgError } from "../base/error.js";
@@ -9,18 +9,32 @@ import type { Layout } from "../image/to-tensor.js";
 import type { RuntimeName, Session, TensorInfo } from "../runtime/runtime.js";
 import type { ParityInput } from "./inputs.js";
 import { Accuracy } from "./metrics/accuracy.js";
+import { type ClassCounts, ClassesPredicted } from "./metrics/classes-predicted.js";
+import { DistinctValues } from "./metrics/distinct-values.js";
 import { Measurement } from "./metrics/metrics.js";
 import type { FloatReport } from "./report.js";
 
 const NHWC_FROM_NCHW = [0, 2, 3, 1];
 const NCHW_FROM_NHWC = [0, 3, 1, 2];
 
+type Measured = "sqnrDb" | "relativeDifference" | "top1Agreement";
+
+export interface FloatRunOptions {
+  /** By output: what differences are relative to at least; absent: no floor. */
+  readonly floors?: ReadonlyMap<string, number>;
+  /** Values that the session gives out, or is fed, beside its outputs, by the quantized tensors they stand for. */
+  readonly inner?: ReadonlyMap<string, string>;
+}
+
 export class FloatRun {
   readonly #model: { readonly name: string; readonly runtime: RuntimeName };
   readonly #session: Session;
   readonly #outputs: readonly string[];
   readonly #layout: Layout | null;
-  readonly #measurements: readonly Measurement<"sqnrDb" | "top1Agreement">[];
+  readonly #measurements: readonly Measurement<Measured>[];
+  readonly #classes: readonly ClassesPredicted[];
+  readonly #inner: ReadonlyMap<string, string>;
+  readonly #values: ReadonlyMap<string, DistinctValues>;
   readonly #accuracy = new Accuracy();
 
   /**
@@ -33,17 +47,25 @@ export class FloatRun {
     session: Session,
     outputs: readonly string[],
     layout: Layout | null,
+    { floors, inner = new Map() }: FloatRunOptions = {},
   ) {
     this.#model = model;
     this.#session = session;
     this.#outputs = outputs;
     this.#layout = layout;
-    this.#measurements = outputs.map(() => new Measurement(["sqnrDb", "top1Agreement"]));
-    if (session.outputs.length !== outputs.length) {
+    this.#measurements = outputs.map(
+      (name) => new Measurement(["sqnrDb", "relativeDifference", "top1Agreement"], floors?.get(name)),
+    );
+    this.#classes = outputs.map(() => new ClassesPredicted());
+    this.#inner = inner;
+    this.#values = new Map([...inner.keys()].map((tensor) => [tensor, new DistinctValues()]));
+    const added = new Set(inner.values());
+    const count = session.outputs.filter(({ name }) => outputs.includes(name) || !added.has(name)).length;
+    if (count !== outputs.length) {
       throw new QdgError(
         "usage",
         model.name,
-        `has ${session.outputs.length} outputs, expected ${outputs.length} as the model; give the model it was made from`,
+        `has ${count} outputs, expected ${outputs.length} as the model; give the model it was made from`,
       );
     }
   }
@@ -53,15 +75,42 @@ export class FloatRun {
     quantized: Readonly<Record<string, Tensor>>,
     label: number | null,
   ): Promise<void> {
-    const results = await this.#session.run(this.#feeds(input));
-    const names = this.#session.outputs.map((output) => output.name);
+    const results = await this.observe(input);
     this.#outputs.forEach((output, i) => {
-      const name = names.includes(output) ? output : (names[i] as string);
+      const name = this.#nameOf(i);
       const got = quantized[output] as Tensor;
       const expected = this.#inLayout(results[name] as Tensor, got.shape, `output ${name}`);
       this.#measurements[i]?.add(expected, got);
       if (i === 0) this.#accuracy.add(input.group, expected, label);
     });
+  }
+
+  /** Runs an input and looks at the float model alone. @returns its own outputs, by its own names */
+  async observe(input: ParityInput): Promise<Record<string, Tensor>> {
+    const feeds = this.#feeds(input);
+    const results = await this.#session.run(feeds);
+    this.#classes.forEach((classes, i) => classes.add(results[this.#nameOf(i)] as Tensor));
+    for (const [tensor, name] of this.#inner) {
+      this.#values.get(tensor)?.add((results[name] ?? feeds[name]) as Tensor);
+    }
+    return results;
+  }
+
+  /** What the float model calls the output at a place of the compared one. */
+  #nameOf(index: number): string {
+    const names = this.#session.outputs.map((output) => output.name);
+    const own = this.#outputs[index] as string;
+    return names.includes(own) ? own : (names[index] as string);
+  }
+
+  /** Classes that the float model predicts, by the compared model's outputs; empty ones are no classifier's. */
+  classes(): ReadonlyMap<string, ClassCounts> {
+    return new Map(this.#outputs.map((name, i) => [name, (this.#classes[i] as ClassesPredicted).counts]));
+  }
+
+  /** Distinct values of the float tensors that quantized ones stand for, three at most. */
+  values(): ReadonlyMap<string, number> {
+    return new Map([...this.#values].map(([tensor, { count }]) => [tensor, count]));
   }
 
   #feeds({ feeds }: ParityInput): Record<string, Tensor> {
@@ -85,7 +134,8 @@ export class FloatRun {
 
   #feed(feed: Tensor, info: TensorInfo): Tensor {
     const where = `input ${info.name}`;
-    const placed = this.#inLayout(feed, info.shape, where, this.#model.runtime === "tfjs");
+    // A layers-model has its channels last; a float file may be in any layout.
+    const placed = this.#inLayout(feed, info.shape, where, this.#model.runtime !== "cpu");
     if (placed.dtype === info.dtype) return placed;
     const numbers = Array.from(placed.data as ArrayLike<number | bigint>, Number);
     if (info.dtype === "int32") return { ...placed, dtype: "int32", data: Int32Array.from(numbers) };
@@ -124,7 +174,7 @@ export class FloatRun {
       runtime: this.#model.runtime,
       outputs: this.#outputs.map((name, i) => ({
         name,
-        ...(this.#measurements[i] as Measurement<"sqnrDb" | "top1Agreement">).result(),
+        ...(this.#measurements[i] as Measurement<Measured>).result(),
       })),
       accuracy: this.#accuracy.result(),
     };

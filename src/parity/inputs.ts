@@ -28,6 +28,8 @@ export interface InputSource {
   /** What it is, for the report: "100 of 1670 images in photo". */
   readonly description: string;
   readonly count: number;
+  /** Numbers drawn at random, which are pictures of nothing. */
+  readonly random?: true;
   read(): AsyncIterable<ParityInput>;
 }
 
@@ -137,6 +139,7 @@ function randomInputs(asked: number, inputs: readonly TensorInfo[], options: Inp
   return {
     description: `${count} random samples in ${low}..${high}, seed ${options.seed}`,
     count,
+    random: true,
     async *read() {
       const random = uniform(options.seed);
       for (let i = 0; i < count; i++) {

@@ -1,19 +1,21 @@
-// What the reference shows by itself, without a peer: levels, classes, accuracy; whether the network is alive.
+// What the reference shows by itself, without a peer: levels, classes, accuracy. Whether that is a network that is alive
+// is for verdict.ts to say.
 
 import type { Tensor } from "../base/tensor.js";
 import type { ParityInput } from "./inputs.js";
 import { Accuracy, type GroupAccuracy } from "./metrics/accuracy.js";
-import { LEAST_LEVELS, LevelsUsed } from "./metrics/levels-used.js";
-import { isClassifier, predictions } from "./metrics/top1.js";
+import { ClassesPredicted } from "./metrics/classes-predicted.js";
+import { LevelsUsed } from "./metrics/levels-used.js";
 import type { QuantizedTensor } from "../export/quantized-tensors.js";
 import type { TensorUse } from "./report.js";
+import type { Life } from "./verdict.js";
 
 export class ReferenceRun {
   readonly #tensors: readonly QuantizedTensor[];
   readonly #outputs: readonly string[];
   readonly #labels: readonly string[] | null;
   readonly #levels: readonly LevelsUsed[];
-  readonly #classes = new Map<string, Set<number>>();
+  readonly #classes: ReadonlyMap<string, ClassesPredicted>;
   readonly #accuracy = new Accuracy();
   readonly #unknownLabels = new Set<string>();
   #first: ParityInput | null = null;
@@ -28,6 +30,7 @@ export class ReferenceRun {
     this.#outputs = outputs;
     this.#labels = labels;
     this.#levels = tensors.map(() => new LevelsUsed());
+    this.#classes = new Map(outputs.map((name) => [name, new ClassesPredicted()]));
   }
 
   /** @returns the class that the folder of the input says; null when that is none of the model's */
@@ -35,13 +38,7 @@ export class ReferenceRun {
     this.#tensors.forEach(({ name }, i) => this.#levels[i]?.add(results[name] as Tensor));
     if (this.#first === null) this.#first = input;
     else this.#inputsDiffer ||= differ(this.#first, input);
-    for (const name of this.#outputs) {
-      const output = results[name] as Tensor;
-      if (!isClassifier(output.shape)) continue;
-      const seen = this.#classes.get(name) ?? new Set<number>();
-      for (const best of predictions(output)) seen.add(best);
-      this.#classes.set(name, seen);
-    }
+    for (const [name, classes] of this.#classes) classes.add(results[name] as Tensor);
     const label = this.#labelOf(input);
     this.#accuracy.add(input.group, results[this.#outputs[0] ?? ""], label);
     return label;
@@ -55,23 +52,14 @@ export class ReferenceRun {
     return null;
   }
 
-  deadReasons(): string[] {
-    const reasons: string[] = [];
-    this.#tensors.forEach(({ name, layer }, i) => {
-      const levels = this.#levels[i];
-      if (!levels?.dead) return;
-      reasons.push(
-        `dead network: layer ${layer} uses ${levels.count} level(s) of tensor ${name} over all inputs, expected at least ${LEAST_LEVELS}; equality says nothing here`,
-      );
-    });
-    if (!this.#inputsDiffer) return reasons;
-    for (const [name, seen] of this.#classes) {
-      if (seen.size > 1) continue;
-      reasons.push(
-        `dead network: output ${name} is class ${[...seen].join("")} for all inputs, expected at least two classes; if the data holds one class only, add others`,
-      );
-    }
-    return reasons;
+  /** What a verdict on the network's life takes from the file alone. */
+  life(): Life {
+    const classifiers = [...this.#classes].filter(([, { counts }]) => counts.size > 0);
+    return {
+      dead: this.tensorUse().filter((_, i) => this.#levels[i]?.dead),
+      classes: new Map(classifiers.map(([name, { counts }]) => [name, counts])),
+      inputsDiffer: this.#inputsDiffer,
+    };
   }
 
   notes(): string[] {
@@ -101,7 +89,7 @@ export class ReferenceRun {
 
   /** Different classes by classifier output. */
   classesPredicted(): Record<string, number> {
-    return Object.fromEntries([...this.#classes].map(([name, seen]) => [name, seen.size]));
+    return Object.fromEntries([...this.life().classes].map(([name, counts]) => [name, counts.size]));
   }
 
   accuracy(): GroupAccuracy[] {

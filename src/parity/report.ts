@@ -5,25 +5,14 @@ import type { Difference } from "./locate.js";
 import type { GroupAccuracy } from "./metrics/accuracy.js";
 import type { Histogram } from "./metrics/difference-histogram.js";
 import type { MismatchCount } from "./metrics/mismatches.js";
-
-/** Outside of these a report does not pass. */
-export interface Tolerance {
-  /** Mismatching elements of quantized tensors and of integer outputs. */
-  readonly mismatches: number;
-  /** max |a - b| / max |a| of real outputs. */
-  readonly relative: number;
-}
-
-/**
- * Integers are the same or they are not; the reals after the last of them are a sum of products each, which
- * runtimes add in different orders: a few units of float32's 6e-8, with room for a softmax.
- */
-export const TOLERANCE: Tolerance = { mismatches: 0, relative: 1e-5 };
+import type { Check, Tolerance } from "./verdict.js";
 
 /** An output of a target against the reference's. */
 export interface OutputComparison {
   readonly name: string;
   readonly dtype: DType;
+  /** What relative differences are relative to at least, of an output that is bounded; null: no floor. */
+  readonly floor: number | null;
   /** Elements that are not the very same; for real outputs it is `relativeDifference` that counts. */
   readonly mismatches: MismatchCount;
   /** null: not finite, see RelativeDifference. */
@@ -51,13 +40,17 @@ export interface TargetReport {
   readonly accuracy: readonly GroupAccuracy[];
 }
 
-/** The reference interpreter's outputs against the float model's: what quantization changed. */
+/** The outputs of the reference interpreter against the float model's: what quantization changed. */
 export interface FloatReport {
   readonly model: string;
+  /** What ran the float model; "reference": the plain interpreter. */
   readonly runtime: string;
   readonly outputs: readonly {
     readonly name: string;
+    /** null: no difference at all, or not finite. */
     readonly sqnrDb: number | null;
+    /** null: not finite, see RelativeDifference. */
+    readonly relativeDifference: number | null;
     readonly top1Agreement: number | null;
   }[];
   readonly accuracy: readonly GroupAccuracy[];
@@ -79,6 +72,8 @@ export interface ParityReport {
   readonly reasons: readonly string[];
   /** What one should know and what does not fail the check. */
   readonly notes: readonly string[];
+  /** Every question that was asked; the reasons are theirs, and so is what was not judged. */
+  readonly checks: readonly Check[];
   readonly model: string;
   readonly data: string;
   readonly inputs: number;
@@ -90,9 +85,11 @@ export interface ParityReport {
   readonly accuracy: readonly GroupAccuracy[];
   readonly targets: readonly TargetReport[];
   readonly float: FloatReport | null;
+  /** The same float network by the plain reference, where tfjs is known to deviate; otherwise null. */
+  readonly plain: FloatReport | null;
 }
 
-/** The report as text: one block a target, one line an output or tensor. */
+/** The report as text: one block per target, one line per output or tensor. */
 export function formatReport(report: ParityReport): string {
   const lines = [`${report.model}: ${report.data}`];
   const levels = report.quantized.map((tensor) => tensor.levelsUsed);
@@ -105,9 +102,17 @@ export function formatReport(report: ParityReport): string {
     lines.push(`${name}: ${count} class(es) predicted`);
   }
   for (const target of report.targets) lines.push("", ...targetLines(target));
-  if (report.float) lines.push("", ...floatLines(report.float));
+  const { float, plain } = report;
+  // Of a quantized file it says no more than the SQNR.
+  const withRelative = report.quantized.length === 0;
+  if (float) lines.push("", ...floatLines(float, float.runtime, plain !== null, withRelative));
+  if (plain) lines.push("", ...floatLines(plain, "plain reference", false, withRelative));
   lines.push(...accuracyLines(report));
-  if (report.notes.length > 0) lines.push("", ...report.notes.map((note) => `note: ${note}`));
+  const remarks = report.checks.flatMap(({ notJudged }) =>
+    notJudged === null ? [] : [`not judged: ${notJudged}`],
+  );
+  remarks.push(...report.notes.map((note) => `note: ${note}`));
+  if (remarks.length > 0) lines.push("", ...remarks);
   lines.push("", report.passed ? "PASSED" : "FAILED", ...report.reasons.map((reason) => `  ${reason}`));
   return `${lines.join("\n")}\n`;
 }
@@ -157,12 +162,25 @@ function targetLines(target: TargetReport): string[] {
   return lines;
 }
 
-function floatLines(float: FloatReport): string[] {
-  const rows = [["", "SQNR", "top-1"]];
-  for (const { name, sqnrDb, top1Agreement } of float.outputs) {
-    rows.push([name, sqnrDb === null ? "-" : `${sqnrDb.toFixed(1)} dB`, percent(top1Agreement)]);
+function floatLines(
+  { model, outputs }: FloatReport,
+  by: string,
+  notJudged: boolean,
+  withRelative: boolean,
+): string[] {
+  const rows = [["", "SQNR", ...(withRelative ? ["relative"] : []), "top-1"]];
+  for (const { name, sqnrDb, relativeDifference, top1Agreement } of outputs) {
+    const equal = relativeDifference === 0 ? "equal" : "-";
+    const relative = relativeDifference === null ? "not finite" : shortNumber(relativeDifference);
+    rows.push([
+      name,
+      sqnrDb === null ? equal : `${sqnrDb.toFixed(1)} dB`,
+      ...(withRelative ? [relative] : []),
+      percent(top1Agreement),
+    ]);
   }
-  return [`reference against the float model ${float.model} (${float.runtime})`, ...table(rows)];
+  const head = `reference against the float model ${model} (${by})${notJudged ? ", not judged" : ""}`;
+  return [head, ...table(rows)];
 }
 
 function accuracyLines(report: ParityReport): string[] {

@@ -1,4 +1,4 @@
-// A target against the reference, over all inputs, and whether that is within the tolerance.
+// A target against the reference, over all inputs. What of it is within the tolerance is for verdict.ts to say.
 
 import { QdgError } from "../base/error.js";
 import type { DType, Tensor } from "../base/tensor.js";
@@ -9,11 +9,12 @@ import { Accuracy } from "./metrics/accuracy.js";
 import { Measurement } from "./metrics/metrics.js";
 import type { QuantizedTensor } from "../export/quantized-tensors.js";
 import type { TargetReport } from "./report.js";
-import { TOLERANCE } from "./report.js";
 
 interface MeasuredOutput {
   readonly name: string;
   dtype: DType;
+  /** What differences are relative to at least; null: no floor. */
+  readonly floor: number | null;
   readonly measurement: Measurement<"mismatches" | "relativeDifference" | "top1Agreement">;
 }
 
@@ -31,13 +32,17 @@ export class TargetRun {
   readonly #locator = new Locator();
   readonly #accuracy = new Accuracy();
 
-  /** @param tensors those that the session gives out beside the outputs */
+  /**
+   * @param tensors those that the session gives out beside the outputs
+   * @param floors by output: what differences are relative to at least, see bounded-outputs.ts
+   */
   constructor(
     name: RuntimeName,
     version: string,
     session: Session,
     tensors: readonly QuantizedTensor[],
     outputs: readonly string[],
+    floors: ReadonlyMap<string, number> = new Map(),
   ) {
     this.#name = name;
     this.#version = version;
@@ -45,7 +50,8 @@ export class TargetRun {
     this.#outputs = outputs.map((output) => ({
       name: output,
       dtype: "float32",
-      measurement: new Measurement(["mismatches", "relativeDifference", "top1Agreement"]),
+      floor: floors.get(output) ?? null,
+      measurement: new Measurement(["mismatches", "relativeDifference", "top1Agreement"], floors.get(output)),
     }));
     this.#tensors = tensors.map((tensor) => ({
       tensor,
@@ -92,9 +98,10 @@ export class TargetRun {
     return {
       runtime: this.#name,
       version: this.#version,
-      outputs: this.#outputs.map(({ name, dtype, measurement }) => ({
+      outputs: this.#outputs.map(({ name, dtype, floor, measurement }) => ({
         name,
         dtype,
+        floor,
         ...measurement.result(),
       })),
       tensors: asked.intermediates
@@ -112,35 +119,4 @@ export class TargetRun {
 
 function typeText(tensor: Tensor | undefined): string {
   return tensor ? `${tensor.dtype} [${tensor.shape.join(", ")}]` : "nothing";
-}
-
-/** Why a target's results are not those of the reference; empty when they are. */
-export function outsideTolerance(target: TargetReport): string[] {
-  const reasons: string[] = [];
-  const { mismatches: allowed, relative } = TOLERANCE;
-  for (const { name, dtype, mismatches, relativeDifference } of target.outputs) {
-    if (dtype === "float32" || dtype === "float64") {
-      if (relativeDifference === null || relativeDifference > relative) {
-        reasons.push(
-          `${target.runtime}: output ${name} differs by ${relativeDifference ?? "a number that is not finite"} relative, expected at most ${relative}`,
-        );
-      }
-    } else if (mismatches.count > allowed) {
-      reasons.push(
-        `${target.runtime}: output ${name} differs in ${mismatches.count} of ${mismatches.total} elements, expected ${allowed}`,
-      );
-    }
-  }
-  const differing = (target.tensors ?? []).filter(({ mismatches }) => mismatches.count > allowed);
-  const [worst] = differing;
-  if (worst) {
-    const count = differing.reduce((sum, { mismatches }) => sum + mismatches.count, 0);
-    reasons.push(
-      `${target.runtime}: ${count} elements of ${differing.length} quantized tensors differ, expected ${allowed}; the first is ${worst.name} (layer ${worst.layer})`,
-    );
-  } else if (!target.tensors && target.firstDifference) {
-    const { tensor, layer } = target.firstDifference;
-    reasons.push(`${target.runtime}: quantized tensor ${tensor} (layer ${layer}) differs`);
-  }
-  return reasons;
 }

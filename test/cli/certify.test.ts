@@ -1,14 +1,18 @@
 // `qdg certify` as a user runs it: files written, exit codes, one line for each wrong usage.
 
-import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { float32, type Tensor } from "../../src/base/tensor.js";
+import { exportModel } from "../../src/export/export-model.js";
 import { SHAPE_LABELS } from "../../src/image/draw-shapes.js";
 import { decodeModel, encodeModel } from "../../src/onnx/codec.js";
 import { parseCertificate } from "../../src/parity/read-certificate.js";
+import { npyOf } from "../parity/tiny-models.js";
 import { exportShapes, SHAPES_MODEL, writeDomains } from "../support/certified-models.js";
 import { runCli } from "../support/run-cli.js";
-import { newFolder, removeFolder } from "../support/small-models.js";
+import { seeded } from "../support/layers-models.js";
+import { newFolder, removeFolder, writeResnet } from "../support/small-models.js";
 
 let folder = "";
 let out = "";
@@ -62,7 +66,7 @@ test("writes the JSON and the page, verifies them, and says 3 once the certifica
   expect(edited.code).toBe(3);
 });
 
-test("says 3 where one class for all inputs says nothing of equality, and still writes the certificate", async () => {
+test("notes one class for all inputs where the float model gives one too, and passes", async () => {
   const path = join(folder, "one.json");
   const { code, stderr } = await runCli(
     "certify",
@@ -75,8 +79,50 @@ test("says 3 where one class for all inputs says nothing of equality, and still 
     "-o",
     path,
   );
-  expect(stderr).toMatch(/NOT PASSED: cpu.*\n {2}dead network: output classes is class 3 for all inputs/);
+  expect(stderr).toMatch(
+    /note: output classes is class 3 for all inputs, and the float model gives class 3.*\nPASSED: cpu/,
+  );
+  expect(code).toBe(0);
+  expect(parseCertificate(await readFile(path, "utf8"), path).notes.join()).toMatch(/is class 3 for all/);
+});
+
+test("says 3 where a network is dead that is alive in float, and still writes the certificate", async () => {
+  const dead = await mkdtemp(join(folder, "dead-"));
+  const model = await writeResnet(dead, { size: 16 });
+  const size = 16;
+  const random = seeded(1);
+  const pixels = Float32Array.from({ length: 8 * size * size * 3 }, () => 2 * random() - 1);
+  const arrays = [1, 1000].map((scale) =>
+    float32(
+      [8, size, size, 3],
+      pixels.map((x) => scale * x),
+    ),
+  );
+  const [data, wide] = ["data.npy", "wide.npy"].map((name) => join(dead, name)) as [string, string];
+  for (const [i, path] of [data, wide].entries()) await writeFile(path, npyOf(arrays[i] as Tensor));
+  await mkdir(join(dead, "out"));
+  // Scales for numbers 1000 times larger than what it is fed.
+  await exportModel({
+    model,
+    output: join(dead, "out", "model.onnx"),
+    bits: 8,
+    calibration: [wide],
+    heldOutCount: 0,
+  });
+  const { code, stderr } = await runCli(
+    "certify",
+    model,
+    join(dead, "out"),
+    "--data",
+    data,
+    "--targets",
+    "cpu",
+  );
+  expect(stderr).toMatch(
+    /NOT PASSED: cpu.*\n {2}dead network: layer .* where the float model takes 3 or more values/,
+  );
   expect(code).toBe(3);
+  const path = join(dead, "out", "certificate.json");
   expect(parseCertificate(await readFile(path, "utf8"), path).passed).toBe(false);
 });
 

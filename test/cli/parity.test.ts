@@ -50,7 +50,11 @@ describe("qdg parity", () => {
       const data = [await writeArray(folder, 8)];
       let code = -1;
       const text = await captured(process.stdout, async () => {
-        code = await runParity({ model, data, intermediates: true, reference: model }, true, noProgress);
+        code = await runParity(
+          { model, data, intermediates: true, reference: model },
+          { json: true },
+          noProgress,
+        );
       });
       const report = JSON.parse(text) as ParityReport;
       expect(code).toBe(0);
@@ -78,13 +82,34 @@ describe("qdg parity", () => {
     });
   });
 
+  it("writes the report as JUnit XML as well, over an older one, also when it does not pass", async () => {
+    await inTemporaryFolder(async (folder) => {
+      const data = [await writeArray(folder, 4)];
+      const junit = join(folder, "report.xml");
+      for (const [dead, code, failures] of [
+        [true, 3, /failures="[1-9]/],
+        [false, 0, /failures="0"/],
+      ] as const) {
+        const model = writeModel(folder, { dead });
+        await captured(process.stderr, async () => {
+          const args = [model, "--data", ...data, "--targets", "cpu", "--junit", junit];
+          await parityCommand().parseAsync(args, { from: "user" });
+        });
+        expect(process.exitCode).toBe(code);
+        expect(readFileSync(junit, "utf8")).toMatch(failures);
+      }
+      const args = [join(folder, "tiny.onnx"), "--data", ...data, "--junit", folder];
+      await expect(parityCommand().parseAsync(args, { from: "user" })).rejects.toThrow(/is a folder/);
+    });
+  });
+
   it("returns 3 for a dead network", async () => {
     await inTemporaryFolder(async (folder) => {
       const model = writeModel(folder, { dead: true });
       const options = { model, data: ["random:4"], targets: ["cpu"] } as const;
       let code = -1;
       const text = await captured(process.stderr, async () => {
-        code = await runParity(options, false, noProgress);
+        code = await runParity(options, { json: false }, noProgress);
       });
       expect(code).toBe(3);
       expect(text).toContain("dead network");
@@ -107,7 +132,7 @@ describe("qdg parity", () => {
         writeFileSync(join(folder, "data", name, "1.png"), await image.png().toBuffer());
       }
       const text = await captured(process.stdout, () =>
-        runParity({ model, data: [join(folder, "data")], targets: ["cpu"] }, true, noProgress),
+        runParity({ model, data: [join(folder, "data")], targets: ["cpu"] }, { json: true }, noProgress),
       );
       const report = JSON.parse(text) as ParityReport;
       expect(report.accuracy).toEqual([{ group: "", inputs: 3, accuracy: 1 }]);
@@ -137,7 +162,7 @@ describe("qdg parity", () => {
   it("names a file that is missing, and one that is no model", async () => {
     await inTemporaryFolder(async (folder) => {
       const model = join(folder, "none.onnx");
-      const run = (): Promise<number> => runParity({ model, data: ["random:1"] }, true, noProgress);
+      const run = (): Promise<number> => runParity({ model, data: ["random:1"] }, { json: true }, noProgress);
       await expect(run()).rejects.toThrow(/none\.onnx.*\[not-found\]/);
       writeFileSync(model, readFileSync(new URL(import.meta.url)));
       await expect(run()).rejects.toThrow(/\[invalid-onnx\]/);

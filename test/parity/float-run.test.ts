@@ -37,7 +37,9 @@ describe("the float model", () => {
     await run.add(input(nchw), { out: nchw }, null);
     expect(seen[0]).toEqual(transpose(nchw, [0, 2, 3, 1]));
     // No difference: not a finite number of decibels.
-    expect(run.report().outputs).toEqual([{ name: "out", sqnrDb: null, top1Agreement: null }]);
+    expect(run.report().outputs).toEqual([
+      { name: "out", sqnrDb: null, relativeDifference: 0, top1Agreement: null },
+    ]);
     const noisy = { ...nchw, data: nchw.data.map((x) => x + 1) };
     await run.add(input(nchw), { out: noisy }, null);
     const signal = 2 * nchw.data.reduce((sum, x) => sum + x * x, 0);

@@ -12,7 +12,8 @@ import { LevelsUsed } from "../../src/parity/metrics/levels-used.js";
 import { Measurement } from "../../src/parity/metrics/metrics.js";
 import { predictions } from "../../src/parity/metrics/top1.js";
 import { quantizedTensors } from "../../src/export/quantized-tensors.js";
-import { outsideTolerance, TargetRun } from "../../src/parity/target-run.js";
+import { TargetRun } from "../../src/parity/target-run.js";
+import { judgeTarget } from "../../src/parity/verdict.js";
 import { withOutputs } from "../../src/parity/with-outputs.js";
 import { referenceRuntime } from "../../src/runtime/reference.js";
 import type { Session } from "../../src/runtime/runtime.js";
@@ -187,6 +188,10 @@ async function altered(
   for await (const input of tinyInputs(4).read())
     await run.add(input, await reference.run(input.feeds), null);
   return run.report({ intermediates, locate: true });
+}
+
+function outsideTolerance(report: ReturnType<TargetRun["report"]>): string[] {
+  return judgeTarget(report).checks.flatMap(({ reasons }) => reasons);
 }
 
 /** All logits times `factor`. */

@@ -5,13 +5,13 @@ import { Command } from "commander";
 import { join } from "node:path";
 import { checkWritable, writeFilesAtomic } from "../../base/atomic-file.js";
 import { QdgError } from "../../base/error.js";
-import type { BrokenImage } from "../../image/folder.js";
 import { CERTIFIED_TARGETS, type Certificate, type CertifiedTarget } from "../../parity/certificate.js";
 import { DEFAULT_COUNT } from "../../parity/parity.js";
 import { addBrowserOptions, type BrowserFlags, browserOptions } from "../browser-options.js";
 import { addImageOptions, type ImageFlags } from "../image-options.js";
 import { integer, oneOf, preprocessing } from "../option-parsers.js";
 import { terminalProgress } from "../progress.js";
+import { skippedImages } from "../skipped-images.js";
 import { tell, type Terminal } from "../terminal.js";
 
 /** Exit code when a target falls outside what it promises, or a certificate does not hold. */
@@ -109,7 +109,7 @@ async function certifyFiles(
     ...(inputSize && { inputSize }),
     ...(labels && { labels }),
     runtimeOptions,
-    onSkipped: skipped(terminal),
+    onSkipped: skippedImages(terminal),
     progress: terminalProgress(),
   });
   const text = `${JSON.stringify(certificate, null, 1)}\n`;
@@ -143,7 +143,7 @@ async function verify(
     ...(folder !== undefined && { folder }),
     ...(data && { data }),
     runtimeOptions: browserOptions(rest, null),
-    onSkipped: skipped(terminal),
+    onSkipped: skippedImages(terminal),
     progress: terminalProgress(),
   });
   if (json) terminal.stdout.write(`${JSON.stringify(rerun)}\n`);
@@ -164,16 +164,6 @@ function summary({ passed, targets, data }: Certificate): string {
   );
   const compared = targets.map(({ target }) => target).join(", ");
   return `${passed ? "PASSED" : "NOT PASSED"}: ${compared}; ${elements - same} of ${elements} quantized elements differ on ${data.inputs} input(s)`;
-}
-
-function skipped(terminal: Terminal): (broken: BrokenImage) => void {
-  const told = new Set<string>();
-  return ({ entry, reason }) => {
-    // The data is read twice: to be hashed, and to be run.
-    if (told.has(entry.path)) return;
-    told.add(entry.path);
-    tell(terminal.stderr, `skipped ${entry.path}: ${reason}\n`);
-  };
 }
 
 function targetsOf(text: string): CertifiedTarget[] {

@@ -2,7 +2,9 @@
 // from the float model. The report goes to stdout as JSON with --json, to stderr as a table without.
 
 import { Command } from "commander";
+import { checkWritable, writeFileAtomic } from "../../base/atomic-file.js";
 import type { Progress } from "../../base/progress.js";
+import { junitXml } from "../../parity/junit.js";
 import { parity, DEFAULT_COUNT, type ParityOptions } from "../../parity/parity.js";
 import { formatReport } from "../../parity/report.js";
 import { parseTargets } from "../../runtime/registry.js";
@@ -11,6 +13,7 @@ import { addBrowserOptions, type BrowserFlags, browserOptions } from "../browser
 import { addImageOptions, addLayoutOption, type ImageFlags, type LayoutFlag } from "../image-options.js";
 import { integer, preprocessing } from "../option-parsers.js";
 import { terminalProgress } from "../progress.js";
+import { skippedImages } from "../skipped-images.js";
 import { tell, type Terminal } from "../terminal.js";
 
 /** Exit code of a report outside the tolerance. */
@@ -26,6 +29,7 @@ interface Flags extends BrowserFlags, ImageFlags, LayoutFlag {
   readonly seed: number;
   readonly skipBroken?: boolean;
   readonly json?: boolean;
+  readonly junit?: string;
 }
 
 export function parityCommand(terminal: Terminal = process): Command {
@@ -44,17 +48,18 @@ export function parityCommand(terminal: Terminal = process): Command {
     .option("--seed <n>", "which samples are picked", integer("--seed", 0), 0)
     .option("--skip-broken", "leave out images that cannot be decoded")
     .option("--json", "print the report as JSON on stdout")
+    .option("--junit <file>", "write the report as JUnit XML too, for a build server; replaced if it exists")
     .action(async (model: string, flags: Flags) => {
-      const { json, preprocess, browser, browserTimeout, ...rest } = flags;
+      const { json, junit, preprocess, browser, browserTimeout, ...rest } = flags;
       terminal.exitCode = await runParity(
         {
           ...rest,
           model,
           runtimeOptions: browserOptions({ browser, browserTimeout }, rest.targets),
           ...(preprocess !== undefined && { preprocessing: await preprocessing(preprocess) }),
-          onSkipped: ({ entry, reason }) => tell(terminal.stderr, `skipped ${entry.path}: ${reason}\n`),
+          onSkipped: skippedImages(terminal),
         },
-        json ?? false,
+        { json: json ?? false, ...(junit !== undefined && { junit }) },
         terminalProgress(),
         terminal,
       );
@@ -62,16 +67,25 @@ export function parityCommand(terminal: Terminal = process): Command {
   return addBrowserOptions(addLayoutOption(addImageOptions(command)));
 }
 
+export interface ParityOutput {
+  /** The report as JSON on stdout, instead of the text on stderr. */
+  readonly json: boolean;
+  /** Path of a JUnit file to write as well. */
+  readonly junit?: string;
+}
+
 /** @returns the exit code: 0, or 3 when the report does not pass */
 export async function runParity(
   options: ParityOptions,
-  json: boolean,
+  { json, junit }: ParityOutput,
   progress: Progress,
   terminal: Terminal = process,
 ): Promise<number> {
+  if (junit !== undefined) await checkWritable(junit, true);
   const report = await parity({ ...options, progress });
   if (json) terminal.stdout.write(`${JSON.stringify(report)}\n`);
   else tell(terminal.stderr, formatReport(report));
+  if (junit !== undefined) await writeFileAtomic(junit, junitXml(report), { force: true });
   return report.passed ? 0 : OUTSIDE_TOLERANCE;
 }
 

@@ -18,10 +18,10 @@ interface Results {
 
 export type MetricName = keyof Results;
 
-const METRICS: { readonly [Name in MetricName]: () => Metric<Results[Name]> } = {
+const METRICS: { readonly [Name in MetricName]: (floor: number) => Metric<Results[Name]> } = {
   mismatches: () => new Mismatches(),
   histogram: () => new DifferenceHistogram(),
-  relativeDifference: () => new RelativeDifference(),
+  relativeDifference: (floor) => new RelativeDifference(floor),
   sqnrDb: () => new SignalToNoise(),
   top1Agreement: () => new Top1Agreement(),
 };
@@ -30,8 +30,9 @@ const METRICS: { readonly [Name in MetricName]: () => Metric<Results[Name]> } = 
 export class Measurement<Name extends MetricName> {
   readonly #metrics: readonly (readonly [Name, Metric<unknown>])[];
 
-  constructor(names: readonly Name[]) {
-    this.#metrics = names.map((name) => [name, METRICS[name]()]);
+  /** @param floor of what differences are relative to, see RelativeDifference */
+  constructor(names: readonly Name[], floor = 0) {
+    this.#metrics = names.map((name) => [name, METRICS[name](floor)]);
   }
 
   add(reference: Tensor, candidate: Tensor): void {
