@@ -3,10 +3,8 @@
 
 /** Characters of one piece of input that a message repeats at most. */
 export const MAX_ECHO = 200;
-/** A word of a message, such as a name, is cut to this many. */
-const MAX_WORD = 100;
 /** All of a message but its place and code: what is our own in it never comes near. */
-const MAX_MESSAGE = 700;
+const MAX_MESSAGE = 800;
 
 /** Control characters, line and paragraph separators, what reverses the direction of writing, half characters. */
 const UNSAFE = /[\p{Cc}\p{Cs}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
@@ -43,7 +41,7 @@ export function printableMessage(text: string): string {
   const whole = escapeControls(shorten(text, 20 * MAX_MESSAGE));
   const pieces = whole
     .replace(/"[^"]{200,}"|\[[^\]]{200,}\]|\{[^}]{200,}\}/g, (piece) => shorten(piece))
-    .replace(/[^\s]{101,}/g, (word) => shorten(word, MAX_WORD));
+    .replace(/[^\s]{201,}/g, (word) => shorten(word));
   return shorten(pieces, MAX_MESSAGE);
 }
 

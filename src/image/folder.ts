@@ -9,7 +9,7 @@ import { readError } from "../base/read-bytes.js";
 import type { Progress } from "../base/progress.js";
 import { noProgress } from "../base/progress.js";
 import type { Tensor } from "../base/tensor.js";
-import { decodeImage, IMAGE_EXTENSIONS } from "./decode.js";
+import { IMAGE_EXTENSIONS, useImage } from "./decode.js";
 import type { ImageInput } from "./to-tensor.js";
 import { batchShape, writeImage } from "./to-tensor.js";
 
@@ -187,9 +187,17 @@ async function* decodeInOrder(
   concurrency: number,
 ): AsyncGenerator<Decoded, void, undefined> {
   const decode = async (entry: ImageEntry): Promise<Decoded> => {
-    let image: Awaited<ReturnType<typeof decodeImage>>;
     try {
-      image = await decodeImage(entry.path, entry.relativePath);
+      const data = await useImage(
+        entry.path,
+        (image) => {
+          const sample = new Float32Array(input.height * input.width * input.channels);
+          writeImage(image, input, sample, 0);
+          return sample;
+        },
+        entry.relativePath,
+      );
+      return { entry, data, reason: "" };
     } catch (thrown) {
       // Anything but the image itself, as sharp not being there, concerns all of them.
       if (!(thrown instanceof QdgError) || !["invalid-data", "not-found", "io"].includes(thrown.code)) {
@@ -197,9 +205,6 @@ async function* decodeInOrder(
       }
       return { entry, data: null, reason: thrown.message };
     }
-    const data = new Float32Array(input.height * input.width * input.channels);
-    writeImage(image, input, data, 0);
-    return { entry, data, reason: "" };
   };
   const ahead: Promise<Decoded>[] = [];
   let next = 0;

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp, { type Sharp } from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { decodeImage, MAX_PIXELS } from "../../src/image/decode.js";
+import { decodeImage, MAX_PIXELS, pixelsInFlight, useImage } from "../../src/image/decode.js";
 
 /** Two pixels wide, three high, all six different. */
 const PIXELS = [255, 0, 0, 0, 255, 0, 0, 0, 255, 255, 255, 0, 0, 255, 255, 10, 20, 30];
@@ -25,6 +25,22 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "qdg-decode-"));
 });
 afterAll(() => rm(folder, { recursive: true }));
+
+test("an image waits while the pixels of others, or of those before it, are too many", async () => {
+  const bytes = await picture().png().toBuffer();
+  const order: string[] = [];
+  const used = (name: string): Promise<number> => useImage(bytes, () => order.push(name));
+  let done: Promise<unknown> = Promise.resolve();
+  await pixelsInFlight.spend(MAX_PIXELS - 5, async () => {
+    done = Promise.all([used("first"), used("second")]);
+    // Decoding takes a millisecond or two, once it may begin.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    order.push("others");
+  });
+  await done;
+  expect(order[0]).toBe("others");
+  expect(order).toHaveLength(3);
+});
 
 describe("decodeImage", () => {
   test("gives the pixels of a lossless file, from a path and from bytes", async () => {

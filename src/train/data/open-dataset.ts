@@ -8,8 +8,8 @@ import { errorText, QdgError } from "../../base/error.js";
 import type { Progress } from "../../base/progress.js";
 import { noProgress } from "../../base/progress.js";
 import { VERSION } from "../../base/version.js";
-import { decodeImage } from "../../image/decode.js";
-import { cropCenter } from "../../image/image.js";
+import { useImage } from "../../image/decode.js";
+import { cropCenter, type Image } from "../../image/image.js";
 import type { Preprocessing } from "../../image/preprocessing.js";
 import { resample } from "../../image/resample.js";
 import type { Dataset } from "./dataset.js";
@@ -165,12 +165,20 @@ async function decodeDomain(
   };
 }
 
-async function readPixels(
+function readPixels(
   { path, relativePath }: ListedFile,
   imageSize: number,
   resize: Preprocessing["resize"],
 ): Promise<Uint8Array> {
-  const image = await decodeImage(path, relativePath);
+  return useImage(path, (image) => squarePixels(image, relativePath, imageSize, resize), relativePath);
+}
+
+function squarePixels(
+  image: Image,
+  relativePath: string,
+  imageSize: number,
+  resize: Preprocessing["resize"],
+): Uint8Array {
   const least = leastSide(imageSize);
   if (image.width < least || image.height < least) {
     throw new QdgError(
