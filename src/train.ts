@@ -17,13 +17,9 @@ export { IntegerNetwork, type QuantizedTensor } from "./train/integer-network.js
 export { type LayersModel, loadLayersModel, saveLayersModel } from "./train/layers-model-file.js";
 export { compareTrained, type TrainedParity } from "./parity/trained.js";
 export type { Method, MethodState, StepReport, WindowReport } from "./train/methods/method.js";
-export {
-  createMethod,
-  isQuantized,
-  METHOD_NAMES,
-  type MethodName,
-  type MethodOptions,
-} from "./train/methods/methods.js";
+export { createMethod } from "./train/methods/create-method.js";
+export type { MethodOptions } from "./train/methods/method-options.js";
+export { isQuantized, METHOD_NAMES, type MethodName } from "./train/methods/methods.js";
 export { builtInModel, type BuiltInOptions, MODEL_NAMES, type ModelName } from "./train/models/built-in.js";
 export { type NetworkOptions, TrainingNetwork } from "./train/network.js";
 export type { Evaluated, EvaluateOptions, Objective, Role, Trainable } from "./train/objective.js";

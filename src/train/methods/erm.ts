@@ -4,7 +4,6 @@ import type { GradientRule } from "./gradient-method.js";
 
 /** `g = grad L(theta)` (Vapnik, 1998; DomainBed's ERM). */
 export const erm: GradientRule = {
-  name: "erm",
   passes: 1,
   gradient(passes, objective, batch, step) {
     const loss = passes.atTheta(objective, batch, step);

@@ -10,8 +10,6 @@ import { StateReader, StateWriter } from "./method-state.js";
 import { GradientPasses } from "./perturb.js";
 
 export interface GradientRule {
-  /** Of the method; a state is only taken back by the same one. */
-  readonly name: string;
   readonly passes: 1 | 2;
   /** The losses, and the array of `passes` with the gradient to step with. */
   gradient<Batch>(
@@ -24,12 +22,15 @@ export interface GradientRule {
 }
 
 export class GradientMethod<Batch> implements Method<Batch> {
+  readonly #name: string;
   readonly #rule: GradientRule;
   readonly #settings: MethodSettings;
   readonly #passes: GradientPasses;
   readonly #adam: RoleAdam;
 
-  constructor(rule: GradientRule, trainables: readonly Trainable[], settings: MethodSettings) {
+  /** @param name of the method; a state is only taken back by the same one */
+  constructor(name: string, rule: GradientRule, trainables: readonly Trainable[], settings: MethodSettings) {
+    this.#name = name;
     this.#rule = rule;
     this.#settings = settings;
     this.#passes = new GradientPasses(trainables, rule.passes);
@@ -50,7 +51,7 @@ export class GradientMethod<Batch> implements Method<Batch> {
 
   state(): MethodState {
     const state = new StateWriter();
-    state.text("method", this.#rule.name);
+    state.text("method", this.#name);
     state.text("trainables", this.#passes.vector.describe());
     this.#adam.save(state);
     return state.state();
@@ -58,7 +59,7 @@ export class GradientMethod<Batch> implements Method<Batch> {
 
   restore(state: MethodState): void {
     const reader = new StateReader(state);
-    reader.expectText("method", this.#rule.name);
+    reader.expectText("method", this.#name);
     reader.expectText("trainables", this.#passes.vector.describe());
     this.#adam.load(reader);
   }

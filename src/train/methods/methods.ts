@@ -1,50 +1,103 @@
-// The list of training methods: one line a method in each table below. Owns names, no arithmetic.
+// The table of training methods: a row says all that sets a method apart. Loads in a moment, for --help: nothing of tfjs
+// is imported here, and create-method.ts makes a method of its row.
 
-import { QdgError } from "../../base/error.js";
-import type { Trainable } from "../objective.js";
 import { erm } from "./erm.js";
-import { Gaqat } from "./gaqat.js";
 import type { GradientRule } from "./gradient-method.js";
-import { GradientMethod } from "./gradient-method.js";
-import { lsqSagm } from "./lsq-sagm.js";
-import { lsq } from "./lsq.js";
-import type { Method } from "./method.js";
-import type { MethodOptions } from "./method-options.js";
+import type { MethodOptions, MethodSettings } from "./method-options.js";
 import { methodSettings } from "./method-options.js";
-import { qtDog, quantizedAt } from "./qt-dog.js";
 import { sagm } from "./sagm.js";
 import { sam } from "./sam.js";
 
-export type { MethodOptions, MethodSettings } from "./method-options.js";
-export { methodSettings } from "./method-options.js";
+export interface MethodRow {
+  /** In a table of methods, as Markdown. */
+  readonly says: string;
+  /** What the gradient of a step is; null: gaqat, whose scales have a step of their own. */
+  readonly rule: GradientRule | null;
+  /** Which steps are taken, and evaluated, on the quantized network; `quantizeFrom` is the setting. */
+  readonly quantizedFrom: "never" | "start" | "quantizeFrom";
+  /** Whether activations stay as they are. */
+  readonly weightsOnly: boolean;
+  /** Unless told otherwise; null where nothing is quantized. */
+  readonly bits: number | null;
+  /** Whether it is about the difference between domains, and needs more than one to train on. */
+  readonly severalDomains: boolean;
+  /** The settings that it takes beside those of every method. */
+  readonly settings: readonly (keyof MethodSettings)[];
+}
 
-export const METHOD_NAMES = ["erm", "sam", "sagm", "lsq", "lsq-sagm", "gaqat", "qt-dog"] as const;
-export type MethodName = (typeof METHOD_NAMES)[number];
+export type MethodName = "erm" | "sam" | "sagm" | "lsq" | "lsq-sagm" | "gaqat" | "qt-dog";
 
-const RULES: Readonly<Record<Exclude<MethodName, "gaqat">, GradientRule>> = {
-  erm,
-  sam,
-  sagm,
-  lsq,
-  "lsq-sagm": lsqSagm,
-  "qt-dog": qtDog,
+const FLOAT = { quantizedFrom: "never", weightsOnly: false, bits: null } as const;
+const QUANTIZED = { quantizedFrom: "start", weightsOnly: false, bits: 4 } as const;
+const SAGM_SETTINGS = ["rho", "alpha", "perturbScales"] as const;
+
+export const METHODS: Readonly<Record<MethodName, MethodRow>> = {
+  erm: {
+    ...FLOAT,
+    says: "full precision, plain gradient",
+    rule: erm,
+    severalDomains: false,
+    settings: [],
+  },
+  sam: {
+    ...FLOAT,
+    says: "full precision, gradient at `theta + rho g/norm(g)` (Foret et al. 2021)",
+    rule: sam,
+    severalDomains: false,
+    settings: ["rho", "perturbScales"],
+  },
+  sagm: {
+    ...FLOAT,
+    says: "full precision, mean of the gradients at theta and at `theta + (rho/norm(g) - alpha) g` (Wang et al., CVPR 2023)",
+    rule: sagm,
+    severalDomains: true,
+    settings: SAGM_SETTINGS,
+  },
+  lsq: {
+    ...QUANTIZED,
+    says: "quantized, plain gradient: all that is LSQ's own is the gradient of its scales (Esser et al. 2020)",
+    rule: erm,
+    severalDomains: false,
+    settings: [],
+  },
+  "lsq-sagm": {
+    ...QUANTIZED,
+    says: "quantized, sagm's step; scales are perturbed and stepped like weights",
+    rule: sagm,
+    severalDomains: true,
+    settings: SAGM_SETTINGS,
+  },
+  gaqat: {
+    ...QUANTIZED,
+    says: "quantized, sagm's step, with scale gradients frozen by their disorder: below",
+    rule: null,
+    severalDomains: true,
+    settings: [
+      ...SAGM_SETTINGS,
+      "window",
+      "threshold",
+      "thresholdMode",
+      "frozenPart",
+      "measuredPart",
+      "granularity",
+    ],
+  },
+  "qt-dog": {
+    says: "weights only, full precision until `--qt-dog-start`: their noise seeks flat minima (QT-DoG, Javed et al., ICML 2025)",
+    rule: erm,
+    quantizedFrom: "quantizeFrom",
+    weightsOnly: true,
+    bits: 7,
+    severalDomains: true,
+    settings: ["quantizeFrom"],
+  },
 };
 
-/**
- * @param trainables of the objective that it will be given, in their order
- * @throws QdgError `usage` for an option out of its range, or gaqat without scales to freeze
- */
-export function createMethod<Batch>(
-  name: MethodName,
-  trainables: readonly Trainable[],
-  options: MethodOptions,
-): Method<Batch> {
-  const settings = methodSettings(options);
-  if (name !== "gaqat") return new GradientMethod(RULES[name], trainables, settings);
-  if (!trainables.some(({ role }) => role === "scale")) {
-    throw new QdgError("usage", name, "got a network without learned scales, expected a quantized one");
-  }
-  return new Gaqat(trainables, settings);
+export const METHOD_NAMES: readonly MethodName[] = Object.keys(METHODS) as MethodName[];
+
+/** The methods that take a setting, "sam, sagm". */
+export function methodsWith(setting: keyof MethodSettings): string {
+  return METHOD_NAMES.filter((name) => METHODS[name].settings.includes(setting)).join(", ");
 }
 
 /**
@@ -54,18 +107,15 @@ export function createMethod<Batch>(
  * @throws QdgError `usage` for an option out of its range
  */
 export function isQuantized(name: MethodName, step: number, options: MethodOptions): boolean {
-  switch (name) {
-    case "erm":
-    case "sam":
-    case "sagm":
+  const { quantizedFrom } = METHODS[name];
+  switch (quantizedFrom) {
+    case "never":
       return false;
-    case "lsq":
-    case "lsq-sagm":
-    case "gaqat":
+    case "start":
       return true;
-    case "qt-dog":
-      return quantizedAt(step, methodSettings(options));
+    case "quantizeFrom":
+      return step >= methodSettings(options).quantizeFrom;
     default:
-      return name satisfies never;
+      return quantizedFrom satisfies never;
   }
 }

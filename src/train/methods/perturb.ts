@@ -79,11 +79,6 @@ export class GradientPasses {
   }
 }
 
-/** `c = rho / (||g|| + 1e-12) - alpha` (SAGM's code; SAM with alpha 0). */
-export function sharpnessCoefficient(rho: number, alpha: number): (norm: number) => number {
-  return (norm) => rho / (norm + 1e-12) - alpha;
-}
-
 function notFinite(where: string, what: string, step: number): QdgError {
   return new QdgError(
     "runtime",

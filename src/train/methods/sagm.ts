@@ -6,14 +6,13 @@ import type { GradientRule } from "./gradient-method.js";
 import type { StepReport } from "./method.js";
 import type { MethodSettings } from "./method-options.js";
 import type { GradientPasses } from "./perturb.js";
-import { sharpnessCoefficient } from "./perturb.js";
+import { sharpnessCoefficient } from "./sam.js";
 
 /**
  * `g = grad L(theta)`, `theta' = theta + (rho / (||g|| + 1e-12) - alpha) * g`, step with
  * `(g + grad L(theta')) / 2` (Wang et al., CVPR 2023, as their code has it).
  */
 export const sagm: GradientRule = {
-  name: "sagm",
   passes: 2,
   gradient(passes, objective, batch, step, settings) {
     const report = sagmPasses(passes, objective, batch, step, settings);

@@ -11,10 +11,11 @@ import {
   methodSettings,
   type ThresholdMode,
 } from "../methods/method-options.js";
+import { type MethodRow, METHODS } from "../methods/methods.js";
 import { checkedOption } from "./option-kinds.js";
-import { flagOf, type OptionRow, TRAIN_OPTIONS } from "./option-table.js";
+import { DEFAULT_METHOD, flagOf, type OptionRow, TRAIN_OPTIONS } from "./option-table.js";
 import type { AskedTrainOptions, TrainOptionName, TrainOptions } from "./train-options.js";
-import { isFloatMethod, isPretrained, isWeightsOnly } from "./train-options.js";
+import { isFloatMethod, isPretrained, methodOf } from "./train-options.js";
 
 const NAMES = Object.keys(TRAIN_OPTIONS) as readonly TrainOptionName[];
 /** What --data calls the drawn set: SHAPES_DG of shapes-dg.ts, which loads more. */
@@ -62,7 +63,7 @@ export function resumedOptions(stored: unknown, asked: AskedTrainOptions, where:
   return completeOptions({ ...before, ...Object.fromEntries(given) });
 }
 
-/** What METHODS' createMethod takes. */
+/** What createMethod takes. */
 export function methodOptions(options: TrainOptions): MethodOptions {
   return {
     steps: options.steps,
@@ -88,8 +89,17 @@ export function methodOptions(options: TrainOptions): MethodOptions {
 
 /** The first step with quantizers; `steps` for a method without any. */
 export function quantizedFrom(options: TrainOptions): number {
-  if (isFloatMethod(options)) return options.steps;
-  return isWeightsOnly(options) ? options.qtDogStart : options.floatSteps;
+  const { quantizedFrom: from } = methodOf(options);
+  switch (from) {
+    case "never":
+      return options.steps;
+    case "start":
+      return options.floatSteps;
+    case "quantizeFrom":
+      return options.qtDogStart;
+    default:
+      return from satisfies never;
+  }
 }
 
 function valueOf(name: TrainOptionName, asked: unknown, known: TrainOptions): unknown {
@@ -107,7 +117,9 @@ function valueOf(name: TrainOptionName, asked: unknown, known: TrainOptions): un
 
 /** Options that say nothing where they were given are refused: whoever gave them expects something of them. */
 function checkTogether(asked: AskedTrainOptions): void {
-  const method = asked.method ?? "gaqat";
+  const method = asked.method ?? DEFAULT_METHOD;
+  // Another name is refused where values are checked.
+  const row = (METHODS as Readonly<Record<string, MethodRow>>)[method];
   const given = (name: TrainOptionName): boolean => asked[name] !== undefined && asked[name] !== null;
   const refuse = (names: readonly TrainOptionName[], why: string): void => {
     const found = names.find(given);
@@ -118,13 +130,13 @@ function checkTogether(asked: AskedTrainOptions): void {
       `got ${JSON.stringify(asked[found])}, but ${why}; leave it out`,
     );
   };
-  if (isFloatMethod({ method })) {
+  if (row?.quantizedFrom === "never") {
     refuse(["bits", "weightBits", "activationBits", "firstLastBits"], `${method} quantizes nothing`);
     if ((asked.floatSteps ?? 0) > 0) refuse(["floatSteps"], `${method} quantizes nothing`);
   }
-  if (isWeightsOnly({ method })) {
+  if (row?.weightsOnly) {
     refuse(["activationBits"], `${method} quantizes weights alone`);
-    if ((asked.floatSteps ?? 0) > 0) refuse(["floatSteps"], "qt-dog has --qt-dog-start");
+    if ((asked.floatSteps ?? 0) > 0) refuse(["floatSteps"], `${method} has ${flagOf("qtDogStart")}`);
   }
   if (asked.model !== undefined && isPretrained({ model: asked.model })) {
     refuse(["width", "stem"], `${asked.model} is a network with its own`);
@@ -148,8 +160,9 @@ function checkSteps(options: TrainOptions): void {
     );
   };
   if (warmup > 0) shorter("warmup", "the rate would never be reached");
-  if (isWeightsOnly(options)) shorter("qtDogStart", "nothing would ever be quantized");
-  else if (!isFloatMethod(options)) shorter("floatSteps", "nothing would ever be quantized");
+  const never = "nothing would ever be quantized";
+  if (methodOf(options).quantizedFrom === "quantizeFrom") shorter("qtDogStart", never);
+  else if (!isFloatMethod(options)) shorter("floatSteps", never);
   if (select === "validation" && holdoutFraction === 0) {
     throw new QdgError(
       "usage",

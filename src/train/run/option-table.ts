@@ -2,16 +2,10 @@
 // line, the checks and the docs read this one table. Loads in a moment: nothing of tfjs is imported here.
 
 import { FROZEN_PARTS, GRADIENT_PARTS, GRANULARITIES, THRESHOLD_MODES } from "../methods/method-options.js";
+import { METHOD_NAMES, type MethodName, METHODS, methodsWith } from "../methods/methods.js";
 import { SCHEDULE_NAMES } from "../optimizer/schedule.js";
 import { BITS, BOOLEAN, type OptionKind, TEXT } from "./option-kinds.js";
-import {
-  isFloatMethod,
-  isPretrained,
-  isWeightsOnly,
-  METHODS,
-  type TrainOptionName,
-  type TrainOptions,
-} from "./train-options.js";
+import { isPretrained, methodOf, type TrainOptionName, type TrainOptions } from "./train-options.js";
 
 export interface OptionRow<T> {
   readonly kind: OptionKind;
@@ -27,6 +21,9 @@ export interface OptionRow<T> {
   /** Whether a resumed run may have another value: it changes nothing in what is computed. */
   readonly free?: boolean;
 }
+
+/** Of `--method`. */
+export const DEFAULT_METHOD: MethodName = "gaqat";
 
 const MODEL_TEXT = "resnet8, resnet18, mobilenet-v2 (from random weights), or the path of a model.json";
 
@@ -62,17 +59,17 @@ export const TRAIN_OPTIONS: { readonly [K in TrainOptionName]: OptionRow<TrainOp
     otherwise: undefined,
   },
   method: {
-    kind: choice(...METHODS),
+    kind: choice(...METHOD_NAMES),
     argument: "<name>",
-    help: METHODS.join(", "),
-    otherwise: "gaqat",
+    help: METHOD_NAMES.join(", "),
+    otherwise: DEFAULT_METHOD,
   },
   bits: {
     kind: BITS,
     argument: "<b>",
     help: "bits of inner weights and activations, 2 to 8",
-    otherwise: (known) => (isFloatMethod(known) ? null : isWeightsOnly(known) ? 7 : 4),
-    says: "4; 7 for qt-dog",
+    otherwise: (known) => methodOf(known).bits,
+    says: `${METHODS[DEFAULT_METHOD].bits}; ${METHODS["qt-dog"].bits} for qt-dog`,
     nullable: true,
   },
   model: {
@@ -204,7 +201,7 @@ export const TRAIN_OPTIONS: { readonly [K in TrainOptionName]: OptionRow<TrainOp
     kind: BITS,
     argument: "<b>",
     help: "bits of inner activations",
-    otherwise: (known) => (isWeightsOnly(known) ? null : known.bits),
+    otherwise: (known) => (methodOf(known).weightsOnly ? null : known.bits),
     says: "--bits",
     nullable: true,
   },
@@ -298,62 +295,62 @@ export const TRAIN_OPTIONS: { readonly [K in TrainOptionName]: OptionRow<TrainOp
   rho: {
     kind: rate,
     argument: "<x>",
-    help: "sam, sagm, lsq-sagm, gaqat: radius of the perturbation",
+    help: `${methodsWith("rho")}: radius of the perturbation`,
     otherwise: 0.05,
   },
   alpha: {
     kind: { type: "real", least: 0 },
     argument: "<x>",
-    help: "sagm, lsq-sagm, gaqat: how far the perturbation follows the gradient down",
+    help: `${methodsWith("alpha")}: how far the perturbation follows the gradient down`,
     otherwise: 0.001,
   },
   window: {
     kind: whole(2),
     argument: "<n>",
-    help: "gaqat: steps over which disorder is measured",
+    help: `${methodsWith("window")}: steps over which disorder is measured`,
     otherwise: (known) => Math.max(2, Math.min(350, Math.floor(known.steps / 10))),
     says: "350, or a tenth of the steps",
   },
   thresholdMode: {
     kind: choice(...THRESHOLD_MODES),
     argument: "<kind>",
-    help: "gaqat: the threshold as a disorder, a quantile of all, or standard deviations below a coin's 0.5",
+    help: `${methodsWith("thresholdMode")}: the threshold as a disorder, a quantile of all, or standard deviations below a coin's 0.5`,
     otherwise: "value",
   },
   threshold: {
     kind: { type: "real", least: 0 },
     argument: "<r>",
-    help: "gaqat: a scale of less disorder is frozen",
+    help: `${methodsWith("threshold")}: a scale of less disorder is frozen`,
     otherwise: (known) => (known.thresholdMode === "margin" ? 2 : 0.3),
     says: "0.3; 2 for margin",
   },
   freeze: {
     kind: choice(...FROZEN_PARTS),
     argument: "<part>",
-    help: "gaqat: which part of a frozen scale's gradient stops",
+    help: `${methodsWith("frozenPart")}: which part of a frozen scale's gradient stops`,
     otherwise: "task",
   },
   measure: {
     kind: choice(...GRADIENT_PARTS),
     argument: "<part>",
-    help: "gaqat: whose disorder is measured",
+    help: `${methodsWith("measuredPart")}: whose disorder is measured`,
     otherwise: "task",
   },
   disorder: {
     kind: choice(...GRANULARITIES),
     argument: "<of>",
-    help: "gaqat: disorder of each scale, or of all scales of a layer together",
+    help: `${methodsWith("granularity")}: disorder of each scale, or of all scales of a layer together`,
     otherwise: "scale",
   },
   perturbScales: {
     kind: BOOLEAN,
-    help: "sharpness-aware methods leave scales where they are in the perturbed pass",
+    help: `${methodsWith("perturbScales")}: scales stay where they are in the perturbed pass`,
     otherwise: true,
   },
   qtDogStart: {
     kind: whole(0),
     argument: "<n>",
-    help: "qt-dog: the step at which weights begin to be quantized",
+    help: `${methodsWith("quantizeFrom")}: the step at which weights begin to be quantized`,
     otherwise: (known) => Math.floor((known.steps * 2) / 5),
     says: "two fifths of the steps",
   },

@@ -16,16 +16,13 @@ import type { TrainingNetwork } from "../network.js";
 import { replaceHead } from "../replace-head.js";
 import { resizeInput } from "../resize-input.js";
 import type { RunFacts, TrainObserver } from "./observer.js";
-import { isFloatMethod, isPretrained, type TrainOptions } from "./train-options.js";
+import { isFloatMethod, isPretrained, methodOf, type TrainOptions } from "./train-options.js";
 
 export interface RunDomain {
   readonly domain: Domain;
   readonly role: "source" | "test";
   readonly split: Split;
 }
-
-/** Methods that are about the difference between domains. */
-const GENERALIZING: ReadonlySet<string> = new Set(["sagm", "lsq-sagm", "gaqat", "qt-dog"]);
 
 /** How pixels become the input: as asked, else as the model says, else -1..1 for a network that starts from nothing. */
 export function chosenPreprocessing(options: TrainOptions, source: LayersModel | null): Preprocessing {
@@ -87,7 +84,7 @@ export function splitDomains(dataset: Dataset, options: TrainOptions): RunDomain
   const { testDomain, method, holdoutFraction, seed } = options;
   const held = new Set(findDomains(dataset, testDomain));
   const sources = dataset.domains.filter((domain) => !held.has(domain));
-  checkSourceDomains(sources, method, GENERALIZING.has(method));
+  checkSourceDomains(sources, method, methodOf(options).severalDomains);
   return dataset.domains.map((domain) => ({
     domain,
     role: held.has(domain) ? "test" : "source",

@@ -3,6 +3,7 @@
 
 import type { LayerBits } from "../../graph/recipe.js";
 import type { Preprocessing } from "../../image/preprocessing.js";
+import { type MethodName, type MethodRow, METHODS } from "../methods/methods.js";
 
 /** All options of a run with their values. Plain JSON: run.json and every checkpoint hold it. */
 export interface TrainOptions {
@@ -69,7 +70,6 @@ export type TrainOptionName = keyof TrainOptions;
 /** As given: what is left out takes its default. */
 export type AskedTrainOptions = { readonly [K in TrainOptionName]?: TrainOptions[K] };
 
-export const METHODS = ["erm", "sam", "sagm", "lsq", "lsq-sagm", "gaqat", "qt-dog"] as const;
 /** Networks of their own; any other `--model` is the path of a model.json. */
 export const BUILT_IN_MODELS: readonly string[] = ["resnet8", "resnet18", "mobilenet-v2"];
 
@@ -78,11 +78,11 @@ export function isPretrained({ model }: Pick<TrainOptions, "model">): boolean {
   return !BUILT_IN_MODELS.includes(model);
 }
 
-export function isFloatMethod({ method }: Pick<TrainOptions, "method">): boolean {
-  return method === "erm" || method === "sam" || method === "sagm";
+/** @param options whose method has been checked to be one */
+export function methodOf({ method }: Pick<TrainOptions, "method">): MethodRow {
+  return METHODS[method as MethodName];
 }
 
-/** qt-dog quantizes weights and nothing else. */
-export function isWeightsOnly({ method }: Pick<TrainOptions, "method">): boolean {
-  return method === "qt-dog";
+export function isFloatMethod(options: Pick<TrainOptions, "method">): boolean {
+  return methodOf(options).quantizedFrom === "never";
 }

@@ -8,7 +8,8 @@ import type { Augmentation } from "../data/augment.js";
 import type { Batch } from "../data/batch.js";
 import { BatchSource } from "../data/batch-source.js";
 import { countWeights, loadLayersModel } from "../layers-model-file.js";
-import { createMethod, type MethodName } from "../methods/methods.js";
+import { createMethod } from "../methods/create-method.js";
+import type { MethodName } from "../methods/methods.js";
 import { TrainingNetwork } from "../network.js";
 import type { ScaleParameterization } from "../quantizers/quantizer.js";
 import { loadRunCheckpoint, type RunCheckpoint } from "./checkpoint.js";
@@ -28,7 +29,7 @@ import {
 } from "./prepare-run.js";
 import { checkDataset, checkModel, datasetFacts, modelFacts } from "./run-facts.js";
 import { RunFolder } from "./run-folder.js";
-import { type AskedTrainOptions, isPretrained, isWeightsOnly, type TrainOptions } from "./train-options.js";
+import { type AskedTrainOptions, isPretrained, methodOf, type TrainOptions } from "./train-options.js";
 import { Trainer } from "./trainer.js";
 
 export interface TrainRequest {
@@ -106,7 +107,7 @@ export async function train(request: TrainRequest): Promise<TrainResult> {
   const network = TrainingNetwork.create(model, {
     recipe: recipeOfRun(options),
     granularity: options.granularity as "channel" | "tensor",
-    weightsOnly: isWeightsOnly(options),
+    weightsOnly: methodOf(options).weightsOnly,
     statistics: options.statistics as "frozen" | "batch",
     scaleParameterization: options.scaleParameterization as ScaleParameterization,
     preprocessing,

@@ -145,7 +145,7 @@ export class Trainer {
     const batch = await batches.next(step);
     let report: StepReport;
     try {
-      if (!this.#progress.quantized && !isFloatMethod(options) && step >= quantizedFrom(options)) {
+      if (!this.#progress.quantized && step >= quantizedFrom(options)) {
         network.setQuantized(true);
         network.initialize(batch);
         this.#progress = { ...this.#progress, quantized: true };

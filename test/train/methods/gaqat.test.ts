@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import type { StepReport } from "../../../src/train/methods/method.js";
-import type { MethodOptions } from "../../../src/train/methods/methods.js";
-import { createMethod } from "../../../src/train/methods/methods.js";
+import type { MethodOptions } from "../../../src/train/methods/method-options.js";
+import { createMethod } from "../../../src/train/methods/create-method.js";
 import { Adam } from "../../../src/train/optimizer/adam.js";
 import type { Script, TrainableSketch } from "../support/objectives.js";
 import { noise, Quadratic, Scripted } from "../support/objectives.js";

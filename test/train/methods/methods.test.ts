@@ -1,7 +1,8 @@
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { MethodName } from "../../../src/train/methods/methods.js";
-import { createMethod, isQuantized, METHOD_NAMES } from "../../../src/train/methods/methods.js";
+import { createMethod } from "../../../src/train/methods/create-method.js";
+import { isQuantized, METHOD_NAMES } from "../../../src/train/methods/methods.js";
 import type { Script } from "../support/objectives.js";
 import { noise, Quadratic, Scripted } from "../support/objectives.js";
 import { setTestBackend, testBackends } from "../support/tfjs-backends.js";
