@@ -68,7 +68,7 @@ export { type Inspection, inspectFile, type LayerInspection } from "./export/ins
 export { parity, type ParityOptions } from "./parity/parity.js";
 export { formatReport, type ParityReport } from "./parity/report.js";
 export { certify, type CertifyOptions } from "./parity/certify.js";
-export type { Certificate, CertifiedTarget } from "./parity/certificate.js";
+export { type Certificate, type CertifiedTarget, hasPassed } from "./parity/certificate.js";
 export { certificatePage } from "./parity/certificate-page.js";
 export { parseCertificate } from "./parity/read-certificate.js";
 export { type Verification, verifyCertificate, type VerifyOptions } from "./parity/verify-certificate.js";

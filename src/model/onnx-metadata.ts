@@ -3,6 +3,7 @@
 // Loads in browsers: no Node built-ins and no protobuf.
 
 import { QdgError } from "../base/error.js";
+import { printable } from "../base/printable.js";
 import { type Preprocessing, preprocessingFromJson, preprocessingToJson } from "../image/preprocessing.js";
 import type { Layout } from "../image/to-tensor.js";
 import { OUTPUT_KINDS, type OutputKind } from "./output-kind.js";
@@ -101,6 +102,9 @@ export function writeOnnxMetadata(metadata: OnnxMetadata): Record<string, string
   );
 }
 
+/** Characters of a damaged fact that a message repeats. */
+const MAX_SHOWN = 80;
+
 interface Place {
   readonly where: string;
   readonly key: string;
@@ -115,7 +119,7 @@ function oneOf<T extends string>(values: readonly T[]): (text: string, at: Place
   return (text, at) => {
     const found = values.find((value) => value === text);
     if (found !== undefined) return found;
-    throw damaged(at, `got ${short(text)}, expected ${values.join(", ")}`);
+    throw damaged(at, `got ${printable(text, MAX_SHOWN)}, expected ${values.join(", ")}`);
   };
 }
 
@@ -128,7 +132,7 @@ function labels(text: string, at: Place): readonly string[] {
   if (Array.isArray(value) && value.length > 0 && value.every((label) => typeof label === "string")) {
     return value;
   }
-  throw damaged(at, `got ${short(text)}, expected a list of names`);
+  throw damaged(at, `got ${printable(text, MAX_SHOWN)}, expected a list of names`);
 }
 
 function outputs(text: string, at: Place): ReadonlyMap<string, OutputKind> {
@@ -153,7 +157,7 @@ function bits(text: string, at: Place): ReadonlyMap<string, LayerBitWidths> {
 function quantized(text: string, at: Place): readonly ListedIntegers[] {
   const value = json(text, at);
   if (Array.isArray(value) && value.every(isListed)) return value;
-  throw damaged(at, `got ${short(text)}, expected a list of [value, least, largest]`);
+  throw damaged(at, `got ${printable(text, MAX_SHOWN)}, expected a list of [value, least, largest]`);
 }
 
 function isListed(item: unknown): item is ListedIntegers {
@@ -177,19 +181,15 @@ function record<T>(
     const entries = Object.entries(value);
     if (entries.every((entry): entry is [string, T] => fits(entry[1]))) return new Map(entries);
   }
-  throw damaged(at, `got ${short(text)}, expected ${expected}`);
+  throw damaged(at, `got ${printable(text, MAX_SHOWN)}, expected ${expected}`);
 }
 
 function json(text: string, at: Place): unknown {
   try {
     return JSON.parse(text);
   } catch (thrown) {
-    throw damaged(at, `got ${short(text)}, which is not JSON`, thrown);
+    throw damaged(at, `got ${printable(text, MAX_SHOWN)}, which is not JSON`, thrown);
   }
-}
-
-function short(text: string): string {
-  return text.length > 60 ? `${text.slice(0, 60)}...` : text;
 }
 
 function placeText({ where, key }: Place): string {

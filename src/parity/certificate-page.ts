@@ -4,7 +4,13 @@
 import { Markup, markup } from "../train/report/markup.js";
 import { pageStyle } from "../train/report/page-style.js";
 import type { LayerExactness } from "../export/exactness/layers.js";
-import type { Certificate, CertifiedData, StepCounts, TargetResult } from "./certificate.js";
+import {
+  type Certificate,
+  type CertifiedData,
+  hasPassed,
+  type StepCounts,
+  type TargetResult,
+} from "./certificate.js";
 import type { GroupAccuracy } from "./metrics/accuracy.js";
 
 const STYLE = `
@@ -17,7 +23,8 @@ code{font-size:13px;overflow-wrap:anywhere}
 
 /** @returns the whole page */
 export function certificatePage(certificate: Certificate): string {
-  const { passed, reasons, notes, targets, reference } = certificate;
+  const { reasons, notes, targets, reference, uncertified } = certificate;
+  const passed = hasPassed(certificate);
   const title = `Certificate of ${certificate.model.path}`;
   const proven = certificate.exactness.map(({ file, layers }) => {
     const count = layers.filter(({ exactness }) => exactness === "proven").length;
@@ -39,7 +46,7 @@ export function certificatePage(certificate: Certificate): string {
 <p>${targets.length} target(s) compared with the reference interpreter on ${certificate.data.inputs} input(s): ${
     passed ? "each computes what it promises" : "not every one computes what it promises"
   }. Proven by the bytes of the file alone: ${proven.join(", ")}.</p>
-${bullets(reasons)}${bullets(notes)}</header>
+${bullets(reasons)}${bullets(notes)}${notCertified(uncertified)}</header>
 <main>
 <section id="targets"><h2>Targets</h2>
 ${targetsTable(targets)}
@@ -65,6 +72,13 @@ ${subjectTable(certificate)}</section>
 function bullets(lines: readonly string[]): Markup | null {
   if (lines.length === 0) return null;
   return markup`<ul class="notes">${lines.map((line) => markup`<li>${line}</li>`)}</ul>
+`;
+}
+
+/** Who reads that the folder passed must not take it for a word on these. */
+function notCertified(files: readonly string[]): Markup | null {
+  if (files.length === 0) return null;
+  return markup`<p><strong>Not certified:</strong> ${files.join(", ")}. No target ran what is in these files of the folder.</p>
 `;
 }
 
@@ -174,7 +188,7 @@ function subjectTable(certificate: Certificate): Markup {
     [model.path, markup`${hash(model.sha256)} (model.json and its weights)`],
     ...files.map(({ name, sha256, sizeBytes, form, scales, targets }): Cell[] => [
       `${folder}, ${name}`,
-      markup`${hash(sha256)}, ${grouped(sizeBytes)} bytes, form ${form ?? "float32"}, scales ${scales ?? "none"}; run by ${targets.join(", ") || "no target"}`,
+      markup`${hash(sha256)}, ${grouped(sizeBytes)} bytes, form ${form ?? "float32"}, scales ${scales ?? "none"}; ${targets.length > 0 ? `run by ${targets.join(", ")}` : "NOT CERTIFIED, no target ran it"}`,
     ]),
     [
       "data",

@@ -100,14 +100,15 @@ export interface TargetResult {
 
 export interface Certificate {
   readonly qdgCertificate: typeof CERTIFICATE_VERSION;
-  readonly passed: boolean;
-  /** What falls outside; empty when passed. */
+  /** What falls outside; see {@link hasPassed}. */
   readonly reasons: readonly string[];
   readonly notes: readonly string[];
   /** SHA-256 over model.json and its shards. */
   readonly model: { readonly path: string; readonly sha256: string };
   readonly folder: string;
   readonly files: readonly CertifiedFile[];
+  /** Names of those that no target ran: they lie in the folder, and nothing is certified of them. */
+  readonly uncertified: readonly string[];
   readonly versions: { readonly qdg: string; readonly node: string; readonly platform: string };
   readonly session: { readonly threads: number; readonly optimization: string };
   readonly data: CertifiedData;
@@ -119,4 +120,14 @@ export interface Certificate {
   };
   readonly targets: readonly TargetResult[];
   readonly exactness: readonly { readonly file: string; readonly layers: readonly LayerExactness[] }[];
+}
+
+/** Nothing falls outside. The verdict is nowhere stored: it follows from the reasons. */
+export function hasPassed({ reasons }: Pick<Certificate, "reasons">): boolean {
+  return reasons.length === 0;
+}
+
+/** See {@link Certificate.uncertified}. */
+export function uncertifiedFiles(files: readonly CertifiedFile[]): string[] {
+  return files.filter(({ targets }) => targets.length === 0).map(({ name }) => name);
 }

@@ -19,6 +19,7 @@ import {
   type CertifiedData,
   type CertifiedFile,
   type CertifiedTarget,
+  uncertifiedFiles,
 } from "./certificate.js";
 import { boundedOutputs } from "./bounded-outputs.js";
 import { brokenPromises, CertifiedRun } from "./certified-run.js";
@@ -182,19 +183,20 @@ export async function certifySources(
     const dead = alive.checks.flatMap((check) => check.reasons);
     const reasons = [...dead, ...unmatched, ...results.flatMap(brokenPromises)];
     const run = [...matches.keys()];
+    const certified = files.map((file) =>
+      certifiedFile(
+        file,
+        targets.filter((target) => fileFor(target, files, folder) === file),
+      ),
+    );
     return {
       qdgCertificate: CERTIFICATE_VERSION,
-      passed: reasons.length === 0,
       reasons,
       notes: [...reference.notes(), ...alive.notes],
       model: { path: model, sha256: source },
       folder,
-      files: files.map((file) =>
-        certifiedFile(
-          file,
-          targets.filter((target) => fileFor(target, files, folder) === file),
-        ),
-      ),
+      files: certified,
+      uncertified: uncertifiedFiles(certified),
       versions: {
         qdg: VERSION,
         node: process.versions.node,

@@ -1,7 +1,7 @@
 // What a comparison feeds to the models, one sample at a time: images of a folder, arrays, or numbers drawn with
 // a seed. Random numbers only where they are asked for by name, never for want of data.
 
-import { QdgError } from "../base/error.js";
+import { QdgError, type QdgErrorCode } from "../base/error.js";
 import type { Tensor } from "../base/tensor.js";
 import { boundedSize, sizeOf } from "../base/tensor.js";
 import { openArrays } from "../export/arrays.js";
@@ -65,8 +65,8 @@ export async function openInputs(
   if (rest.length > 0) {
     throw new QdgError("usage", sources.join(", "), "expected one folder of images, or .npy files alone");
   }
-  const random = /^random:(\d+)$/.exec(source);
-  if (random) return randomInputs(Number(random[1]), inputs, options);
+  const random = randomCount(source, "usage", "--data");
+  if (random !== null) return randomInputs(random, inputs, options);
   return images(source, inputs, options);
 }
 
@@ -117,6 +117,25 @@ async function arrays(
       }
     },
   };
+}
+
+/** Samples that may be drawn; far more than any comparison needs. */
+const MOST_RANDOM = 100_000;
+
+/**
+ * N of `random:N`; null for any other source.
+ *
+ * @throws QdgError with `code` for more than 100,000
+ */
+export function randomCount(source: string, code: QdgErrorCode, where: string): number | null {
+  const digits = /^random:(\d+)$/.exec(source)?.[1];
+  if (digits === undefined) return null;
+  if (Number(digits) <= MOST_RANDOM) return Number(digits);
+  throw new QdgError(
+    code,
+    where,
+    `got random:${digits.length > 20 ? `${digits.slice(0, 20)}...` : digits}, expected at most random:${MOST_RANDOM}; take fewer samples`,
+  );
 }
 
 /** Uniform over the range of the preprocessing, or -1..1 where there is none. */

@@ -20,6 +20,7 @@ import {
   CERTIFIED_TARGETS,
   type CertifiedTarget,
 } from "./certificate.js";
+import { refuseContradictions } from "./certificate-contradictions.js";
 import type { GroupAccuracy } from "./metrics/accuracy.js";
 
 type Read<T> = (value: unknown, where: string) => T;
@@ -109,7 +110,6 @@ const difference: Read<NonNullable<Certificate["targets"][number]["firstDifferen
 
 const certificate: Read<Certificate> = object<Certificate>({
   qdgCertificate: version,
-  passed: flag,
   reasons: list(textOf),
   notes: list(textOf),
   model: object({ path: textOf, sha256 }),
@@ -124,6 +124,7 @@ const certificate: Read<Certificate> = object<Certificate>({
       targets: list(target),
     }),
   ),
+  uncertified: list(fileName),
   versions: object({ qdg: textOf, node: textOf, platform: textOf }),
   session: object({ threads: countOf, optimization: textOf }),
   data: object({
@@ -185,7 +186,8 @@ const certificate: Read<Certificate> = object<Certificate>({
  * The certificate that a JSON text holds.
  *
  * @param where what messages call it: its path
- * @throws QdgError `invalid-json`; `invalid-data` or `invalid-path` naming the field that is not as expected
+ * @throws QdgError `invalid-json`; `invalid-data` or `invalid-path` naming the field that is not as expected, or that
+ * contradicts another
  */
 export function parseCertificate(text: string, where: string): Certificate {
   let json: unknown;
@@ -202,11 +204,6 @@ export function parseCertificate(text: string, where: string): Certificate {
   // Before all the rest, so that another version is called that.
   version(objectOf(json, where)["qdgCertificate"], `${where}, qdgCertificate`);
   const read = certificate(json, where);
-  const names = read.targets.map((each) => each.target);
-  if (new Set(names).size === names.length && names.length > 0) return read;
-  throw new QdgError(
-    "invalid-data",
-    `${where}.targets`,
-    `got ${names.join(", ") || "none"}, expected at least one, each once`,
-  );
+  refuseContradictions(read, where);
+  return read;
 }

@@ -7,6 +7,7 @@ import { float32, type Tensor } from "../../src/base/tensor.js";
 import { exportModel } from "../../src/export/export-model.js";
 import { SHAPE_LABELS } from "../../src/image/draw-shapes.js";
 import { decodeModel, encodeModel } from "../../src/onnx/codec.js";
+import { hasPassed } from "../../src/parity/certificate.js";
 import { parseCertificate } from "../../src/parity/read-certificate.js";
 import { npyOf } from "../parity/tiny-models.js";
 import { exportShapes, SHAPES_MODEL, writeDomains } from "../support/certified-models.js";
@@ -41,6 +42,7 @@ async function writeRings(to: string): Promise<string> {
 test("writes the JSON and the page, verifies them, and says 3 once the certificate is edited", async () => {
   const path = join(folder, "cert.json");
   const first = await runCli("certify", SHAPES_MODEL, out, "--data", images, "--targets", "cpu", "-o", path);
+  expect(first.stderr).toContain("not certified: model.webgpu.onnx; no target ran what is in these files\n");
   expect(first.stderr).toMatch(/PASSED: cpu; 0 of 191232 quantized elements differ on 6 input\(s\)/);
   expect([first.code, first.stdout]).toEqual([0, ""]);
   const text = await readFile(path, "utf8");
@@ -58,12 +60,21 @@ test("writes the JSON and the page, verifies them, and says 3 once the certifica
   expect(verified.code).toBe(0);
   expect(parseCertificate(verified.stdout, "stdout")).toEqual(parseCertificate(text, path));
 
-  await writeFile(path, text.replace('"elements": 191232', '"elements": 191233'));
+  await writeFile(path, text.replaceAll("191232", "191231"));
   const edited = await runCli("certify", "--verify", path, SHAPES_MODEL, out, "--data", images);
   expect(edited.stderr).toMatch(
-    /NOT VERIFIED, 1 difference\(s\).*\n {2}targets\.cpu\.elements: .*191233.*191232/,
+    /NOT VERIFIED, 2 difference\(s\)[^]*\n {2}targets\.cpu\.elements: .*191231.*191232/,
   );
   expect(edited.code).toBe(3);
+
+  await writeFile(path, text.replace('"elements": 191232', '"elements": 191233'));
+  const torn = await runCli("certify", "--verify", path, SHAPES_MODEL, out, "--data", images);
+  expect([torn.code, torn.stderr]).toEqual([
+    1,
+    expect.stringMatching(
+      /cert\.json\.targets\[0\]\.elements: got 191233, but the histogram counts 191232; certify anew/,
+    ),
+  ]);
 });
 
 test("notes one class for all inputs where the float model gives one too, and passes", async () => {
@@ -123,7 +134,7 @@ test("says 3 where a network is dead that is alive in float, and still writes th
   );
   expect(code).toBe(3);
   const path = join(dead, "out", "certificate.json");
-  expect(parseCertificate(await readFile(path, "utf8"), path).passed).toBe(false);
+  expect(hasPassed(parseCertificate(await readFile(path, "utf8"), path))).toBe(false);
 });
 
 describe("wrong usage", () => {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { decodeModel, encodeModel } from "../../src/onnx/codec.js";
 import type { ModelProto } from "../../src/onnx/model-proto.js";
-import type { Certificate } from "../../src/parity/certificate.js";
+import { type Certificate, hasPassed } from "../../src/parity/certificate.js";
 import { certificatePage } from "../../src/parity/certificate-page.js";
 import { certify, type CertifyOptions } from "../../src/parity/certify.js";
 import { parseCertificate } from "../../src/parity/read-certificate.js";
@@ -58,7 +58,7 @@ async function written(name: string, content: Certificate): Promise<string> {
 
 describe("a certificate of cpu and wasm", () => {
   test("says that every integer is the reference's and that the network is alive", () => {
-    expect(certificate.passed).toBe(true);
+    expect(hasPassed(certificate)).toBe(true);
     expect(certificate.reasons).toEqual([]);
     expect(certificate.reference.tensors.map(({ name }) => name)).toContain("relu4b");
     expect(certificate.reference.tensors.every(({ levelsUsed }) => levelsUsed >= 3)).toBe(true);
@@ -86,6 +86,7 @@ describe("a certificate of cpu and wasm", () => {
       ["model.onnx", ["cpu", "wasm"]],
       ["model.webgpu.onnx", []],
     ]);
+    expect(certificate.uncertified).toEqual(["model.webgpu.onnx"]);
   });
 
   test("gives accuracy by domain where folders say domain and class", () => {
@@ -112,12 +113,15 @@ describe("a certificate of cpu and wasm", () => {
     expect(page).not.toMatch(/<script|<b>|src=|https?:/);
     expect(page).toContain("default-src 'none'");
     expect(page).toContain("prefers-color-scheme:dark");
+    expect(page).toContain("<strong>Not certified:</strong> model.webgpu.onnx.");
+    expect(page).toContain("NOT CERTIFIED, no target ran it");
+    expect(certificatePage({ ...certificate, uncertified: [] })).not.toContain("Not certified:");
   });
 });
 
 test("the file for GPUs holds the integers of the one for hosts, zero points taken out", async () => {
   const found = await certify(optionsFor({ targets: ["webgpu"], runtimeOf: changedCpu("webgpu") }));
-  expect(found.passed).toBe(true);
+  expect(hasPassed(found)).toBe(true);
   expect(found.targets[0]).toMatchObject({ file: "model.webgpu.onnx", runtime: "cpu as <webgpu>" });
   expect(found.reference.file).toBe("model.onnx");
   // bn3b and bn3s are stored from 4 in the one and from 0 in the other.
@@ -135,7 +139,7 @@ describe("a target that computes something else", () => {
       if (relu5) relu5.data[1] = Number(relu5.data[1]) + 2;
     });
     const found = await certify(optionsFor({ runtimeOf: runtimes }));
-    expect(found.passed).toBe(false);
+    expect(hasPassed(found)).toBe(false);
     const [cpu, wasm] = found.targets;
     expect(cpu?.histogram).toEqual([[0, cpu?.elements]]);
     expect(wasm?.histogram).toEqual([
@@ -169,7 +173,7 @@ describe("a target that computes something else", () => {
       expect.stringContaining("output classes differs by") as string,
       expect.stringMatching(/[1-8] of 8 predictions differ, expected 0/) as string,
     ]);
-    expect(parseCertificate(JSON.stringify(found), "cert").passed).toBe(false);
+    expect(hasPassed(parseCertificate(JSON.stringify(found), "cert"))).toBe(false);
   });
 });
 
@@ -239,7 +243,7 @@ describe("verifying", () => {
     const to = await edited("moved", (model) => model);
     await cp(join(out, "model.onnx"), join(to, "model.onnx"));
     const { differences, notes, rerun } = await verifyCertificate(path, { folder: to });
-    expect([differences, notes, rerun.passed]).toEqual([[], [], true]);
+    expect([differences, notes, hasPassed(rerun)]).toEqual([[], [], true]);
   });
 
   test("names counts that were edited, and versions that are others", async () => {
@@ -247,7 +251,7 @@ describe("verifying", () => {
     const path = await written("edited.json", {
       ...certificate,
       versions: { ...certificate.versions, node: "1.2.3" },
-      targets: [{ ...cpu, elements: 7 }, wasm] as Certificate["targets"],
+      targets: [{ ...cpu, elements: 7, histogram: [[0, 7]] }, wasm] as Certificate["targets"],
       reference: {
         ...certificate.reference,
         accuracy: certificate.reference.accuracy.map((each) => ({ ...each, accuracy: 0.5 })),
@@ -379,7 +383,7 @@ describe("a certificate that is none", () => {
     [
       "a target twice",
       () => change((json) => (json["targets"] = [certificate.targets[0], certificate.targets[0]])),
-      /cert\.targets: got cpu, cpu, expected at least one, each once/,
+      /cert\.targets: got cpu, cpu, expected at least one target, each once/,
     ],
     [
       "a size of no image",
@@ -405,5 +409,146 @@ describe("a certificate that is none", () => {
     ],
   ])("%s", (_, text, says) => {
     expect(() => parseCertificate(text(), "cert")).toThrow(says);
+  });
+});
+
+/** One of a certificate of cpu and wasm, as `edit` leaves it. */
+function contradicting(edit: (certificate: Certificate) => object): string {
+  return JSON.stringify({ ...certificate, ...edit(certificate) });
+}
+
+/** The result of cpu with other fields, that of wasm as it is. */
+function onCpu(fields: Partial<Certificate["targets"][number]>): { targets: unknown[] } {
+  const [cpu, wasm] = certificate.targets;
+  return { targets: [{ ...cpu, ...fields }, wasm] };
+}
+
+describe("a certificate that contradicts itself", () => {
+  const differing = [{ name: "conv1", layer: "conv1", count: 3 }];
+  const firstDifference = { tensor: "conv1", layer: "conv1", input: "x", index: [0], expected: 1, got: 2 };
+  const elements = INPUTS * 31872;
+  test.each<[what: string, edit: (certificate: Certificate) => object, says: RegExp]>([
+    ["a verdict of its own", () => ({ passed: true }), /got the key "passed"/],
+    ["no files", () => ({ files: [] }), /cert\.files: got none, expected at least one file, each once/],
+    [
+      "a file twice",
+      ({ files }) => ({ files: [files[0], files[0]] }),
+      /cert\.files: got model\.onnx, model\.onnx, expected/,
+    ],
+    ["no targets", () => ({ targets: [] }), /cert\.targets: got none, expected at least one target/],
+    [
+      "a target on a file that is not there",
+      () => onCpu({ file: "other.onnx" }),
+      /cert\.targets\[0\]\.file: got "other\.onnx", expected one of the files/,
+    ],
+    [
+      "a target that a file does not know of",
+      () => onCpu({ file: "model.webgpu.onnx" }),
+      /cert\.files\[0\]\.targets: got cpu, wasm, expected wasm as in the targets/,
+    ],
+    [
+      "a reference on a file that is not there",
+      ({ reference }) => ({ reference: { ...reference, file: "other.onnx" } }),
+      /cert\.reference\.file: got "other\.onnx"/,
+    ],
+    [
+      "proofs of a file that is not there",
+      ({ exactness }) => ({ exactness: [{ ...exactness[0], file: "other.onnx" }] }),
+      /cert\.exactness\[0\]\.file: got "other\.onnx"/,
+    ],
+    [
+      "silence on a file that no target ran",
+      () => ({ uncertified: [] }),
+      /cert\.uncertified: got none, expected model\.webgpu\.onnx, the files that no target ran/,
+    ],
+    [
+      "differences and no reason",
+      () =>
+        onCpu({
+          histogram: [
+            [0, elements - 3],
+            [1, 3],
+          ],
+          differing,
+          firstDifference,
+        }),
+      /cert\.reasons: got none, but cpu: 3 of 254976 quantized elements differ/,
+    ],
+    [
+      "numbers that are not finite and no reason",
+      () => onCpu({ histogram: [[0, elements - 3]], notFinite: 3 }),
+      /cert\.reasons: got none, but cpu: 3 of 254976 quantized elements differ, 3 of them no finite number/,
+    ],
+    [
+      "outputs that are far off and no reason",
+      () => onCpu({ outputs: [{ name: "classes", relativeDifference: 0.5 }] }),
+      /cert\.reasons: got none, but cpu: output classes differs by 0\.5 relative/,
+    ],
+    [
+      "predictions that differ and no reason",
+      () => onCpu({ predictions: { compared: INPUTS, differing: 1 } }),
+      /cert\.reasons: got none, but cpu: 1 of 8 predictions differ/,
+    ],
+    [
+      "a promise that is none",
+      () => onCpu({ promise: { steps: 255, relative: 1, predictions: INPUTS } }),
+      /cert\.targets\[0\]\.promise: got \{"steps":255.*expected \{"steps":0.*what cpu promises/,
+    ],
+    [
+      "elements that nobody counted",
+      () => onCpu({ histogram: [] }),
+      /cert\.targets\[0\]\.elements: got 254976, but the histogram counts 0/,
+    ],
+    [
+      "a step twice",
+      () =>
+        onCpu({
+          histogram: [
+            [0, elements - 1],
+            [0, 1],
+          ],
+        }),
+      /cert\.targets\[0\]\.histogram: expected each number of steps once, ascending/,
+    ],
+    [
+      "half a step",
+      () => onCpu({ histogram: [[0.5, elements]] }),
+      /histogram: expected each number of steps/,
+    ],
+    [
+      "tensors that differ in no element",
+      () => onCpu({ differing, firstDifference }),
+      /cert\.targets\[0\]\.differing: got 3 elements, but the histogram has 0 that differ/,
+    ],
+    [
+      "a first difference and none",
+      () => onCpu({ firstDifference }),
+      /cert\.targets\[0\]\.firstDifference: got one, but 0 tensors differ/,
+    ],
+    [
+      "more predictions that differ than there are",
+      () => onCpu({ predictions: { compared: 1, differing: 2 } }),
+      /cert\.targets\[0\]\.predictions: got 2 that differ of 1/,
+    ],
+    ["no inputs", ({ data }) => ({ data: { ...data, inputs: 0 } }), /cert\.data\.inputs: got 0/],
+    [
+      "random data without end",
+      ({ data }) => ({
+        data: { ...data, sources: ["random:9007199254740991"], count: null, inputs: 9007199254740991 },
+      }),
+      /cert\.data\.sources: got random:9007199254740991, expected at most random:100000; take fewer samples \[invalid-data\]/,
+    ],
+    [
+      "other inputs than random data has",
+      ({ data }) => ({ data: { ...data, sources: ["random:5"] } }),
+      /cert\.data\.inputs: got 8, expected 5 of random:5/,
+    ],
+  ])("is refused by reading: %s", (_, edit, says) => {
+    expect(() => parseCertificate(contradicting(edit), "cert")).toThrow(says);
+  });
+
+  test("and says its reasons is read, and has not passed", () => {
+    const text = contradicting(() => ({ reasons: ["dead network: output classes"] }));
+    expect(hasPassed(parseCertificate(text, "cert"))).toBe(false);
   });
 });

@@ -5,7 +5,12 @@ import { Command } from "commander";
 import { join } from "node:path";
 import { checkWritable, writeFilesAtomic } from "../../base/atomic-file.js";
 import { QdgError } from "../../base/error.js";
-import { CERTIFIED_TARGETS, type Certificate, type CertifiedTarget } from "../../parity/certificate.js";
+import {
+  CERTIFIED_TARGETS,
+  type Certificate,
+  type CertifiedTarget,
+  hasPassed,
+} from "../../parity/certificate.js";
 import { DEFAULT_COUNT } from "../../parity/parity.js";
 import { addBrowserOptions, type BrowserFlags, browserOptions } from "../browser-options.js";
 import { addImageOptions, type ImageFlags } from "../image-options.js";
@@ -122,7 +127,8 @@ async function certifyFiles(
   for (const note of certificate.notes) tell(terminal.stderr, `note: ${note}\n`);
   tell(terminal.stderr, `${summary(certificate)}; ${path}, ${page}\n`);
   for (const reason of certificate.reasons) tell(terminal.stderr, `  ${reason}\n`);
-  return certificate.passed;
+  sayUncertified(certificate, terminal);
+  return hasPassed(certificate);
 }
 
 async function verify(
@@ -152,18 +158,25 @@ async function verify(
   const verdict = holds ? "VERIFIED" : `NOT VERIFIED, ${differences.length} difference(s)`;
   tell(terminal.stderr, `${path}: ${verdict}; ${summary(rerun)}\n`);
   for (const line of [...differences, ...rerun.reasons]) tell(terminal.stderr, `  ${line}\n`);
-  return holds && rerun.passed;
+  sayUncertified(rerun, terminal);
+  return holds && hasPassed(rerun);
+}
+
+function sayUncertified({ uncertified }: Certificate, terminal: Terminal): void {
+  if (uncertified.length === 0) return;
+  tell(terminal.stderr, `not certified: ${uncertified.join(", ")}; no target ran what is in these files\n`);
 }
 
 /** "PASSED: cpu, wasm; 0 of 318,720 quantized elements differ on 10 inputs". */
-function summary({ passed, targets, data }: Certificate): string {
+function summary(certificate: Certificate): string {
+  const { targets, data } = certificate;
   const elements = targets.reduce((sum, each) => sum + each.elements, 0);
   const same = targets.reduce(
     (sum, { histogram }) => sum + (histogram.find(([steps]) => steps === 0)?.[1] ?? 0),
     0,
   );
   const compared = targets.map(({ target }) => target).join(", ");
-  return `${passed ? "PASSED" : "NOT PASSED"}: ${compared}; ${elements - same} of ${elements} quantized elements differ on ${data.inputs} input(s)`;
+  return `${hasPassed(certificate) ? "PASSED" : "NOT PASSED"}: ${compared}; ${elements - same} of ${elements} quantized elements differ on ${data.inputs} input(s)`;
 }
 
 function targetsOf(text: string): CertifiedTarget[] {
