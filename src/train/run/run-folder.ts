@@ -5,6 +5,7 @@ import { appendFile, mkdir, open, rm, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { checkWritable, writeFileAtomic } from "../../base/atomic-file.js";
 import { errorText, QdgError } from "../../base/error.js";
+import { type ProcessLock, takeLock } from "../../base/process-lock.js";
 
 /** Files of one JSON object a line; they only grow, but for a resumed run that cuts them back. */
 export const LINE_FILES = ["log", "results", "freezing"] as const;
@@ -46,6 +47,23 @@ export class RunFolder {
       );
     }
     await checkWritable(join(path, "checkpoint.bin"), true);
+  }
+
+  /**
+   * Makes this process the only one that trains in `path`, making the folder.
+   *
+   * @param onNote told where a process has ended without giving the folder back
+   * @throws QdgError `unavailable` where another process trains there; `io`
+   */
+  static async lock(path: string, onNote: (note: string) => void): Promise<ProcessLock> {
+    const lock = await takeLock(join(path, "run.lock"), path);
+    if (lock.takenFrom) {
+      const { pid, since } = lock.takenFrom;
+      onNote(
+        `took over ${path} from process ${pid}, which began at ${since} and has ended without giving it back`,
+      );
+    }
+    return lock;
   }
 
   /**

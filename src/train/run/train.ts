@@ -66,14 +66,28 @@ export interface TrainResult {
 /**
  * Trains, or goes on training.
  *
- * @throws QdgError `usage` for options; `exists`, `not-found`, `io` for the folder; `unavailable` for the backend;
+ * @throws QdgError `usage` for options; `exists`, `not-found`, `io` for the folder; `unavailable` for the backend and for
+ * a folder that another process trains in;
  * `invalid-data` for images, or a checkpoint of other data, another model or a damaged one; `runtime` when training
  * diverges; and what reading and quantizing a model throws
  */
 export async function train(request: TrainRequest): Promise<TrainResult> {
-  const { out, resume = false, force = false, observer = silentObserver, signal, write } = request;
+  const { out, resume = false, force = false, observer = silentObserver } = request;
   if (resume && force)
     throw new QdgError("usage", "--force", "replaces the run that --resume would go on with; give one");
+  if (resume) await RunFolder.open(out);
+  // Whether there is a run already is asked of the folder that nobody else writes to.
+  else await RunFolder.check(out, true);
+  const lock = await RunFolder.lock(out, (note) => observer.note(note));
+  try {
+    return await trainLocked(request);
+  } finally {
+    await lock.release();
+  }
+}
+
+async function trainLocked(request: TrainRequest): Promise<TrainResult> {
+  const { out, resume = false, force = false, observer = silentObserver, signal, write } = request;
   const where = join(out, "checkpoint.bin");
   let checkpoint: RunCheckpoint | null = null;
   if (resume) checkpoint = await loadRunCheckpoint((await RunFolder.open(out)).checkpoint);

@@ -1,11 +1,13 @@
 // Whole runs, on WebAssembly: what they leave behind, and that stopping leaves no trace in it.
 
 import { copyFile, cp, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { spawnSync } from "node:child_process";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { QdgError } from "../../../src/base/error.js";
+import { thisProcess } from "../../../src/base/process-identity.js";
 import { useBackend } from "../../../src/train/backends/backends.js";
 import { loadLayersModel } from "../../../src/train/layers-model-file.js";
 import { loadCheckpoint, saveCheckpoint } from "../../../src/train/run/checkpoint-file.js";
@@ -364,6 +366,52 @@ test("a run starts from the model of another, with its size and preprocessing", 
   const kernel = (model: typeof before): Float32Array =>
     model.weights.get("classes/kernel")?.data as Float32Array;
   kernel(after).forEach((x, i) => expect(x).toBeCloseTo(kernel(before)[i] as number, 6));
+});
+
+describe("a folder that another run is in", () => {
+  test("is an error for a second one, whatever it is asked to do, and the first goes on as if there were none", async () => {
+    const out = join(folder, "shared");
+    const refused: string[] = [];
+    const { writeFileAtomic } = await import("../../../src/base/atomic-file.js");
+    const write: typeof writeFileAtomic = async (path, bytes, options) => {
+      await writeFileAtomic(path, bytes, options);
+      for (const more of [{}, { force: true }, { resume: true }]) {
+        const second = train({ options: more.resume ? {} : TINY, out, ...more });
+        refused.push(
+          await second.then(
+            () => "trained",
+            (thrown: Error) => thrown.message,
+          ),
+        );
+      }
+    };
+    await train({ options: TINY, out, write });
+    const inUse = new RegExp(`shared: is in use by process ${process.pid} on .* \\[unavailable\\]$`);
+    expect(refused.length).toBeGreaterThan(6);
+    for (const message of refused) expect(message).toMatch(inUse);
+    expect(await contentOf(out)).toEqual(whole);
+  });
+
+  test("and was killed there is taken over, and that is said", async () => {
+    const out = join(folder, "killed");
+    await train({ options: TINY, out, ...stopAfter(7) });
+    const { pid } = spawnSync(process.execPath, ["-e", "0"]);
+    const owner = { ...thisProcess(), pid, started: "1", host: "here", since: "2026-01-02T03:04:05.000Z" };
+    await writeFile(join(out, "run.lock"), JSON.stringify(owner));
+    const notes: string[] = [];
+    const observer = { ...silentObserver, note: (note: string) => void notes.push(note) };
+    await train({ options: {}, out, resume: true, observer });
+    expect(notes).toContain(
+      `took over ${out} from process ${pid}, which began at 2026-01-02T03:04:05.000Z and has ended without giving it back`,
+    );
+    expect(await contentOf(out)).toEqual(whole);
+  });
+
+  test("is not made by a run that is refused", async () => {
+    const options = { ...TINY, testDomain: ["nowhere"] };
+    await expect(train({ options, out: join(folder, "none", "deep") })).rejects.toThrow("nowhere");
+    expect(await readdir(folder)).not.toContain("none");
+  });
 });
 
 test("a disk that is full while saving stops the run; the last good checkpoint stays, and the run goes on from it", async () => {
