@@ -99,8 +99,9 @@ export class FloatRun {
   /** What the float model calls the output at a place of the compared one. */
   #nameOf(index: number): string {
     const names = this.#session.outputs.map((output) => output.name);
-    const own = this.#outputs[index] as string;
-    return names.includes(own) ? own : (names[index] as string);
+    // One layer may give several outputs, which runtimes tell apart each in its way: then their order counts.
+    const named = this.#outputs.every((output) => names.includes(output));
+    return (named ? this.#outputs : names)[index] as string;
   }
 
   /** Classes that the float model predicts, by the compared model's outputs; empty ones are no classifier's. */

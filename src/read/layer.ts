@@ -17,7 +17,7 @@ export type Emit = (inputs: readonly Held[], call: LayerCall) => Held;
 
 export interface LayerDefinition {
   readonly className: string;
-  /** Takes int32 tensors; other layers refuse them. */
+  /** Takes int32 tensors as they are; for other layers they are cast to float32. */
   readonly takesIntegers?: true;
   /** Takes several tensors: a merge layer. */
   readonly takesSeveral?: true;

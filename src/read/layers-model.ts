@@ -144,14 +144,25 @@ function layerReader(writer: GraphWriter, store: WeightStore): PrepareLayer {
       call(inputs) {
         const call = LayerCall.next(instance);
         if (!several && inputs.length !== 1) call.failModel(`got ${inputs.length} inputs, expected 1`);
-        const whole = inputs.find(({ value }) => value.dtype !== "float32");
-        if (whole && !integers) {
-          call.fail(`got a ${whole.value.dtype} input, expected float32; change the input's dtype`);
-        }
-        return [emit(inputs, call)];
+        const types = new Set(inputs.map(({ value }) => value.dtype));
+        return [emit(integers && types.size === 1 ? inputs : asReals(inputs, call), call)];
       },
     };
   };
+}
+
+/** ONNX's number for float. */
+const FLOAT = 1;
+
+/** Integers as float32, as tfjs casts them for layers that compute with reals, and beside reals. */
+function asReals(inputs: readonly Held[], call: LayerCall): Held[] {
+  return inputs.map((held, index) => {
+    const { value, layout } = held;
+    if (value.dtype === "float32") return held;
+    const what = inputs.length === 1 ? "real" : `real_${index}`;
+    const type = { dtype: "float32" } as const;
+    return { value: call.node("Cast", [value], what, value.shape, { to: FLOAT }, type), layout };
+  });
 }
 
 function prepareEmit(

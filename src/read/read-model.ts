@@ -5,6 +5,7 @@ import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { errorText, QdgError } from "../base/error.js";
 import type { Graph } from "../graph/graph.js";
+import { classicModel } from "./classic/classic-model.js";
 import { readLayersModel, type ReadOptions } from "./layers-model.js";
 import { parseTeachableMachineMetadata, type TeachableMachineMetadata } from "./metadata.js";
 import { type ModelJson, parseModelJson } from "./model-json.js";
@@ -20,10 +21,10 @@ export interface ReadModel {
   readonly metadata?: TeachableMachineMetadata;
 }
 
-/** The files of a layers-model, checked and decoded, before any layer is read. */
+/** The files of a layers-model, checked, decoded and in the classic form, before any layer is read. */
 export interface ModelFiles {
   readonly json: ModelJson;
-  /** As numbers, whatever types the shards hold; those of an optimizer are left out. */
+  /** By tfjs's names, as numbers, whatever types the shards hold; those of an optimizer are left out. */
   readonly weights: Weights;
   /** See {@link ReadModel}. */
   readonly sourceHash: string;
@@ -48,16 +49,17 @@ export async function readModel(path: string, options: ReadOptions = {}): Promis
 /**
  * Reads model.json, its shards, and the metadata.json beside it.
  *
- * @throws QdgError `not-found`, `io`, `invalid-json`, `unsupported-model`, `invalid-path`, `invalid-weights`
+ * @throws QdgError `not-found`, `io`, `invalid-json`, `unsupported-model`, `invalid-path`, `invalid-weights`, and what
+ * {@link classicModel} throws
  */
 export async function readModelFiles(path: string): Promise<ModelFiles> {
   const bytes = await readBytes(path);
   if (!bytes) throw new QdgError("not-found", path, "there is no such file; give the path of a model.json");
   const json = parseModelJson(bytes.toString("utf8"), path);
   const hash = createHash("sha256").update(bytes);
-  const weights = await readWeights(parseManifest(json.weightsManifest, path), path, hash);
+  const stored = await readWeights(parseManifest(json.weightsManifest, path), path, hash);
   const metadata = await readMetadata(join(dirname(path), "metadata.json"));
-  return { json, weights, sourceHash: hash.digest("hex"), ...(metadata ? { metadata } : {}) };
+  return { ...classicModel(json, stored), sourceHash: hash.digest("hex"), ...(metadata ? { metadata } : {}) };
 }
 
 async function readMetadata(path: string): Promise<TeachableMachineMetadata | undefined> {

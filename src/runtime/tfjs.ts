@@ -1,13 +1,14 @@
-// The float model as stock tfjs computes it: the oracle that exported files are compared with, so it shares
-// no code with the reader of src/read. tfjs is loaded at the first probe or open.
+// The float model as stock tfjs computes it: the oracle that exported files are compared with. The file reaches it
+// through src/read, checked and in the classic form; every number is tfjs's own. tfjs is loaded at the first probe or open.
 
-import { lstat, realpath } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { dirname, isAbsolute, join, relative, sep } from "node:path";
+import { dirname, sep } from "node:path";
 import type * as Tfjs from "@tensorflow/tfjs";
 import { errorText, QdgError } from "../base/error.js";
-import { readBytes } from "../base/read-bytes.js";
 import type { Tensor } from "../base/tensor.js";
+import { readLayersModel } from "../read/layers-model.js";
+import { toPlain } from "../read/model-json.js";
+import { readModelFiles } from "../read/read-model.js";
 import { checkFeeds } from "./feeds.js";
 import { tfjsDeviations } from "./tfjs-deviations.js";
 import type { Availability, ModelSource, Runtime, Session, TensorInfo } from "./runtime.js";
@@ -215,96 +216,28 @@ function innermostName(symbolic: Tfjs.SymbolicTensor): string {
   return inner === undefined || inner === symbolic ? layer.name : innermostName(inner);
 }
 
-interface WeightsGroup {
-  readonly paths: readonly string[];
-  readonly weights: Tfjs.io.WeightsManifestEntry[];
-}
-
-/** model.json and its shards as tfjs takes them. Shards lie in the folder of model.json or below it. */
+/**
+ * What tfjs loads: topology and weights as our reader has read, judged and rewritten them. So tfjs meets no file that
+ * would make it loop or build without end, and dialects that it does not know reach it in its own.
+ */
 async function readArtifacts(path: string): Promise<Tfjs.io.ModelArtifacts> {
-  const text = new TextDecoder().decode(await readBytes(path));
-  let json: Readonly<Record<string, unknown>>;
-  try {
-    json = JSON.parse(text) as Readonly<Record<string, unknown>>;
-  } catch (thrown) {
-    throw new QdgError("invalid-json", path, errorText(thrown), { cause: thrown });
-  }
-  const topology = json?.["modelTopology"];
-  if (typeof topology !== "object" || topology === null) {
-    throw new QdgError("invalid-model", path, "no modelTopology; expected a tfjs layers-model");
-  }
-  if (json["format"] === "graph-model" || "node" in topology) {
-    throw new QdgError(
-      "unsupported-model",
-      path,
-      "got a graph-model, expected a layers-model; save it with model.save() of tfjs-layers",
-    );
-  }
-  const groups = weightsGroups(json["weightsManifest"] ?? [], path);
-  const shards: Uint8Array[] = [];
-  for (const group of groups) {
-    const before = shards.length;
-    for (const shard of group.paths) shards.push(await readShard(path, shard));
-    const got = shards.slice(before).reduce((sum, shard) => sum + shard.length, 0);
-    const expected = group.weights.reduce((sum, spec) => sum + weightBytes(spec), 0);
-    // tfjs would leave a half-built model behind.
-    if (got !== expected) {
-      throw new QdgError(
-        "invalid-weights",
-        path,
-        `got ${got} bytes in ${group.paths.join(", ")}, expected ${expected}; fetch the shards again`,
-      );
-    }
-  }
+  const { json, weights } = await readModelFiles(path);
+  readLayersModel(json, weights);
+  const list = [...weights];
   return {
-    modelTopology: topology,
-    weightSpecs: groups.flatMap((group) => group.weights),
-    weightData: shards.map(
-      (shard) => shard.buffer.slice(shard.byteOffset, shard.byteOffset + shard.byteLength) as ArrayBuffer,
-    ),
+    modelTopology: toPlain(json.topology),
+    weightSpecs: list.map(([name, { shape, dtype }]) => ({
+      name,
+      shape: [...shape],
+      dtype: dtype as "float32",
+    })),
+    weightData: list.map(([, { data }]) => bytesOf(data)),
   };
 }
 
-function weightsGroups(manifest: unknown, path: string): readonly WeightsGroup[] {
-  const groups = manifest as readonly WeightsGroup[];
-  const isGroup = (group: WeightsGroup | null): boolean =>
-    Array.isArray(group?.paths) &&
-    Array.isArray(group.weights) &&
-    group.weights.every((spec) => Array.isArray(spec?.shape));
-  if (!Array.isArray(manifest) || !groups.every(isGroup)) {
-    throw new QdgError("invalid-weights", path, "weightsManifest: expected a list of {paths, weights}");
-  }
-  return groups;
-}
-
-/** Bytes of one weight in the shards. */
-function weightBytes(spec: Tfjs.io.WeightsManifestEntry): number {
-  const stored = spec.quantization?.dtype ?? spec.dtype;
-  const bytes =
-    stored === "uint8" || stored === "bool" ? 1 : stored === "uint16" || stored === "float16" ? 2 : 4;
-  return bytes * spec.shape.reduce((product, size) => product * size, 1);
-}
-
-async function readShard(modelPath: string, shard: string): Promise<Uint8Array> {
-  const refused = (): QdgError =>
-    new QdgError(
-      "invalid-path",
-      modelPath,
-      `shard "${shard}" leaves the model's folder; put the shards beside model.json`,
-    );
-  if (typeof shard !== "string" || isAbsolute(shard) || /^[a-z][a-z0-9+.-]*:/i.test(shard)) throw refused();
-  const folder = dirname(modelPath);
-  const path = join(folder, shard);
-  if (leaves(folder, path)) throw refused();
-  const entry = await lstat(path).catch(() => null);
-  if (entry !== null && leaves(await realpath(folder), await realpath(path))) throw refused();
-  return readBytes(path);
-}
-
-/** Whether the way from one folder to a path goes up and out. */
-function leaves(from: string, to: string): boolean {
-  const way = relative(from, to);
-  return way === ".." || way.startsWith(`..${sep}`) || isAbsolute(way);
+function bytesOf(data: Tensor["data"]): ArrayBuffer {
+  const { buffer, byteOffset, byteLength } = data;
+  return buffer.slice(byteOffset, byteOffset + byteLength) as ArrayBuffer;
 }
 
 function runtimeError(where: string, thrown: unknown): QdgError {

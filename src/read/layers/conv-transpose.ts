@@ -39,7 +39,13 @@ function prepare(config: LayerConfig, rank: number): Emit {
   const kernelConstraint = readConstraint(config, "kernelConstraint");
   const biasConstraint = readConstraint(config, "biasConstraint");
   // tfjs has no dilation here and does not read the key.
-  config.neutral("dilationRate", 1);
+  const dilations = config.ints("dilationRate", rank, 1, 1);
+  if (dilations.some((rate) => rate !== 1)) {
+    config.wrong(
+      "dilationRate",
+      "1, as tfjs has no dilated transposed convolution; use UpSampling2D and a Conv2D",
+    );
+  }
   config.neutral("outputPadding");
   config.neutral("groups", 1);
   config.neutral("rank", rank);
