@@ -246,9 +246,11 @@ function isIndex(value: Json | undefined): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
+/** Undefined when absent, null or empty. @throws QdgError `invalid-model` for what is no text: tfjs would look for it as a name */
 function stringField(map: JsonMap, name: string): string | undefined {
-  const value = field(map, name);
-  return typeof value === "string" && value !== "" ? value : undefined;
+  const value = field(map, name) ?? "";
+  if (typeof value !== "string") return fail(name, `got ${describe(value)}, expected text`);
+  return value === "" ? undefined : value;
 }
 
 function fail(where: string, what: string): never {

@@ -92,6 +92,11 @@ async function loadTfjs(): Promise<Loaded> {
   const folder = dirname(createRequire(import.meta.url).resolve("@tensorflow/tfjs-backend-wasm"));
   wasm.setWasmPaths(`${folder}${sep}`);
 
+  // tfjs names this activation gelu_new, but asks for geluNew when it loads a model.
+  const { classNameMap } = tf.serialization.SerializationMap.getMap();
+  const geluNew = classNameMap["gelu_new"];
+  if (geluNew) classNameMap["geluNew"] ??= geluNew;
+
   // The backend is one variable of tfjs for the whole process. Whoever else uses tfjs finds it as it was.
   const before = tf.getBackend();
   let started = false;

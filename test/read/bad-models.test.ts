@@ -232,10 +232,10 @@ const ROWS: readonly (Row & { readonly topology: Topology })[] = [
     says: "axis: got 0",
   },
   {
-    title: "an integer input to a Dense",
-    topology: single("ReLU", { dtype: "int32" }, [null, 3]),
-    code: "unsupported-layer",
-    says: "got a int32 input",
+    title: "a layer whose name is no text",
+    topology: single("ReLU", { name: 7 }, [null, 3]),
+    code: "invalid-model",
+    says: "name: got 7, expected text",
   },
   {
     title: "a sparse input",

@@ -135,6 +135,25 @@ testLayers([
       placed(chance, (args) => L.rescaling({ ...args, scale: 1 / 127.5, offset: chance.pick([0, -1]) })),
   },
   {
+    title: "Rescaling by one number a channel",
+    model: (chance) => {
+      const list = (): never => Array.from({ length: 3 }, () => 0.5 + chance.number()) as never;
+      const layer = { scale: list(), offset: chance.pick([list(), -1]) };
+      return chance.pick([
+        () => row(L.rescaling({ ...layer, inputShape: chance.pick([[3], [4, 3], [4, 5, 3]]) } as never)),
+        () => row(L.conv2d({ inputShape: [4, 5, 2], filters: 3, kernelSize: 2 }), L.rescaling(layer)),
+        () => row(L.conv1d({ inputShape: [5, 2], filters: 3, kernelSize: 2 }), L.rescaling(layer)),
+      ])();
+    },
+  },
+  {
+    title: "An int32 input into a layer of reals",
+    options: { integersBelow: 9 },
+    seeds: 3,
+    model: (chance) =>
+      row(L.inputLayer({ inputShape: [5], dtype: "int32" }), chance.pick([L.dense({ units: 3 }), L.prelu()])),
+  },
+  {
     title: "Masking",
     options: { integersBelow: 2 },
     model: (chance) =>

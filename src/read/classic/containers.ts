@@ -155,7 +155,7 @@ function classicModel(entry: SourceEntry, list: readonly Json[], conversion: Con
   };
   const hasArgs = sources.some((layer) => callsOf(layer).some(isKeras3Call));
   const config = withoutKeys(entry.config, DROPPED_OF_CONTAINER);
-  if (!hasArgs) return classicListed(config, list, conversion);
+  if (!hasArgs || sources.includes(null)) return classicListed(config, list, conversion);
 
   const called = sources.flatMap((layer): Called[] => {
     if (!layer || MASK_OPERATORS.has(layer.className)) return [];

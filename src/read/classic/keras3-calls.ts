@@ -15,9 +15,6 @@ export interface Keras3Call {
   readonly shapes: readonly (readonly Json[] | null)[];
 }
 
-/** Arguments beside the tensors that change nothing: what they say is the layer's own rule at inference. */
-const NEUTRAL_ARGUMENTS: Readonly<Record<string, readonly Json[]>> = { training: [false] };
-
 /** Layers that use a mask in training only. */
 const MASK_BLIND: ReadonlySet<string> = new Set(["BatchNormalization", "BatchNormalizationV1"]);
 
@@ -55,7 +52,8 @@ export function readKeras3Call(call: JsonMap, layer: string, className: string):
   const kwargs = field(call, "kwargs") ?? null;
   if (isMap(kwargs)) {
     for (const [name, value] of kwargs) {
-      if (isNothing(value) || NEUTRAL_ARGUMENTS[name]?.includes(value)) continue;
+      // Keras itself puts the model's own mode in the place of `training`.
+      if (isNothing(value) || name === "training") continue;
       if (name === "mask" && MASK_BLIND.has(className)) continue;
       throw new QdgError("unsupported-layer", `${layer} (${className})`, refusal(name, value));
     }

@@ -113,7 +113,7 @@ export function layerPieces(layer: SourceLayer, weight: OwnWeight): Piece[] {
     case "GlobalMaxPooling2D": {
       const rest = changed(config, { keepdims: undefined });
       if (field(config, "dataFormat") === "channels_first") return whole(className, config);
-      return spatialPool(className, rest, className.endsWith("1D") ? 1 : 2, field(config, "keepdims"));
+      return spatialPool(className, rest, layer.shapes[0], field(config, "keepdims"));
     }
     case "Flatten":
       // tfjs flattens images and sequences only.

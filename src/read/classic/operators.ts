@@ -184,23 +184,26 @@ function pooled(
   if (space < 1 || space > 2 || sorted.length !== space || sorted.some((axis, i) => axis !== i + 1)) {
     fail(` over the axes [${axes.join(", ")}] of rank ${rank}`);
   }
-  return spatialPool(
-    `${name}${space}D`,
-    settings({ data_format: "channels_last" }),
-    space,
-    field(config, "keepdims"),
-  );
+  const pool = settings({ data_format: "channels_last" });
+  return spatialPool(`${name}${space}D`, pool, shapes[0], field(config, "keepdims"));
 }
 
-/** A global pool, and a Reshape where the axes of space stay as ones: tfjs's layers drop them always. */
+/**
+ * A global pool over channels-last space, and a Reshape where the axes of space stay as ones: tfjs's layers drop them always.
+ *
+ * @param shape of its input, where the file tells it
+ */
 export function spatialPool(
   className: string,
   config: JsonMap,
-  space: number,
+  shape: readonly Json[] | null | undefined,
   keepdims: Json | undefined,
 ): Piece[] {
   if (keepdims !== true) return whole(className, config);
-  const kept = [...Array<number>(space).fill(1), -1];
+  const ones = Array<number>(className.endsWith("1D") ? 1 : 2).fill(1);
+  // tfjs lets layers with weights follow only where it knows the number of channels.
+  const channels = shape?.at(-1);
+  const kept = [...ones, typeof channels === "number" ? channels : -1];
   return chain([
     { suffix: "pool", className, config },
     { suffix: "", className: "Reshape", config: settings({ target_shape: kept }) },

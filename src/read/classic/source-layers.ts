@@ -24,17 +24,16 @@ export interface Leaf extends SourceEntry {
   readonly path: string;
 }
 
-/** Null for what is no entry; the reader says so. */
+/** Null for what is no entry, or has a name that is no text; the reader says so. */
 export function sourceEntry(json: Json): SourceEntry | null {
   if (!isMap(json)) return null;
   const className = field(json, "className");
   const config = field(json, "config");
   if (typeof className !== "string") return null;
   const settings = isMap(config) ? config : new Map<string, Json>();
-  const name = [field(settings, "name"), field(json, "name"), className].find(
-    (value) => typeof value === "string" && value !== "",
-  );
-  return { json, className, name: name as string, config: settings };
+  const names = [field(settings, "name"), field(json, "name")].map((name) => name ?? "");
+  if (!names.every((name) => typeof name === "string")) return null;
+  return { json, className, name: names[0] || names[1] || className, config: settings };
 }
 
 /** The list of a container's entries; null where there is none. */
