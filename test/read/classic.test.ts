@@ -45,11 +45,9 @@ function functional(...entries: readonly (readonly [Record<string, unknown>, ...
       name: "m",
       layers: [
         { ...INPUT, name: "x", inbound_nodes: [] },
-        ...entries.map(([entry, args, kwargs = {}], i) => ({
-          ...entry,
-          name: names[i],
-          inbound_nodes: [{ args, kwargs }],
-        })),
+        ...entries.map(([entry, args, kwargs = {}], i) =>
+          Object.assign({ name: names[i], inbound_nodes: [{ args, kwargs }] }, entry),
+        ),
       ],
       input_layers: ["x", 0, 0],
       output_layers: [names.at(-1), 0, 0],
@@ -179,15 +177,16 @@ describe("what Keras computes otherwise than tfjs is refused, with the layer and
   });
 });
 
-describe("names of weights", () => {
-  const kernel = (): Tensor => float32([1, 1, 4, 4], new Float32Array(16).fill(0.5));
-  const conv = (name: string): Record<string, unknown> =>
-    layer("Conv2D", name, { filters: 4, kernel_size: [1, 1], use_bias: false });
-  const inside = (name: string): unknown => ({
-    class_name: "Sequential",
-    config: { name, layers: [INPUT, conv("c")] },
-  });
+const kernel = (): Tensor => float32([1, 1, 4, 4], new Float32Array(16).fill(0.5));
+const conv = (name: string): Record<string, unknown> =>
+  layer("Conv2D", name, { filters: 4, kernel_size: [1, 1], use_bias: false });
 
+const inside = (name: string): unknown => ({
+  class_name: "Sequential",
+  config: { name, layers: [INPUT, conv("c")] },
+});
+
+describe("names of weights", () => {
   test("that may be of two layers are refused", () => {
     const topology = sequential(inside("a"), inside("b"));
     expect(() => read(topology, new Map([["c/kernel", kernel()]]))).toThrow(

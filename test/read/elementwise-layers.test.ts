@@ -140,7 +140,7 @@ testLayers([
       const list = (): never => Array.from({ length: 3 }, () => 0.5 + chance.number()) as never;
       const layer = { scale: list(), offset: chance.pick([list(), -1]) };
       return chance.pick([
-        () => row(L.rescaling({ ...layer, inputShape: chance.pick([[3], [4, 3], [4, 5, 3]]) } as never)),
+        () => row(L.rescaling({ ...layer, inputShape: chance.pick([[3], [4, 3], [4, 5, 3]]) })),
         () => row(L.conv2d({ inputShape: [4, 5, 2], filters: 3, kernelSize: 2 }), L.rescaling(layer)),
         () => row(L.conv1d({ inputShape: [5, 2], filters: 3, kernelSize: 2 }), L.rescaling(layer)),
       ])();

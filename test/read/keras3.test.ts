@@ -89,6 +89,7 @@ describe("stock tfjs, which refuses the file as it is, computes the same from it
         : [input, float32(shape, Float32Array.from(data))];
     });
     const results = await session.run(Object.fromEntries(feeds));
+    expect(session.outputs).toHaveLength(golden.outputs.length);
     session.outputs.forEach((output, i) => {
       expectClose(name, results[output.name]?.data as Float32Array, golden.outputs[i] as Packed);
     });

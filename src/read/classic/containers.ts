@@ -147,12 +147,13 @@ interface Called {
   readonly calls: readonly Keras3Call[];
 }
 
+function callsOf(layer: SourceEntry | null): readonly Json[] {
+  const calls = layer ? field(layer.json, "inboundNodes") : undefined;
+  return isList(calls) ? calls : [];
+}
+
 function classicModel(entry: SourceEntry, list: readonly Json[], conversion: Conversion): Json {
   const sources = list.map(sourceEntry);
-  const callsOf = (layer: SourceEntry | null): readonly Json[] => {
-    const calls = layer ? field(layer.json, "inboundNodes") : undefined;
-    return isList(calls) ? calls : [];
-  };
   const hasArgs = sources.some((layer) => callsOf(layer).some(isKeras3Call));
   const config = withoutKeys(entry.config, DROPPED_OF_CONTAINER);
   if (!hasArgs || sources.includes(null)) return classicListed(config, list, conversion);
@@ -173,7 +174,7 @@ function classicModel(entry: SourceEntry, list: readonly Json[], conversion: Con
   /** A reference as the classic form has it: to the last piece of its layer, by tfjs's number of the call. */
   const resolved = ({ layer, call, tensor }: Reference): Json[] => {
     const target = byName.get(layer);
-    const number = numbers.get(`${call} ${layer}`) ?? call;
+    const number = numbers.get(callKey(layer, call)) ?? call;
     return [target ? pieceName(target.name, target.pieces.at(-1)) : layer, number, tensor];
   };
   const layers = called.flatMap(({ layer, name, pieces, calls }) =>
@@ -192,7 +193,7 @@ function classicModel(entry: SourceEntry, list: readonly Json[], conversion: Con
             ];
           }
           const reference = call.tensors[input];
-          return reference ? [...resolved(reference), new Map()] : [];
+          return reference ? resolved(reference).concat(new Map()) : [];
         });
       const nodes = calls.map((call, index) => read(piece.inputs, call, index));
       const converted = isContainer(layer.className)
@@ -217,20 +218,26 @@ function classicModel(entry: SourceEntry, list: readonly Json[], conversion: Con
   );
 }
 
+function callKey(layer: string, call: number): string {
+  return `${call} ${layer}`;
+}
+
+function isInput(layer: SourceEntry): boolean {
+  return layer.className === "InputLayer";
+}
+
 /** tfjs's number of each call, by `place layer`: there a call's number is its place in the order in which calls are made. */
 function callNumbers(called: readonly Called[], model: string): Map<string, number> {
-  const key = (layer: string, call: number): string => `${call} ${layer}`;
-  const known = new Set(called.flatMap(({ layer, calls }) => calls.map((_, i) => key(layer.name, i))));
-  const own = (layer: SourceEntry): boolean => layer.className === "InputLayer";
-  for (const { layer } of called) if (own(layer)) known.add(key(layer.name, 0));
+  const known = new Set(called.flatMap(({ layer, calls }) => calls.map((_, i) => callKey(layer.name, i))));
+  for (const { layer } of called) if (isInput(layer)) known.add(callKey(layer.name, 0));
   const places: CalledLayer[] = called.flatMap(({ layer, calls }) => [
-    ...(own(layer) ? [{ name: key(layer.name, 0), made: 1, calls: [] }] : []),
+    ...(isInput(layer) ? [{ name: callKey(layer.name, 0), made: 1, calls: [] }] : []),
     ...calls.map(({ tensors }, place) => ({
-      name: key(layer.name, place),
+      name: callKey(layer.name, place),
       made: 0,
       calls: [
         tensors.map((reference) => {
-          const name = key(reference.layer, reference.call);
+          const name = callKey(reference.layer, reference.call);
           if (known.has(name)) return { layer: name, call: 0, tensor: 0 };
           throw new QdgError(
             "invalid-model",

@@ -159,8 +159,8 @@ function classicConfig(className: string, { config, where, keras3 }: SourceLayer
   const result = new Map<string, Json>();
   for (const [name, value] of config) {
     const key = camelCase(name);
-    if (DROPPED.has(key) || /Regularizer$/.test(key)) continue;
-    if (keras3 && /Initializer$/.test(key)) continue;
+    if (DROPPED.has(key) || key.endsWith("Regularizer")) continue;
+    if (keras3 && key.endsWith("Initializer")) continue;
     if (key === "quantizationConfig") {
       if (value !== null) quantized(where);
     } else if (key === "dtype") {
@@ -168,7 +168,7 @@ function classicConfig(className: string, { config, where, keras3 }: SourceLayer
       if (type !== null) result.set(name, type);
     } else if (key === "batchShape") result.set("batch_input_shape", value);
     else if (key === "renorm" && value === false) continue;
-    else if (/Constraint$/.test(key)) result.set(name, plainObject(value));
+    else if (key.endsWith("Constraint")) result.set(name, plainObject(value));
     else result.set(name, value);
   }
   // Only an input has another type than float32 in tfjs.

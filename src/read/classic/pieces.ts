@@ -98,7 +98,7 @@ export function hardSwish(operand: number | string, suffix: string): Piece[] {
 export function numbersOf(value: Json): readonly number[] | null {
   const inner = isMap(value) ? (field(value, "config") ?? value) : value;
   const held = isMap(inner) ? (field(inner, "value") ?? null) : inner;
-  const list = (isList(held) ? held : [held]) as readonly Json[];
+  const list: readonly Json[] = isList(held) ? held : [held];
   const flat = list.length === 1 && isList(list[0]) ? list[0] : list;
   return flat.every((x): x is number => typeof x === "number" && Number.isFinite(x)) ? flat : null;
 }
