@@ -46,6 +46,19 @@ export type { ModelProto } from "./onnx/model-proto.js";
 export { modelToGraph } from "./onnx/to-graph.js";
 export { verifyModel } from "./onnx/verify.js";
 
+export {
+  type FormName,
+  type LayerBitWidths,
+  type ListedIntegers,
+  type MetadataProperties,
+  type OnnxMetadata,
+  readOnnxMetadata,
+  type ScalesMode,
+} from "./model/onnx-metadata.js";
+export { type OutputKind, outputKindOf } from "./model/output-kind.js";
+export type { Classification } from "./model/classification.js";
+export type { ClassifierKind, ClassifierOutput } from "./model/classifier-output.js";
+
 export { readModel, type ReadModel } from "./read/read-model.js";
 export { lower, type Lowered, type LowerOptions } from "./lower/lower.js";
 
@@ -78,3 +91,28 @@ export {
   classifyImages,
   type ClassifyOptions,
 } from "./parity/classify-images.js";
+
+export {
+  type Agreement,
+  type EnsembleEvaluation,
+  evaluate,
+  type EvaluateOptions,
+  type Evaluation,
+  type ModelEvaluation,
+  type TargetEvaluation,
+} from "./train/evaluation/evaluate.js";
+export type { ClassifierOptions } from "./train/evaluation/classifier.js";
+export type { ClassScore, DomainScore, Score } from "./train/evaluation/score.js";
+export { formatEvaluation } from "./train/evaluation/format-evaluation.js";
+export { type TrainingReport, trainingReport } from "./train/report/report.js";
+
+export {
+  type DeployOptions,
+  type DeployResult,
+  deploySite,
+  type SiteFile,
+  type SiteRole,
+} from "./deploy/site.js";
+export type { ModelChoices } from "./deploy/deployed-models.js";
+export { type SiteServer, serveSite } from "./deploy/static-server.js";
+export type * from "./web/manifest.js";

@@ -23,6 +23,14 @@ export { isQuantized, METHOD_NAMES, type MethodName } from "./train/methods/meth
 export { builtInModel, type BuiltInOptions, MODEL_NAMES, type ModelName } from "./train/models/built-in.js";
 export { type NetworkOptions, TrainingNetwork } from "./train/network.js";
 export type { Evaluated, EvaluateOptions, Objective, Role, Trainable } from "./train/objective.js";
+export { train, type TrainRequest, type TrainResult } from "./train/run/train.js";
+export type { RunFacts, StepFacts, TrainObserver } from "./train/run/observer.js";
+export type { AskedTrainOptions, TrainOptionName, TrainOptions } from "./train/run/train-options.js";
+export type {
+  DomainAccuracy,
+  EvaluatedDomain,
+  Evaluation as RunEvaluation,
+} from "./train/run/evaluate-domains.js";
 export { replaceHead } from "./train/replace-head.js";
 export { resizeInput } from "./train/resize-input.js";
 export { preprocessingOf } from "./model/layers-model-metadata.js";
