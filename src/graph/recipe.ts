@@ -137,7 +137,11 @@ export function checkRecipe({ rules }: Recipe, layers: ReadonlySet<string>): voi
     throw new QdgError(
       "invalid-quantization",
       where,
-      `bits are given for a layer that the model lacks; its layers are ${[...layers].slice(0, 8).join(", ")}...`,
+      `${
+        where.includes("*")
+          ? "bits are given for a pattern that no layer of the model matches"
+          : "bits are given for a layer that the model lacks"
+      }; its layers are ${[...layers].slice(0, 8).join(", ")}${layers.size > 8 ? "..." : ""}`,
     );
   }
 }

@@ -426,6 +426,24 @@ const QUANTIZATION_ROWS: readonly Row[] = [
     says: ["conv77", "that the model lacks", "conv1"],
   },
   {
+    title: "bits of a pattern that no layer matches",
+    args: layerBits('{"block7*": 4}'),
+    code: 1,
+    says: ["block7*", "a pattern that no layer of the model matches", "conv1"],
+  },
+  {
+    title: "two numbers of weight bits",
+    args: ({ model }) => [model, "--bits", "4", "--weight-bits", "3"],
+    code: 2,
+    says: ["--weight-bits", "got 3, and --bits 4", "give one"],
+  },
+  {
+    title: "activation bits alone, for a model without learned scales",
+    args: ({ model }) => [model, "--activation-bits", "8"],
+    code: 2,
+    says: ["--bits", "got none", "bits of inner weights"],
+  },
+  {
     title: "int4 storage of five bits",
     args: ({ model }) => [model, "--bits", "5", "--weights", "int4"],
     code: 2,

@@ -68,6 +68,42 @@ describeOnBackends((backend) => {
     },
   );
 
+  it.each<[string, Partial<NetworkOptions>, readonly [number, number]]>([
+    ["W3A3", {}, [3, 3]],
+    ["W3A8", { recipe: recipeOf({ weightBits: 3 }) }, [3, 8]],
+    ["weights of 3 bits alone", { weightsOnly: true }, [3, 0]],
+  ])("is exported with --bits 3 as without when it was trained at %s", async (title, options, bits) => {
+    const network = TrainingNetwork.create(resnet(), { ...OPTIONS, ...options });
+    const batch = images(8, 4);
+    network.initialize(batch);
+    descend(network, batch, 0.02);
+    const model = join(folder, `${backend}-${title.replaceAll(" ", "-")}`, "model.json");
+    await saveLayersModel(model, network.toLayersModel(), { force: true });
+    network.dispose();
+    const files: Buffer[] = [];
+    for (const asked of [{}, { bits: 3 }, { weightBits: 3 }]) {
+      const output = model.replace(".json", ".onnx");
+      const result = await exportModel({ model, output, force: true, ...asked });
+      expect(Object.values(result.bits)).toContainEqual(bits);
+      files.push(await readFile(output));
+    }
+    expect(files.every((file) => file.equals(files[0] as Buffer))).toBe(true);
+    const wrong = exportModel({ model, output: join(folder, "wrong.onnx"), bits: 4 });
+    await expect(wrong).rejects.toThrow(/got 4 bits asked for, but its scales were learned at 3/);
+  });
+
+  it("says which bits were asked for in vain", () => {
+    const layers = { classes: { activationBits: 4 } };
+    const recipe = recipeOf({ weightBits: 3, activationBits: 3, layers });
+    const network = TrainingNetwork.create(resnet(), { ...OPTIONS, recipe });
+    expect(network.notes).toEqual([expect.stringMatching(/^classes: 4 activation bits have no effect/)]);
+    network.dispose();
+    // Of weights alone no activation is quantized, and none is missed.
+    const weights = TrainingNetwork.create(resnet(), { ...OPTIONS, recipe, weightsOnly: true });
+    expect(weights.notes).toEqual([]);
+    weights.dispose();
+  });
+
   it("computes in training, with its statistics still, what the integers stand for", async () => {
     const network = TrainingNetwork.create(resnet(), { ...OPTIONS, recipe: recipeOf({}) });
     const batch = images(32, 2);
