@@ -92,13 +92,15 @@ export async function compare(options: CompareOptions): Promise<ParityReport> {
     // The reader judges a layers-model before tfjs sees it.
     const network =
       float?.runtime === "tfjs" && "path" in float.source ? await readFloatNetwork(float.source.path) : null;
-    const floatRun =
-      float && new FloatRun(float, (await open(float.runtime, float.source))[0], outputs, layout, { floors });
-    let plainRun: FloatRun | null = null;
-    if (float && network?.deviations.some(({ backends }) => backends === "all")) {
-      const plain = await openPlainly(network);
-      sessions.push(plain);
-      plainRun = new FloatRun({ name: float.name, runtime: "reference" }, plain, outputs, layout, { floors });
+    const isPlain = network?.deviations.some(({ backends }) => backends === "all") ?? false;
+    let floatRun: FloatRun | null = null;
+    if (float) {
+      // tfjs is not asked where it is known to be wrong.
+      const plain = network && isPlain ? await openPlainly(network) : null;
+      if (plain) sessions.push(plain);
+      const opened = plain ?? (await open(float.runtime, float.source))[0];
+      const runtime = plain ? "reference" : float.runtime;
+      floatRun = new FloatRun({ name: float.name, runtime }, opened, outputs, layout, { floors });
     }
     let done = 0;
     for await (const input of inputs.read()) {
@@ -106,20 +108,17 @@ export async function compare(options: CompareOptions): Promise<ParityReport> {
       const label = reference.add(input, expected);
       for (const target of targets) await target.add(input, expected, label);
       await floatRun?.add(input, expected, label);
-      await plainRun?.add(input, expected, label);
       progress.report("comparing", ++done, inputs.count);
     }
     if (done === 0) throw new QdgError("invalid-data", inputs.description, "no input could be read");
     const reports = targets.map((target) => target.report(options));
     const floatReport = floatRun?.report() ?? null;
-    const plain = plainRun?.report() ?? null;
     const life = reference.life();
     const quantized = isQuantized(model);
-    const run = plainRun ?? floatRun;
     let alive: FloatLife | null = null;
-    if (float && run) {
+    if (float && floatRun) {
       const values = await insideFloat(float, network, life, { outputs, layout, inputs, progress });
-      alive = { classes: run.classes(), values };
+      alive = { classes: floatRun.classes(), values };
     }
     const judged = [
       ...reports.map((report) => judgeTarget(report)),
@@ -127,7 +126,7 @@ export async function compare(options: CompareOptions): Promise<ParityReport> {
     ];
     if (floatReport) {
       const deviations = network?.deviations ?? [];
-      judged.push(judgeFloat({ float: floatReport, plain, deviations, quantized }));
+      judged.push(judgeFloat(floatReport, { deviations, quantized }));
     }
     const checks = judged.flatMap((each) => each.checks);
     const reasons = checks.flatMap((each) => each.reasons);
@@ -145,7 +144,6 @@ export async function compare(options: CompareOptions): Promise<ParityReport> {
       accuracy: reference.accuracy(),
       targets: reports,
       float: floatReport,
-      plain,
     };
   } finally {
     for (const session of sessions) await session.dispose();

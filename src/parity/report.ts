@@ -85,8 +85,6 @@ export interface ParityReport {
   readonly accuracy: readonly GroupAccuracy[];
   readonly targets: readonly TargetReport[];
   readonly float: FloatReport | null;
-  /** The same float network by the plain reference, where tfjs is known to deviate; otherwise null. */
-  readonly plain: FloatReport | null;
 }
 
 /** The report as text: one block per target, one line per output or tensor. */
@@ -102,11 +100,9 @@ export function formatReport(report: ParityReport): string {
     lines.push(`${name}: ${count} class(es) predicted`);
   }
   for (const target of report.targets) lines.push("", ...targetLines(target));
-  const { float, plain } = report;
-  // Of a quantized file it says no more than the SQNR.
+  // Of a quantized file a relative difference says no more than the SQNR.
   const withRelative = report.quantized.length === 0;
-  if (float) lines.push("", ...floatLines(float, float.runtime, plain !== null, withRelative));
-  if (plain) lines.push("", ...floatLines(plain, "plain reference", false, withRelative));
+  if (report.float) lines.push("", ...floatLines(report.float, withRelative));
   lines.push(...accuracyLines(report));
   const remarks = report.checks.flatMap(({ notJudged }) =>
     notJudged === null ? [] : [`not judged: ${notJudged}`],
@@ -162,12 +158,7 @@ function targetLines(target: TargetReport): string[] {
   return lines;
 }
 
-function floatLines(
-  { model, outputs }: FloatReport,
-  by: string,
-  notJudged: boolean,
-  withRelative: boolean,
-): string[] {
+function floatLines({ model, runtime, outputs }: FloatReport, withRelative: boolean): string[] {
   const rows = [["", "SQNR", ...(withRelative ? ["relative"] : []), "top-1"]];
   for (const { name, sqnrDb, relativeDifference, top1Agreement } of outputs) {
     const equal = relativeDifference === 0 ? "equal" : "-";
@@ -179,8 +170,8 @@ function floatLines(
       percent(top1Agreement),
     ]);
   }
-  const head = `reference against the float model ${model} (${by})${notJudged ? ", not judged" : ""}`;
-  return [head, ...table(rows)];
+  const by = runtime === "reference" ? "plain reference" : runtime;
+  return [`reference against the float model ${model} (${by})`, ...table(rows)];
 }
 
 function accuracyLines(report: ParityReport): string[] {

@@ -210,11 +210,8 @@ function judgeClasses(
   return found;
 }
 
-/** The float model as it was run. */
-export interface FloatComparison {
-  readonly float: FloatReport;
-  /** The same network by the plain reference; null unless tfjs is known to deviate. */
-  readonly plain: FloatReport | null;
+export interface FloatOptions {
+  /** Layers of the float model at which tfjs is known to be wrong. */
   readonly deviations: readonly TfjsDeviation[];
   /** Anything in the file is quantized. */
   readonly quantized: boolean;
@@ -222,10 +219,12 @@ export interface FloatComparison {
 
 /**
  * The file's own numbers against the float model's. Where nothing is quantized they have to be the same; else they are
- * what quantization costs, and no reason to fail. tfjs does not judge a model with a layer at which it is known to be
- * wrong: the plain reference does.
+ * what quantization costs, and no reason to fail. tfjs does not judge a model with a layer at which no backend of it is
+ * right: the plain reference does.
+ *
+ * @param float by tfjs, by the plain reference where tfjs does not judge, or by the runtime of a float file
  */
-export function judgeFloat({ float, plain, deviations, quantized }: FloatComparison): Judged {
+export function judgeFloat(float: FloatReport, { deviations, quantized }: FloatOptions): Judged {
   const checks: Check[] = [];
   const notes = deviations
     .filter(({ backends }) => backends === "wasm")
@@ -239,9 +238,9 @@ export function judgeFloat({ float, plain, deviations, quantized }: FloatCompari
     const notJudged = `tfjs deviates at ${layers.join(", ")}; the plain reference judges instead`;
     checks.push({ subject: "float model", name: "outputs by tfjs", reasons: [], notJudged });
   }
-  if (quantized) return { checks, notes: [...notes, ...lowSignal(plain ?? float)] };
-  if (plain) {
-    checks.push(check("float model", "outputs by the plain reference", farFromPlain(plain)));
+  if (quantized) return { checks, notes: [...notes, ...lowSignal(float)] };
+  if (wrong.length > 0) {
+    checks.push(check("float model", "outputs by the plain reference", farFromPlain(float)));
   } else checks.push(check("float model", "outputs", farFromFloat(float)));
   return { checks, notes };
 }

@@ -48,8 +48,8 @@ export interface Session {
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
   /**
-   * @param feeds one tensor an input
-   * @returns one tensor an output, by name
+   * @param feeds one tensor per input
+   * @returns one tensor per output, by name
    * @throws QdgError `runtime` with the runtime's own words
    */
   run(feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>>;

@@ -97,14 +97,13 @@ describe("a float file of a model at which tfjs is known to deviate", () => {
     const model = await made(layers(), keys);
     const report = await check(await exported(model), { reference: model.path });
     expect(report.reasons).toEqual([]);
-    expect(report.float?.outputs[0]?.sqnrDb).toBeLessThan(60);
-    expect(report.plain?.outputs[0]?.relativeDifference).toBeLessThan(1e-5);
+    expect(report.float?.runtime).toBe("reference");
+    expect(report.float?.outputs[0]?.relativeDifference).toBeLessThan(1e-5);
     expect(report.checks.flatMap(({ notJudged }) => notJudged ?? [])).toEqual([
       expect.stringMatching(/^tfjs deviates at odd \(/),
     ]);
     const text = formatReport(report);
     expect(text).toMatch(/\nnot judged: tfjs deviates at odd .*; the plain reference judges instead\n/);
-    expect(text).toContain("(tfjs), not judged\n");
     expect(text).toContain("(plain reference)\n");
   });
 
@@ -122,7 +121,7 @@ describe("a float file of a model at which tfjs is known to deviate", () => {
     const model = await made([L.prelu({ inputShape: [4, 5, 3], sharedAxes: [3], name: "odd" })]);
     const report = await check(await exported(model), { reference: model.path });
     expect(report.reasons).toEqual([]);
-    expect(report.plain).toBeNull();
+    expect(report.float?.runtime).toBe("tfjs");
     expect(report.float?.outputs[0]?.relativeDifference).toBeLessThan(1e-5);
     expect(report.notes.join("\n")).toMatch(/tfjs ran on its plain JavaScript backend.*\(odd, PReLU\)/);
   });
@@ -138,7 +137,7 @@ describe("a float file", () => {
     const model = await made(dense());
     const report = await check(await exported(model), { reference: model.path });
     expect(report.reasons).toEqual([]);
-    expect(report.plain).toBeNull();
+    expect(report.float?.runtime).toBe("tfjs");
   });
 
   test("fails against a model with another weight, though its targets agree", async () => {
@@ -246,8 +245,9 @@ describe("a quantized file", () => {
       reference: model.path,
     });
     expect(report.reasons).toEqual([]);
-    expect(report.plain?.outputs[0]?.sqnrDb).toBeGreaterThan(20);
-    expect(report.float?.outputs[0]?.sqnrDb).toBeLessThan(report.plain?.outputs[0]?.sqnrDb ?? 0);
+    expect(report.float?.runtime).toBe("reference");
+    // tfjs leaves the slope out.
+    expect(report.float?.outputs[0]?.sqnrDb).toBeGreaterThan(25);
   });
 
   test("of weights alone is no float file", async () => {
