@@ -36,6 +36,12 @@ const RULES: readonly Rule[] = [
     },
   },
   {
+    classNames: ["DepthwiseConv2D"],
+    backends: "all",
+    what: "leaves out dilation_rate",
+    applies: (config) => config.numbers("dilationRate").some((dilation) => dilation !== 1),
+  },
+  {
     classNames: ["Conv1D", "Conv2D", "Conv3D", "DepthwiseConv2D", "SeparableConv2D"],
     backends: "wasm",
     // Where the last window ends before the image does, such padding is negative.

@@ -92,6 +92,15 @@ describe("a float file of a model at which tfjs is known to deviate", () => {
   test.each<[string, () => tf.layers.Layer[], Readonly<Record<string, unknown>>]>([
     ["negative_slope", slope, { negative_slope: 0.3 }],
     ["threshold", slope, { threshold: 0.4 }],
+    [
+      "dilation_rate",
+      () => [
+        L.depthwiseConv2d({ inputShape: [6, 6, 2], kernelSize: 2, name: "odd" }),
+        L.globalAveragePooling2d({}),
+        L.dense({ units: 3 }),
+      ],
+      { dilation_rate: [3, 2] },
+    ],
     ["axis 1", () => [L.batchNormalization({ inputShape: [5, 4, 3], axis: 1, name: "odd" })], {}],
   ])("passes by the plain reference, and says so (%s)", async (_, layers, keys) => {
     const model = await made(layers(), keys);

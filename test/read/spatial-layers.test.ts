@@ -1,7 +1,16 @@
 // Oracle: tfjs (cpu) against ONNX Runtime on our float export, random shapes and attributes.
 
 import * as tf from "@tensorflow/tfjs";
-import { testLayers, row, type Chance } from "../support/layer-cases.js";
+import { expect, test } from "vitest";
+import { readLayersModel } from "../../src/read/layers-model.js";
+import { chance as chanceOf, testLayers, row, type Chance } from "../support/layer-cases.js";
+import {
+  compareGraph,
+  parseSaved,
+  randomizeWeights,
+  saveLayersModel,
+  seeded,
+} from "../support/layers-models.js";
 
 const L = tf.layers;
 const ACTIVATIONS = ["linear", "relu", "relu6", "elu", "tanh", "swish", "softmax"] as const;
@@ -150,7 +159,7 @@ testLayers([
       ),
   })),
   ...formats.map((dataFormat) => ({
-    title: `DepthwiseConv2D ${dataFormat}, whose dilation tfjs leaves out`,
+    title: `DepthwiseConv2D ${dataFormat}`,
     seeds: 10,
     model: (chance: Chance) =>
       row(
@@ -163,7 +172,6 @@ testLayers([
           activation: chance.pick(ACTIVATIONS),
           useBias: chance.pick([true, false]),
           strides: [chance.int(1, 2), chance.int(1, 2)],
-          dilationRate: chance.pick([1, 2]),
         }),
       ),
   })),
@@ -323,3 +331,28 @@ testLayers([
       row(L.conv1d({ inputShape: [9, 3], filters: 4, kernelSize: 3 }), L.maxPooling1d({ poolSize: 2 })),
   },
 ]);
+
+// tfjs leaves the dilation of this layer out, so the oracle is a separable convolution whose second half is the identity.
+test("DepthwiseConv2D with a dilation computes what a dilated SeparableConv2D computes", async () => {
+  for (let seed = 1; seed <= 8; seed++) {
+    const pick = chanceOf(seed);
+    const depthMultiplier = pick.int(1, 3);
+    const args = {
+      inputShape: image(pick, "channelsLast"),
+      kernelSize: [pick.int(1, 3), pick.int(2, 3)] as [number, number],
+      dilationRate: [pick.int(1, 3), pick.int(2, 3)] as [number, number],
+      padding: pick.pick(paddings),
+      depthMultiplier,
+    };
+    const model = row(L.depthwiseConv2d(args));
+    randomizeWeights(model, seeded(seed));
+    const [kernel, bias] = model.getWeights() as [tf.Tensor, tf.Tensor];
+    const filters = bias.size;
+    const oracle = row(L.separableConv2d({ ...args, filters }));
+    oracle.setWeights([kernel, tf.eye(filters).reshape([1, 1, filters, filters]), bias]);
+    const { json, weights } = parseSaved(await saveLayersModel(model));
+    const { difference, magnitude } = await compareGraph(oracle, readLayersModel(json, weights), { seed });
+    expect(magnitude).toBeGreaterThan(0);
+    expect(difference / magnitude, `seed ${seed} ${JSON.stringify(args)}`).toBeLessThan(2e-5);
+  }
+});

@@ -84,6 +84,28 @@ const CASES: readonly Case[] = [
     formula: normalized((i) => Math.floor(i / 12)),
   },
   {
+    title: "DepthwiseConv2D with a dilation",
+    layer: () =>
+      L.depthwiseConv2d({
+        inputShape: [4, 1, 1],
+        kernelSize: [3, 1],
+        dilationRate: 2,
+        padding: "same",
+        name: "odd",
+      }),
+    shape: [4, 1, 1],
+    backends: "all",
+    // Two pixels apart, from two before the first.
+    formula: (x, [kernel, bias]) =>
+      [0, 1, 2, 3].map(
+        (i) =>
+          at(x, i - 2) * at(kernel, 0) +
+          at(x, i) * at(kernel, 1) +
+          at(x, i + 2) * at(kernel, 2) +
+          at(bias, 0),
+      ),
+  },
+  {
     title: "Conv1D with stride 3 over a kernel of 2",
     layer: () =>
       L.conv1d({ inputShape: [9, 1], filters: 1, kernelSize: 2, strides: 3, padding: "same", name: "odd" }),
@@ -207,6 +229,7 @@ describe("tfjs is not said to deviate", () => {
     ["BatchNormalization", { axis: -1 }],
     ["Conv2D", { kernel_size: [3, 3], strides: [3, 2], padding: "same" }],
     ["Conv2D", { kernel_size: [1, 1], strides: [2, 2], padding: "valid" }],
+    ["DepthwiseConv2D", { kernel_size: [3, 3], strides: [1, 1], dilation_rate: [1, 1], padding: "same" }],
     ["PReLU", { shared_axes: [1, 2] }],
     ["PReLU", { shared_axes: null }],
   ])("at a %s with %j", (class_name, config) => {
