@@ -179,6 +179,12 @@ const SLOPE: TfjsDeviation = {
   what: "leaves out negative_slope",
 };
 
+const judgePlainly = (relativeDifference: number | null): Judged =>
+  judgeFloat(report("reference", { sqnrDb: 100, relativeDifference }), {
+    deviations: [SLOPE],
+    quantized: false,
+  });
+
 describe("a file in which nothing is quantized", () => {
   const judge = (numbers: Numbers): Judged =>
     judgeFloat(report("tfjs", numbers), { deviations: [], quantized: false });
@@ -206,19 +212,16 @@ describe("a file in which nothing is quantized", () => {
   });
 
   test("is judged by the plain reference alone where tfjs deviates, to 1e-5", () => {
-    const judged = (relativeDifference: number | null): Judged =>
-      judgeFloat(report("reference", { sqnrDb: 100, relativeDifference }), {
-        deviations: [SLOPE],
-        quantized: false,
-      });
-    const passed = judged(1e-5);
+    const passed = judgePlainly(1e-5);
     expect(reasons(passed)).toEqual([]);
     expect(passed.checks.map(({ notJudged }) => notJudged)).toEqual([
       "tfjs deviates at relu (ReLU: it leaves out negative_slope); the plain reference judges instead",
       null,
     ]);
-    expect(reasons(judged(1.1e-5))).toEqual([expect.stringMatching(/by the plain reference by 0\.000011/)]);
-    expect(reasons(judged(null))).toHaveLength(1);
+    expect(reasons(judgePlainly(1.1e-5))).toEqual([
+      expect.stringMatching(/by the plain reference by 0\.000011/),
+    ]);
+    expect(reasons(judgePlainly(null))).toHaveLength(1);
   });
 
   test("is judged by tfjs where only WebAssembly deviates, which is noted", () => {
