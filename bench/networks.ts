@@ -3,7 +3,7 @@
 
 import { existsSync } from "node:fs";
 import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { exportModel, type ExportOptions, type ExportResult, parsePreprocessing } from "qdg";
 import { kept } from "./cache.js";
 import { CACHE_FOLDER, hashOfFolders, hashOfModel, PACKAGE_FOLDER, SHARED_FOLDER } from "./environment.js";
@@ -19,6 +19,7 @@ export const NETWORK_NAMES = [
   "shapes-calibrated",
   "mobilenet-v2-0.35",
   "darknet-tiny",
+  "efficientnet-lite0",
   "resnet-small",
   "resnet-18",
   "resnet-50",
@@ -45,7 +46,9 @@ export function bitsName([weights, activations]: Bits): string {
   return `W${weights}A${activations}`;
 }
 
-const IMAGES = join(SHARED_FOLDER, "data", "PACS", "photo");
+/** Images of four domains, a folder each; networks are measured on photos unless a part says otherwise. */
+export const ALL_DOMAINS: string = join(SHARED_FOLDER, "data", "PACS");
+const IMAGES = join(ALL_DOMAINS, "photo");
 /** Samples of noise: enough for 8 to calibrate on. */
 const NOISE_SAMPLES = 8;
 const NOISE_SIZE = 224;
@@ -76,6 +79,12 @@ export async function openNetwork(name: NetworkName): Promise<Network | { readon
       return shared(name, "mobilenet-v2-035-224");
     case "darknet-tiny":
       return shared(name, "darknet-tiny-224", parsePreprocessing("0,1"));
+    case "efficientnet-lite0":
+      return shared(name, "efficientnet-lite0-224", {
+        ...parsePreprocessing("0,255"),
+        mean: [127, 127, 127],
+        std: [128, 128, 128],
+      });
     case "resnet-small":
       return { ...(await synthetic(name, await generated(name, resnetSmall))), preprocessing: NOISE_RANGE };
     case "resnet-18":
@@ -158,6 +167,7 @@ export type FileOptions = Pick<
   | "activationBits"
   | "firstLastBits"
   | "powerOfTwo"
+  | "freeWeights"
   | "form"
   | "targets"
   | "float"
@@ -180,7 +190,12 @@ export async function exported(
 ): Promise<ExportedFile> {
   const { name, model, data, preprocessing } = network;
   const label = labelOf(options);
-  const folder = join(CACHE_FOLDER, "files", `${code}-${await hashOfModel(model)}`, `${name}-${label}`);
+  const folder = join(
+    CACHE_FOLDER,
+    "files",
+    `${code}-${await hashOfModel(model)}`,
+    `${name}-${basename(data)}-${label}`,
+  );
   const path = join(folder, "model.onnx");
   const result = await kept(join(folder, "result.json"), () =>
     exportModel(
@@ -202,12 +217,13 @@ export async function exported(
 
 function labelOf({ float, bits, weightBits, activationBits, form, targets, ...counts }: FileOptions): string {
   if (float) return "float";
-  const { calibrationCount, heldOutCount, firstLastBits, powerOfTwo } = counts;
+  const { calibrationCount, heldOutCount, firstLastBits, powerOfTwo, freeWeights } = counts;
   const weights = weightBits ?? bits;
   return [
     weights === undefined ? "learned" : bitsName([weights, activationBits ?? 8]).toLowerCase(),
     ...(firstLastBits === undefined ? [] : [`outer-${firstLastBits}`]),
     ...(powerOfTwo ? ["pow2"] : []),
+    ...(freeWeights ? ["free-weights"] : []),
     ...(form ? [`form-${form}`] : []),
     ...(targets ? [`for-${targets.join("-")}`] : []),
     ...(calibrationCount === undefined ? [] : [`calibrated-${calibrationCount}`]),
