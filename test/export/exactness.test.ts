@@ -37,13 +37,21 @@ function bytes(sketch: Sketch, name: string, x: Value, scale: number, zeroPoint 
   return q;
 }
 
-/** 1x1 convolution of 64 channels of bytes, all weights `weight`, to bytes. */
-function integerConvolution(weight: number, dtype: "int8" | "uint8", C = 64): readonly LayerExactness[] {
+/** 1x1 convolution of C channels of bytes to bytes, its weights `weight` again and again. */
+function integerConvolution(
+  weight: number | readonly number[],
+  dtype: "int8" | "uint8",
+  C = 64,
+): readonly LayerExactness[] {
   const sketch = new Sketch();
   const x = sketch.input("x", float32([1, C, 1, 1], new Float32Array(C)));
   const real = sketch.dequantize(bytes(sketch, "q", x, 0.3), 0.3, 0);
-  const stored = dtype === "uint8" ? weight + 128 : weight;
-  const data = dtype === "uint8" ? new Uint8Array(C).fill(stored) : new Int8Array(C).fill(stored);
+  const list = typeof weight === "number" ? [weight] : weight;
+  const stored = Array.from(
+    { length: C },
+    (_, c) => (list[c % list.length] as number) + (dtype === "uint8" ? 128 : 0),
+  );
+  const data = dtype === "uint8" ? Uint8Array.from(stored) : Int8Array.from(stored);
   const w = sketch.constant("w", tensor(dtype, [1, C, 1, 1], data as never));
   const zero =
     dtype === "uint8" ? tensor("uint8", [1], Uint8Array.of(128)) : tensor("int8", [1], Int8Array.of(0));
@@ -116,6 +124,10 @@ describe("sums of integer kernels", () => {
     // 255 * (63 + 63) <= 32767 < 255 * (65 + 65).
     expect(integerConvolution(63, "int8").at(-1)).toMatchObject({ exactness: "proven" });
     expect(integerConvolution(65, "int8").at(-1)).toMatchObject({ exactness: "measured" });
+    // Of 8 bits, and no two that meet are too large: 1 meets 127, and 127 does not meet 127.
+    expect(integerConvolution([1, 127, 127, 1], "int8").at(-1)).toMatchObject({ exactness: "proven" });
+    expect(integerConvolution([127, 127, 1, 1], "int8").at(-1)).toMatchObject({ exactness: "measured" });
+    expect(integerConvolution([127, -128], "int8").at(-1)).toMatchObject({ exactness: "proven" });
   });
 
   test("are only measured where they may leave int32", () => {

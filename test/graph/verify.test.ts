@@ -123,6 +123,21 @@ describe("verifyGraph", () => {
       (s) => (s.relu.quantization = { ...quantized(s), spec: weightSpec(3, 0) }),
       /^relu: is quantized along axis 0/,
     ],
+    [
+      "chosen integers that are not one an element",
+      (s) => (s.w.integers = Int32Array.of(1)),
+      /^w: has 1 integers, expected \d+/,
+    ],
+    [
+      "a chosen integer out of range",
+      (s) => (s.w.integers = new Int32Array(s.w.constant?.data.length ?? 0).fill(4)),
+      /^w: has the integer 4, expected -4..3/,
+    ],
+    [
+      "chosen integers without a quantization",
+      (s) => (s.relu.integers = Int32Array.of(1)),
+      /^relu: has integers without a quantization/,
+    ],
     ["a scale of 0", (s) => (quantized(s).params.scale[1] = 0), /^w: scale\[1\]: got 0/],
     ["a scale of NaN", (s) => (quantized(s).params.scale[0] = NaN), /^w: scale\[0\]: got NaN/],
   ])("refuses %s", (_, change, message) => {
