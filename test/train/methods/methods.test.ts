@@ -1,8 +1,10 @@
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, describe, expect, test } from "vitest";
-import type { MethodName } from "../../../src/train/methods/methods.js";
 import { createMethod } from "../../../src/train/methods/create-method.js";
-import { isQuantized, METHOD_NAMES } from "../../../src/train/methods/methods.js";
+import { methodSettings } from "../../../src/train/methods/method-options.js";
+import type { MethodName } from "../../../src/train/methods/methods.js";
+import { isQuantized, METHOD_NAMES, METHODS } from "../../../src/train/methods/methods.js";
+import { GradientPasses } from "../../../src/train/methods/perturb.js";
 import type { Script } from "../support/objectives.js";
 import { noise, Quadratic, Scripted } from "../support/objectives.js";
 import { setTestBackend, testBackends } from "../support/tfjs-backends.js";
@@ -385,6 +387,27 @@ describe("createMethod", () => {
     objective.dispose();
   });
 });
+
+test.each(METHOD_NAMES.filter((name) => METHODS[name].rule !== null))(
+  "the gradient of %s reads the settings that its row names, and no other",
+  (name) => {
+    const { rule, settings } = METHODS[name];
+    const objective = everyRole();
+    const passes = new GradientPasses(objective.trainables, rule?.passes ?? 1);
+    const read = new Set<string>();
+    const watched = new Proxy(methodSettings({ steps: 100 }), {
+      get(target, key) {
+        read.add(String(key));
+        return Reflect.get(target, key) as unknown;
+      },
+    });
+    rule?.gradient(passes, objective, centres(1)[0] as number[][], 0, watched);
+    // quantizeFrom is read by isQuantized, not by a step.
+    expect([...read].sort()).toEqual(settings.filter((each) => each !== "quantizeFrom").sort());
+    expect(settings.includes("quantizeFrom")).toBe(METHODS[name].quantizedFrom === "quantizeFrom");
+    objective.dispose();
+  },
+);
 
 test("quantization is never on in full precision, from its step on in qt-dog, and always in the others", () => {
   const table = METHOD_NAMES.map((name) =>
