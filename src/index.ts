@@ -74,6 +74,7 @@ export type {
 } from "./runtime/runtime.js";
 
 export { type ExportedFile, exportModel, type ExportResult } from "./export/export-model.js";
+export type { FileVerification, NotVerified, Verified } from "./export/verify-file.js";
 export type { ExportOptions, Target } from "./export/options.js";
 export type { Cost } from "./export/cost.js";
 export { type Inspection, inspectFile, type LayerInspection } from "./export/inspect.js";

@@ -6,7 +6,7 @@ import { QdgError } from "../base/error.js";
 import type { Tensor } from "../base/tensor.js";
 import { decodeModel, encodeModel } from "../onnx/codec.js";
 import { matchTensors, type TensorPair } from "../parity/match-tensors.js";
-import { withOutputs } from "../parity/with-outputs.js";
+import { withOutputs } from "../onnx/with-outputs.js";
 import { hashOfIntegers } from "../web/known-integers.js";
 import type { KnownIntegers } from "../web/manifest.js";
 import type { ModelFile } from "./deployed-models.js";

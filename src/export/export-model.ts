@@ -29,6 +29,13 @@ import {
 import { observe } from "./observe.js";
 import { quantize } from "./quantize.js";
 import { openSamples } from "./samples.js";
+import {
+  together,
+  type FileVerification,
+  type VerificationInputs,
+  verificationInputs,
+  verifyFile,
+} from "./verify-file.js";
 import { warningsOf } from "./warnings.js";
 
 export interface ExportedFile {
@@ -55,13 +62,16 @@ export interface ExportResult {
   readonly recipe: Recipe | null;
   /** null without samples to measure on */
   readonly cost: Cost | null;
+  /** What of the files was compared with the reference before they were written, or why nothing. */
+  readonly verification: FileVerification;
   readonly warnings: readonly string[];
 }
 
 /**
  * Exports a tfjs layers-model as one ONNX file, or two when webgpu is a target among others.
  *
- * @throws QdgError for what the model or the options lack; nothing is written then
+ * @throws QdgError for what the model or the options lack, and for a file whose integers ONNX Runtime does not compute;
+ * nothing is written then
  */
 export async function exportModel(
   options: ExportOptions,
@@ -101,6 +111,7 @@ async function exportFloat(
     bits: {},
     recipe: null,
     cost: null,
+    verification: { skipped: "nothing is quantized" },
     warnings: [],
   };
 }
@@ -149,6 +160,10 @@ async function exportQuantized(
     samples && samples.heldOut.count > 0
       ? await measureCost(float, placements, first.bytes, samples.heldOut, progress)
       : null;
+  const inputs = verificationInputs(samples, graph, preprocessing, options);
+  const verification = options.verify
+    ? await verifyFiles(written, inputs, progress)
+    : { skipped: "--no-verify" };
   await writeFilesAtomic(written, { force: options.force });
   const files = written.map(({ path, targets, form, bytes }) => ({
     path,
@@ -165,7 +180,8 @@ async function exportQuantized(
     bits: bitsByLayer(graph),
     recipe,
     cost,
-    warnings: warningsOf(scales, vain, cost, written),
+    verification,
+    warnings: warningsOf(scales, vain, cost, written, verification),
   };
 }
 
@@ -173,6 +189,16 @@ interface WrittenFile extends PlannedFile {
   readonly bytes: Uint8Array;
   readonly lowered: Lowered;
   readonly form: FormName;
+}
+
+async function verifyFiles(
+  files: readonly WrittenFile[],
+  inputs: VerificationInputs,
+  progress: Progress,
+): Promise<FileVerification> {
+  const verified: FileVerification[] = [];
+  for (const { path, bytes } of files) verified.push(await verifyFile(path, bytes, inputs, progress));
+  return together(verified);
 }
 
 async function formOf(

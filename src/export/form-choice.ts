@@ -9,12 +9,11 @@ import type { Session } from "../runtime/runtime.js";
 import { runtimeOf } from "../runtime/registry.js";
 import { integerFile } from "./integer-file.js";
 import type { CompleteExportOptions, HostTarget } from "./options.js";
+import { sampleShape } from "./random-feeds.js";
 
 /** WebAssembly needs about this many runs before its times settle. */
 const WARM_UP_RUNS = 30;
 const TIMED_RUNS = 15;
-/** Sizes that only run time knows, while timing. */
-const DYNAMIC_SIZE = 64;
 
 /** The form asked for, the fastest with `tune`, otherwise the default of the targets and the network. */
 export async function chooseForm(
@@ -79,13 +78,10 @@ async function medianLatencyMs(
   return times.sort((a, b) => a - b)[Math.floor(times.length / 2)] as number;
 }
 
-function zeroFeeds(graph: Graph, { inputSize, layout }: CompleteExportOptions): Record<string, Tensor> {
+function zeroFeeds(graph: Graph, options: CompleteExportOptions): Record<string, Tensor> {
   return Object.fromEntries(
     graph.inputs.map((input) => {
-      const firstSpatial = layout === "nhwc" ? 1 : 2;
-      const shape = input.shape.map((dim, axis) =>
-        typeof dim === "number" ? dim : axis === 0 ? 1 : (inputSize?.[axis - firstSpatial] ?? DYNAMIC_SIZE),
-      );
+      const shape = sampleShape(input, options);
       const { dtype } = input;
       return [
         input.name,

@@ -72,6 +72,8 @@ export interface ExportOptions {
   readonly form?: HostForm;
   /** Choose the form by timing whole models on cpu and wasm, as far as they are targets. */
   readonly tune?: boolean;
+  /** Compare the integers of ONNX Runtime with the reference's before anything is written; true. */
+  readonly verify?: boolean;
   /** What the file is for; cpu and wasm. */
   readonly targets?: readonly Target[];
 }
@@ -94,6 +96,7 @@ type Defaulted =
   | "opset"
   | "weights"
   | "tune"
+  | "verify"
   | "targets";
 
 export type CompleteExportOptions = ExportOptions & Required<Pick<ExportOptions, Defaulted>>;
@@ -116,6 +119,7 @@ const DEFAULTS: Required<Pick<ExportOptions, Defaulted>> = {
   opset: DEFAULT_OPSET,
   weights: "packed",
   tune: false,
+  verify: true,
   targets: ["cpu", "wasm"],
 };
 

@@ -3,6 +3,7 @@
 import type { Lowered } from "../lower/lower.js";
 import type { FormName, ScalesMode } from "../model/onnx-metadata.js";
 import { type Cost, costWarning } from "./cost.js";
+import type { FileVerification } from "./verify-file.js";
 
 /** A quantized file, as far as warnings look at it. */
 export interface WrittenForm {
@@ -21,6 +22,7 @@ export function warningsOf(
   vain: readonly string[],
   cost: Cost | null,
   files: readonly WrittenForm[],
+  verification: FileVerification,
 ): string[] {
   const warnings: string[] = [];
   if (scales === "weights-only") {
@@ -48,6 +50,12 @@ export function warningsOf(
   if (webgpu && scales !== "weights-only" && real.length > 0) {
     warnings.push(
       `${real.join(", ")}: computed in real numbers before a quantizer; next to a tie, integers of the webgpu file may differ by one step from those of other targets`,
+    );
+  }
+  if (!("skipped" in verification) && verification.ties > 0) {
+    const { ties, tieLayers, integers } = verification;
+    warnings.push(
+      `${named(tieLayers, NAMED_LAYERS)}: ${ties} of ${integers} integers are one step from the reference's on cpu; what is computed in real numbers before a quantizer may differ by one step between targets, next to a tie`,
     );
   }
   return warnings;

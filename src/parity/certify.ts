@@ -34,7 +34,7 @@ import { DEFAULT_COUNT, openData } from "./parity.js";
 import { quantizedTensors } from "../export/quantized-tensors.js";
 import { ReferenceRun } from "./reference-run.js";
 import { type FloatLife, judgeLife, type Life, looksDead } from "./verdict.js";
-import { withOutputs } from "./with-outputs.js";
+import { withOutputs } from "../onnx/with-outputs.js";
 
 export interface CertifyOptions {
   /** Path of model.json. */

@@ -26,7 +26,7 @@ import { ReferenceRun } from "./reference-run.js";
 import type { ParityReport } from "./report.js";
 import { TargetRun } from "./target-run.js";
 import { type FloatLife, judgeFloat, judgeLife, judgeTarget, type Life, TOLERANCE } from "./verdict.js";
-import { withOutputs } from "./with-outputs.js";
+import { withOutputs } from "../onnx/with-outputs.js";
 
 /** The float model that quantization is measured against. */
 export interface FloatModel {

@@ -16,7 +16,7 @@ import { withExternalData } from "../runtime/external-data.js";
 import { referenceRuntime } from "../runtime/reference.js";
 import type { Session } from "../runtime/runtime.js";
 import { type TfjsDeviation, tfjsDeviations } from "../runtime/tfjs-deviations.js";
-import { withOutputs } from "./with-outputs.js";
+import { withOutputs } from "../onnx/with-outputs.js";
 
 export interface FloatNetwork {
   readonly graph: Graph;

@@ -5,6 +5,7 @@ import { QdgError, type QdgErrorCode } from "../base/error.js";
 import type { Tensor } from "../base/tensor.js";
 import { boundedSize, sizeOf } from "../base/tensor.js";
 import { openArrays } from "../export/arrays.js";
+import { preprocessedRange, uniform } from "../export/random-feeds.js";
 import { imageInput } from "../export/samples.js";
 import { type BrokenImage, listImages, loadImages } from "../image/folder.js";
 import { pickImages } from "../image/pick.js";
@@ -142,9 +143,7 @@ export function randomCount(source: string, code: QdgErrorCode, where: string): 
 function randomInputs(asked: number, inputs: readonly TensorInfo[], options: InputOptions): InputSource {
   const count = Math.min(asked, options.count ?? asked);
   if (count === 0) throw new QdgError("usage", "--data", "got random:0, expected at least one sample");
-  const { range = [-1, 1], mean = [0], std = [1] } = options.preprocessing ?? {};
-  const low = (range[0] - (mean[0] as number)) / (std[0] as number);
-  const high = (range[1] - (mean[0] as number)) / (std[0] as number);
+  const [low, high] = preprocessedRange(options.preprocessing);
   const shapes = inputs.map((input) => sampleShape(input, options));
   const sizes = inputs.map(({ name }, i) =>
     boundedSize(shapes[i] as readonly number[], "usage", name, "its shape"),
@@ -195,13 +194,4 @@ function sampleShape(input: TensorInfo, options: InputOptions): number[] {
       `axis ${axis} of [${input.shape.join(", ")}] is open; give --input-size${layout === null ? " and --layout" : ""}, or an .npy file`,
     );
   });
-}
-
-/** Numbers in [0, 1): a linear congruential generator (Numerical Recipes), its low bits left out. */
-function uniform(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return (state >>> 8) / 2 ** 24;
-  };
 }

@@ -11,7 +11,7 @@ import type { IntegerNetwork } from "../train/integer-network.js";
 import { quantizedTensors, type QuantizedTensor } from "../export/quantized-tensors.js";
 import { LEAST_LEVELS } from "./metrics/levels-used.js";
 import { predictions } from "./metrics/top1.js";
-import { withOutputs } from "./with-outputs.js";
+import { withOutputs } from "../onnx/with-outputs.js";
 
 export interface TrainedParity {
   readonly target: RuntimeName;

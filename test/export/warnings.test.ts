@@ -1,9 +1,23 @@
 // What an export says although it succeeded: table.
 
 import { expect, test } from "vitest";
+import type { FileVerification, Verified } from "../../src/export/verify-file.js";
 import { warningsOf } from "../../src/export/warnings.js";
 
-function said(adjusted: Readonly<Record<string, number>>, unsignedWeights: readonly string[] = []): string[] {
+const SAME: Verified = {
+  samples: 2,
+  source: "held-out",
+  tensors: 9,
+  integers: 5000,
+  ties: 0,
+  tieLayers: [],
+};
+
+function said(
+  adjusted: Readonly<Record<string, number>>,
+  unsignedWeights: readonly string[] = [],
+  verification: FileVerification = SAME,
+): string[] {
   const lowered = {
     adjusted: new Map(Object.entries(adjusted)),
     wideSums: new Map(),
@@ -11,10 +25,8 @@ function said(adjusted: Readonly<Record<string, number>>, unsignedWeights: reado
     unsignedWeights,
   };
   // The same layers in both files: one line nevertheless.
-  return warningsOf("calibrated", [], null, [
-    { form: "integer", lowered },
-    { form: "webgpu", lowered },
-  ]);
+  const files = (["integer", "webgpu"] as const).map((form) => ({ form, lowered }));
+  return warningsOf("calibrated", [], null, files, verification);
 }
 
 test("dead channels of all layers are one line, which counts them and names the first three layers", () => {
@@ -31,4 +43,14 @@ test("layers with unsigned weights are one line, which names the first twelve an
   expect(said({}, ["conv1", "conv2"])).toEqual([expect.stringMatching(/^conv1, conv2: 8-bit weights/)]);
   const many = Array.from({ length: 14 }, (_, i) => `l${i}`);
   expect(said({}, many)).toEqual([expect.stringMatching(/^l0, .*, l11 and 2 more: 8-bit weights/)]);
+});
+
+test("ties are one line, which counts them and names the first three layers", () => {
+  const tieLayers = ["softmax", "norm1", "norm2", "norm3"];
+  expect(said({}, [], { ...SAME, ties: 7, tieLayers })).toEqual([
+    expect.stringMatching(
+      /^softmax, norm1, norm2 and 1 more: 7 of 5000 integers are one step from the reference's on cpu/,
+    ),
+  ]);
+  expect(said({}, [], { skipped: "--no-verify" })).toEqual([]);
 });

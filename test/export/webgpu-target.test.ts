@@ -157,7 +157,8 @@ describe("sums that float32 may not hold", () => {
 
   test("are warned of by layer and by how much", () => {
     const lowered = lower(longSum(2 * widest), { form: "webgpu", weights: "packed" });
-    expect(warningsOf("learned", [], null, [{ form: "webgpu", lowered }])).toEqual([
+    const files = [{ form: "webgpu" as const, lowered }];
+    expect(warningsOf("learned", [], null, files, { skipped: "not run" })).toEqual([
       expect.stringMatching(
         /^dense: its sums can reach 335\d{5}, 2\.00 times 2\^24, and the webgpu form adds in float32/,
       ),

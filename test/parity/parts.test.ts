@@ -14,7 +14,7 @@ import { predictions } from "../../src/parity/metrics/top1.js";
 import { quantizedTensors } from "../../src/export/quantized-tensors.js";
 import { TargetRun } from "../../src/parity/target-run.js";
 import { judgeTarget } from "../../src/parity/verdict.js";
-import { withOutputs } from "../../src/parity/with-outputs.js";
+import { withOutputs } from "../../src/onnx/with-outputs.js";
 import { referenceRuntime } from "../../src/runtime/reference.js";
 import type { Session } from "../../src/runtime/runtime.js";
 import { Sketch } from "../runtime/sketch.js";

@@ -11,7 +11,7 @@ import { drawSet, SHAPE_IMAGE_SIZE } from "../../src/image/draw-shapes.js";
 import { decodeModel, encodeModel } from "../../src/onnx/codec.js";
 import { graphToModel } from "../../src/onnx/from-graph.js";
 import { quantizedTensors } from "../../src/export/quantized-tensors.js";
-import { withOutputs } from "../../src/parity/with-outputs.js";
+import { withOutputs } from "../../src/onnx/with-outputs.js";
 import {
   adapterText,
   browserWasmRuntime,

@@ -14,7 +14,7 @@ import { HOST_FORMS, storedZeroPoint } from "../../src/lower/form.js";
 import { type FormName, FORMS } from "../../src/model/onnx-metadata.js";
 import { WITHOUT_WEBGPU_KERNEL } from "../../src/lower/webgpu-kernels.js";
 import { decodeModel, encodeModel } from "../../src/onnx/codec.js";
-import { withOutputs } from "../../src/parity/with-outputs.js";
+import { withOutputs } from "../../src/onnx/with-outputs.js";
 import { quantizedTensors } from "../../src/export/quantized-tensors.js";
 import { Sqnr } from "../../src/quant/sqnr.js";
 import { readLayersModel } from "../../src/read/layers-model.js";

@@ -3,6 +3,7 @@
 import { Command } from "commander";
 import { type ExportedFile, exportModel, type ExportResult } from "../../export/export-model.js";
 import { type ExportOptions, TARGETS } from "../../export/options.js";
+import type { FileVerification } from "../../export/verify-file.js";
 import { HOST_FORMS, WEIGHT_STORAGES } from "../../lower/form.js";
 import { DEFAULT_OPSET } from "../../onnx/opset.js";
 import { OBSERVER_NAMES } from "../../quant/observers/observers.js";
@@ -101,6 +102,7 @@ export function exportCommand(name: string, terminal: Terminal = process): Comma
       oneOf("--form", HOST_FORMS),
     )
     .option("--tune", "choose the form by timing the whole model on cpu and wasm")
+    .option("--no-verify", "write the file without comparing its integers on cpu with the reference's")
     .option("--json", "print the result as JSON on stdout")
     .action(async (model: string, flags: Flags) => {
       const result = await exportModel(await toOptions(model, flags, terminal), terminalProgress());
@@ -147,8 +149,16 @@ export function describe(result: ExportResult): string {
   } else if (result.scales !== "float") {
     lines.push("cost not measured: no held-out samples (give --calibration)");
   }
+  if (result.scales !== "float") lines.push(verificationLine(result.verification));
   lines.push(...result.warnings.map((warning) => `warning: ${warning}`));
   return `${lines.join("\n")}\n`;
+}
+
+function verificationLine(verification: FileVerification): string {
+  if ("skipped" in verification) return `integers not verified: ${verification.skipped}`;
+  const { samples, source, tensors, integers, ties } = verification;
+  const same = ties === 0 ? "all" : `all but ${ties}`;
+  return `verified on ${samples} ${source} sample${samples === 1 ? "" : "s"}: ${same} of ${integers} integers in ${tensors} tensors are the reference's`;
 }
 
 /** One line a file: where it is and how large; of several also what for, and how it carries integers. */

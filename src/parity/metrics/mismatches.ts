@@ -1,6 +1,7 @@
 // Elements of integers that differ, and by how many steps at most.
 
 import type { Tensor } from "../../base/tensor.js";
+import { stepDifference } from "../../quant/step-difference.js";
 import type { Metric } from "./metric.js";
 import { numbersOf } from "./metric.js";
 
@@ -18,14 +19,10 @@ export class Mismatches implements Metric<MismatchCount> {
 
   add(reference: Tensor, candidate: Tensor): void {
     const a = numbersOf(reference);
-    const b = numbersOf(candidate);
+    const { count, largestSteps } = stepDifference(a, numbersOf(candidate));
     this.#total += a.length;
-    for (let i = 0; i < a.length; i++) {
-      if (a[i] === b[i]) continue;
-      this.#count++;
-      const steps = Math.abs((a[i] as number) - (b[i] as number));
-      this.#largest = Math.max(this.#largest, Number.isNaN(steps) ? Number.POSITIVE_INFINITY : steps);
-    }
+    this.#count += count;
+    this.#largest = Math.max(this.#largest, largestSteps);
   }
 
   result(): MismatchCount {

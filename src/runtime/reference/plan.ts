@@ -100,19 +100,30 @@ function lastReads(
   return lists;
 }
 
-/** Computes the values of all outputs from those of the inputs. */
-export function runPlan(plan: Plan, inputs: ReadonlyMap<Value, Tensor>): ReadonlyMap<Value, Tensor> {
+/** What stands for a value from then on, given what was computed. */
+export type Replace = (value: Value, computed: Tensor) => Tensor;
+
+/**
+ * Computes the values of all outputs from those of the inputs.
+ *
+ * @param replace sees every computed value as it comes, and may put another tensor of its kind in its place
+ */
+export function runPlan(
+  plan: Plan,
+  inputs: ReadonlyMap<Value, Tensor>,
+  replace?: Replace,
+): ReadonlyMap<Value, Tensor> {
   const values = new LiveValues();
   for (const [value, tensor] of plan.constants) values.set(value, tensor);
   for (const [value, tensor] of inputs) values.set(value, tensor);
   plan.steps.forEach((step, i) => {
-    evaluate(step, values);
+    evaluate(step, values, replace);
     for (const value of plan.lastRead[i] as readonly Value[]) values.delete(value);
   });
   return values;
 }
 
-function evaluate(step: Step, values: LiveValues): void {
+function evaluate(step: Step, values: LiveValues, replace?: Replace): void {
   const inputs = step.inputs.map((input) => {
     if (!input) return null;
     const value = values.get(input);
@@ -138,7 +149,7 @@ function evaluate(step: Step, values: LiveValues): void {
         `output ${output.name}: got ${got}, expected ${output.dtype}`,
       );
     }
-    values.set(output, result);
+    values.set(output, replace ? replace(output, result) : result);
   });
   if (values.bytes > MAX_LIVE_BYTES) {
     throw new QdgError(

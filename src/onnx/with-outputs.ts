@@ -2,8 +2,8 @@
 
 import { QdgError } from "../base/error.js";
 import type { DType } from "../base/tensor.js";
-import { DATA_TYPE } from "../onnx/data-type.js";
-import type { ModelProto } from "../onnx/model-proto.js";
+import { DATA_TYPE } from "./data-type.js";
+import type { ModelProto } from "./model-proto.js";
 
 /**
  * `model` whose graph also gives out `values`, after the outputs that it has; those that are outputs already
