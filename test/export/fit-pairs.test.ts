@@ -11,9 +11,16 @@ import { rangePreprocessing } from "../../src/image/preprocessing.js";
 import { pairsFitInt16 } from "../../src/lower/pair-sums.js";
 import { decodeModel } from "../../src/onnx/codec.js";
 import { modelToGraph } from "../../src/onnx/to-graph.js";
+import { float32 } from "../../src/base/tensor.js";
+import { annotateWeights } from "../../src/export/annotate.js";
+import { fitPairs } from "../../src/export/fit-pairs.js";
+import { GraphBuilder } from "../../src/graph/builder.js";
+import type { Value } from "../../src/graph/graph.js";
+import { placeQuantizers } from "../../src/graph/place-quantizers.js";
+import { recipeOf } from "../../src/graph/recipe.js";
 import { quantize } from "../../src/quant/affine.js";
 import { parseLearned } from "../../src/quant/learned.js";
-import { weightSpec } from "../../src/quant/spec.js";
+import { activationSpec, type Quantization, weightSpec } from "../../src/quant/spec.js";
 import { readModel } from "../../src/read/read-model.js";
 import {
   madeUpScales,
@@ -120,6 +127,50 @@ describe("calibrated 8-bit weights", () => {
     expect(inner(fitted.weights)).toEqual(inner(free.weights));
     expect(inner(fitted.weights).every(({ dtype }) => dtype === "int8")).toBe(true);
   });
+});
+
+function ofBits(bits: number): Quantization {
+  return {
+    spec: activationSpec(bits, "non-negative"),
+    params: { scale: Float32Array.of(0.1), zeroPoint: new Int32Array(1) },
+  };
+}
+
+/** x -> Conv of a weight that is 1 throughout; with a quantizer for the sum or without. */
+function addConv(
+  g: GraphBuilder,
+  name: string,
+  weight: Value,
+  inputBits: number,
+  isQuantized: boolean,
+): void {
+  const x = g.input(`${name}/x`, [1, 4, 3, 3]);
+  x.quantization = ofBits(inputBits);
+  const y = g.node("Conv", name, [x, weight], { name, shape: [1, 2, 3, 3] });
+  if (isQuantized) y.quantization = ofBits(8);
+}
+
+function fittedFor(...readers: readonly (readonly [inputBits: number, isQuantized: boolean])[]): Value {
+  const g = new GraphBuilder("test");
+  const weight = g.constant("w", float32([2, 4, 1, 1], new Float32Array(8).fill(1)));
+  readers.forEach(([bits, isQuantized], i) => addConv(g, `conv${i}`, weight, bits, isQuantized));
+  const placements = placeQuantizers(g.graph, recipeOf({ weightBits: 8, firstLastBits: 8 }));
+  annotateWeights(placements, null, false);
+  fitPairs(g.graph, placements, null, false);
+  return weight;
+}
+
+function largest({ integers }: Value): number {
+  return Math.max(...(integers ?? [Number.NaN]));
+}
+
+test("a weight that several layers read keeps the narrowest limit among those that add in pairs", () => {
+  expect(largest(fittedFor([4, true]))).toBeGreaterThan(64);
+  expect(largest(fittedFor([8, true]))).toBeLessThanOrEqual(64);
+  expect(largest(fittedFor([4, true], [8, true]))).toBeLessThanOrEqual(64);
+  // A sum that stays real is computed in float, where nothing saturates.
+  expect(largest(fittedFor([4, true], [8, false]))).toBeGreaterThan(64);
+  expect(fittedFor([8, false]).integers).toBeUndefined();
 });
 
 test("learned 8-bit weights keep their integers: signed where they fit, else unsigned and named", async () => {
