@@ -10,7 +10,7 @@ export type ClassifierKind = Exclude<OutputKind, "values">;
 export const CLASSIFIER_KINDS: readonly ClassifierKind[] = ["softmax", "sigmoid", "logits"];
 
 /** How commands are told the kind. */
-export const OUTPUT_KIND_OPTION: string = `--output-kind ${CLASSIFIER_KINDS.join(", ")}`;
+export const OUTPUT_KIND_OPTION = "--output-kind softmax, sigmoid or logits";
 
 /** The output that holds a number for each class, or one sigmoid for the second of two. */
 export interface ClassifierOutput {
