@@ -27,6 +27,34 @@ test("src keeps the rules of the house", () => {
   expect(violations(sources)).toEqual([]);
 });
 
+/** A file and all that it loads, with what loads it; types load nothing. */
+function loadedBy(entry: string): Map<string, string> {
+  const texts = new Map(sources.map(({ path, text }) => [path, text]));
+  const found = new Map([[entry, ""]]);
+  for (const [path] of found) {
+    const code = (texts.get(path) ?? "").replaceAll(/^(?:import|export) type [^;]*;$/gm, "");
+    for (const name of importedNames(code)) {
+      const target = name.startsWith(".") ? join(dirname(path), name).replace(/\.js$/, ".ts") : name;
+      if (!found.has(target)) found.set(target, path);
+    }
+  }
+  return found;
+}
+
+test("all that qdg/web and the room model/ load runs in a browser: no Node, no protobuf, no library but ONNX Runtime's", () => {
+  const entries = [
+    "src/web.ts",
+    ...sources.map(({ path }) => path).filter((path) => path.startsWith("src/model/")),
+  ];
+  for (const entry of entries) {
+    const outside = [...loadedBy(entry)].filter(([name]) => !name.startsWith("src/"));
+    expect([entry, outside.filter(([name]) => !name.startsWith("onnxruntime-web"))]).toEqual([entry, []]);
+  }
+  // That the walk sees what is there.
+  expect([...loadedBy("src/web.ts").keys()]).toContain("src/model/onnx-metadata.ts");
+  expect([...loadedBy("src/onnx/codec.ts").keys()]).toContain("protobufjs");
+});
+
 test("the files of src that import others are seen to do so", () => {
   const imports = sources.flatMap((file) => importedNames(file.text));
   expect(imports.length).toBeGreaterThan(sources.length);

@@ -87,7 +87,6 @@ async function withoutFact(path: string): Promise<void> {
 /** Probabilities as each way makes them, or what it throws. */
 async function answers(path: string, outputKind?: ClassifierKind): Promise<(string | number[])[]> {
   const said = outputKind ? { outputKind } : {};
-  const told = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));
   const ran = async (): Promise<number[]> => {
     for await (const result of classifyImages({ models: [path], images, target: "cpu", ...said })) {
       if ("probabilities" in result) return [...result.probabilities];
@@ -128,7 +127,7 @@ async function answers(path: string, outputKind?: ClassifierKind): Promise<(stri
   };
   const ways = [ran, onPage, deployed, evaluated];
   const found: (string | number[])[] = [];
-  for (const way of ways) found.push(await way().catch(told));
+  for (const way of ways) found.push(await way().catch((thrown: Error) => thrown.message));
   return found;
 }
 
