@@ -113,6 +113,11 @@ function prepareModel(config: JsonMap, prepare: PrepareLayer): Container {
   const calls = new Map<string, readonly (readonly Reference[])[]>();
   for (const entry of list) {
     const layer = prepareEntry(entry, name, prepare);
+    // tfjs looks layers up by the one name and waits for the other, for ever.
+    const own = stringField(entry as JsonMap, "name") ?? layer.name;
+    if (own !== layer.name) {
+      fail(layer.name, `name: got ${describe(own)} beside the config, expected the config's; make them one`);
+    }
     if (layers.has(layer.name)) fail(name, `two layers are named ${JSON.stringify(layer.name)}`);
     layers.set(layer.name, layer);
     calls.set(layer.name, readCalls(entry as JsonMap, layer.name));
@@ -199,6 +204,10 @@ function prepareEntry(entry: Json, model: string, prepare: PrepareLayer): Callab
   }
   const name = (isMap(config) && stringField(config, "name")) || stringField(entry, "name") || className;
   checkKeys(entry, ENTRY_KEYS, name);
+  for (const given of [field(entry, "name"), isMap(config) ? field(config, "name") : undefined]) {
+    if (given === undefined || given === null || (typeof given === "string" && given !== "")) continue;
+    fail(name, `name: got ${describe(given)}, expected a text`);
+  }
   if (isContainer(className)) return { ...prepareContainer(className, config, prepare), name };
   return prepare(className, name, config as JsonMap);
 }

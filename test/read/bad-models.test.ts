@@ -56,6 +56,24 @@ const conv = { filters: 2, kernel_size: [3, 3], use_bias: false };
 
 const ROWS: readonly (Row & { readonly topology: Topology })[] = [
   {
+    title: "a layer whose name is no text",
+    topology: model([{ ...relu([[["x", 0, 0]]]), name: { a: 1 } }]),
+    code: "invalid-model",
+    says: 'y: name: got {"a":1}, expected a text',
+  },
+  {
+    title: "a layer whose config's name is no text",
+    topology: model([{ ...relu([[["x", 0, 0]]]), config: { name: 7 } }]),
+    code: "invalid-model",
+    says: "name: got 7, expected text",
+  },
+  {
+    title: "a layer that has two names",
+    topology: model([{ ...relu([[["x", 0, 0]]]), name: "z" }]),
+    code: "invalid-model",
+    says: 'y: name: got "z" beside the config, expected the config\'s; make them one',
+  },
+  {
     title: "a padding beyond what can be held",
     topology: single("ZeroPadding2D", {
       padding: [
