@@ -35,6 +35,9 @@ export const TOLERANCE: Tolerance = {
 /** The float model's share of the one class that a file predicts, from which on that is the data's doing. */
 const ONE_CLASS_SHARE = 0.9;
 
+/** A network may have a hundred layers of one kind. */
+const MOST_NAMED = 3;
+
 /** One question that a comparison asks, and how it was answered. */
 export interface Check {
   /** A target, "file" or "float model". */
@@ -226,16 +229,13 @@ export interface FloatOptions {
  */
 export function judgeFloat(float: FloatReport, { deviations, quantized }: FloatOptions): Judged {
   const checks: Check[] = [];
-  const notes = deviations
-    .filter(({ backends }) => backends === "wasm")
-    .map(
-      ({ layer, className, what }) =>
-        `tfjs ran on its plain JavaScript backend: on WebAssembly it ${what} (${layer}, ${className})`,
-    );
-  const wrong = deviations.filter(({ backends }) => backends === "all");
+  const notes = grouped(deviations.filter(({ backends }) => backends === "wasm")).map(
+    ([what, layers]) => `tfjs ran on its plain JavaScript backend: at ${layers} it ${what} on WebAssembly`,
+  );
+  const wrong = grouped(deviations.filter(({ backends }) => backends === "all"));
   if (wrong.length > 0) {
-    const layers = wrong.map(({ layer, className, what }) => `${layer} (${className}: it ${what})`);
-    const notJudged = `tfjs deviates at ${layers.join(", ")}; the plain reference judges instead`;
+    const places = wrong.map(([what, layers]) => `${layers}, where it ${what}`);
+    const notJudged = `tfjs deviates at ${places.join("; at ")}; the plain reference judges instead`;
     checks.push({ subject: "float model", name: "outputs by tfjs", reasons: [], notJudged });
   }
   if (quantized) return { checks, notes: [...notes, ...lowSignal(float)] };
@@ -243,6 +243,17 @@ export function judgeFloat(float: FloatReport, { deviations, quantized }: FloatO
     checks.push(check("float model", "outputs by the plain reference", farFromPlain(float)));
   } else checks.push(check("float model", "outputs", farFromFloat(float)));
   return { checks, notes };
+}
+
+/** What tfjs does otherwise, each once, with its layers: "relu1 (ReLU), relu2 (ReLU)". */
+function grouped(deviations: readonly TfjsDeviation[]): (readonly [what: string, layers: string])[] {
+  const whats = [...new Set(deviations.map(({ what }) => what))];
+  return whats.map((what) => {
+    const own = deviations.filter((each) => each.what === what);
+    const names = own.slice(0, MOST_NAMED).map(({ layer, className }) => `${layer} (${className})`);
+    const more = own.length > MOST_NAMED ? ` and ${own.length - MOST_NAMED} more` : "";
+    return [what, `${names.join(", ")}${more}`];
+  });
 }
 
 function farFromPlain({ model, outputs }: FloatReport): string[] {
@@ -265,7 +276,7 @@ function farFromFloat({ model, runtime, outputs }: FloatReport): string[] {
     }
     const sqnr = sqnrDb === null ? "not finite" : `${sqnrDb.toFixed(1)} dB`;
     return [
-      `float model: output ${name} is far from ${model} (${runtime}), though nothing in the file is quantized: SQNR ${sqnr}, expected at least ${floatSqnrDb} dB; largest difference ${finite(difference)} relative, expected at most ${floatRelative}`,
+      `float model: output ${name} is far from ${model} (${runtime}), though nothing in the file is quantized: SQNR ${sqnr}, expected at least ${floatSqnrDb} dB; largest difference ${finite(difference)} relative, expected at most ${floatRelative}; give the model that it was made from, or export it anew`,
     ];
   });
 }

@@ -215,7 +215,7 @@ describe("a file in which nothing is quantized", () => {
     const passed = judgePlainly(1e-5);
     expect(reasons(passed)).toEqual([]);
     expect(passed.checks.map(({ notJudged }) => notJudged)).toEqual([
-      "tfjs deviates at relu (ReLU: it leaves out negative_slope); the plain reference judges instead",
+      "tfjs deviates at relu (ReLU), where it leaves out negative_slope; the plain reference judges instead",
       null,
     ]);
     expect(reasons(judgePlainly(1.1e-5))).toEqual([
@@ -231,7 +231,9 @@ describe("a file in which nothing is quantized", () => {
       quantized: false,
     });
     expect(reasons(judged)).toHaveLength(1);
-    expect(judged.notes).toEqual([expect.stringMatching(/plain JavaScript backend.*relu, ReLU/)]);
+    expect(judged.notes).toEqual([
+      expect.stringMatching(/plain JavaScript backend: at relu \(ReLU\) it leaves out/),
+    ]);
   });
 });
 
@@ -243,6 +245,17 @@ describe("a quantized file", () => {
     expect([reasons(judgeQuantized(10)), judgeQuantized(10).notes]).toEqual([[], []]);
     expect(reasons(judgeQuantized(9.9))).toEqual([]);
     expect(judgeQuantized(9.9).notes).toEqual([expect.stringMatching(/is 9\.9 dB, below 10 dB/)]);
+  });
+
+  test("names three layers of a kind at most", () => {
+    const names = ["a", "b", "c", "d", "e"];
+    const judged = judgeQuantized(
+      30,
+      names.map((layer) => ({ ...SLOPE, layer, backends: "wasm" })),
+    );
+    expect(judged.notes).toEqual([
+      expect.stringMatching(/ at a \(ReLU\), b \(ReLU\), c \(ReLU\) and 2 more it leaves/),
+    ]);
   });
 
   test("says that tfjs is not what it is measured against where tfjs deviates", () => {
