@@ -24,6 +24,12 @@ type Source = File | HTMLCanvasElement;
 /** load() fetches the same small file; where that went well, this does or never will. */
 const MANIFEST_LIMIT_MS = 30_000;
 
+/** Of this page's own version: `qdg deploy` puts the hash into the name. */
+const MANIFEST_URL = new URL(
+  document.querySelector<HTMLMetaElement>('meta[name="qdg-manifest"]')?.content ?? "./manifest.json",
+  document.baseURI,
+).href;
+
 let model: Model | null = null;
 /** The latest picture that nobody has classified yet: older ones are not worth the wait. */
 let waiting: Source | null = null;
@@ -62,7 +68,7 @@ async function start(): Promise<void> {
     const sizes = readManifest();
     // Its error is that of load too, which is waited for first.
     sizes.catch(() => undefined);
-    model = await load("./", {
+    model = await load(MANIFEST_URL, {
       device,
       // The service worker keeps the files; a second copy would take the space twice.
       cache: false,
@@ -85,10 +91,13 @@ async function start(): Promise<void> {
 }
 
 async function readManifest(): Promise<Manifest> {
-  const url = new URL("./manifest.json", location.href).href;
-  const response = await fetch(url, { cache: "no-cache", signal: AbortSignal.timeout(MANIFEST_LIMIT_MS) });
-  if (!response.ok) throw new Error(`${url}: got status ${response.status}, expected the model's manifest`);
-  return parseManifest(await response.text(), url);
+  const response = await fetch(MANIFEST_URL, {
+    cache: "no-cache",
+    signal: AbortSignal.timeout(MANIFEST_LIMIT_MS),
+  });
+  if (!response.ok)
+    throw new Error(`${MANIFEST_URL}: got status ${response.status}, expected the model's manifest`);
+  return parseManifest(await response.text(), MANIFEST_URL);
 }
 
 function showModel({ device, adapter, threads, fallbacks, selfTest }: Model, manifest: Manifest): void {

@@ -3,6 +3,9 @@
 
 import { QdgError } from "../base/error.js";
 
+/** Its name in the folder of a site. */
+export const HEADERS_FILE = "_headers";
+
 /** Headers for one path; `/*` is every path. */
 export interface HeaderRule {
   readonly path: string;

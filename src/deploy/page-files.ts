@@ -5,6 +5,7 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { join, relative, sep } from "node:path";
 import { errorText, QdgError } from "../base/error.js";
+import { MANIFEST_FILE } from "../web/manifest.js";
 
 /** Classes shown; of more the most probable ones are. */
 export const MOST_ROWS = 10;
@@ -48,17 +49,23 @@ export async function readPage(folder: string): Promise<Map<string, Uint8Array>>
 }
 
 /**
- * index.html of one model: `<!--qdg:title-->` and `<!--qdg:rows-->` replaced. Rows are there before any script
+ * index.html of one model: `<!--qdg:title-->`, `<!--qdg:rows-->` and the manifest's name replaced. Rows are there before any script
  * runs, so that nothing moves when results come.
  *
  * @throws QdgError `internal` for a page without these places
  */
-export function pageHtml(template: string, title: string, labels: readonly string[]): string {
+export function pageHtml(
+  template: string,
+  title: string,
+  labels: readonly string[],
+  manifest: string,
+): string {
   const few = labels.length <= MOST_ROWS;
   const rows = labels.slice(0, MOST_ROWS).map((label) => row(few ? label : ""));
   return [
     ["<!--qdg:title-->", escapeHtml(title)],
     ["<!--qdg:rows-->", rows.join("\n")],
+    [`"./${MANIFEST_FILE}"`, `"./${escapeHtml(manifest)}"`],
   ].reduce((html, [mark = "", text = ""]) => {
     if (!html.includes(mark)) throw new QdgError("internal", "index.html", `has no ${mark}`);
     return html.replaceAll(mark, () => text);

@@ -2,8 +2,8 @@
 // together before the first byte is written; the folder appears whole.
 
 import { createHash } from "node:crypto";
-import { readdir, readFile, realpath, stat } from "node:fs/promises";
-import { dirname, join, relative, resolve, sep } from "node:path";
+import { readFile, realpath, stat } from "node:fs/promises";
+import { dirname, join, resolve, sep } from "node:path";
 import { QdgError } from "../base/error.js";
 import { noProgress, type Progress } from "../base/progress.js";
 import { preprocessingToJson } from "../image/preprocessing.js";
@@ -16,9 +16,9 @@ import {
   parseManifest,
 } from "../web/manifest.js";
 import { type DeployedModels, type ModelChoices, readDeployedModels } from "./deployed-models.js";
-import { formatHeaders, parseHeaders, siteHeaders } from "./headers.js";
+import { formatHeaders, HEADERS_FILE, parseHeaders, siteHeaders } from "./headers.js";
 import { builtPageFolder, pageHtml, readPage, WORKER_SOURCE } from "./page-files.js";
-import { replaceFolder } from "./replace-folder.js";
+import { filesOf, type PublishedFile, publishSite } from "./publish-site.js";
 import { runtimeFiles } from "./runtime-files.js";
 import { selfTestOf } from "./self-test.js";
 
@@ -49,12 +49,12 @@ export interface DeployResult {
   readonly manifest: Manifest;
 }
 
-interface Content {
+interface Content extends PublishedFile {
   readonly role: SiteRole;
-  readonly bytes: Uint8Array;
-  /** Whether the name holds the hash of the bytes. */
-  readonly hashed: boolean;
 }
+
+/** What refers to other files, each by its hash: put in place last, and in this order. */
+const ENTRIES = [MANIFEST_FILE, "index.html", "sw.js"];
 
 const DEFAULT_TITLE = "What is in the picture?";
 
@@ -72,7 +72,7 @@ export async function deploySite(
   const models = await readDeployedModels(options.folder, options);
   const page = await readPage(options.pageFolder ?? (await builtPageFolder()));
   const { contents, manifest } = await siteContents(models, page, options.title ?? DEFAULT_TITLE, progress);
-  await replaceFolder(to, new Map([...contents].map(([path, { bytes }]) => [path, bytes])));
+  await publishSite(to, contents);
   const files = [...contents].map(([path, { role, bytes }]) => ({ path, role, sizeBytes: bytes.length }));
   return { path: options.to, files, manifest };
 }
@@ -119,17 +119,27 @@ async function siteContents(
   const text = `${JSON.stringify(manifest)}\n`;
   // What a visitor's browser would refuse is refused here.
   parseManifest(text, MANIFEST_FILE);
-  contents.set(MANIFEST_FILE, plain(text));
+  // The page names its manifest by the hash, so that no moment mixes a page and the manifest of another version.
+  const manifestPath = MANIFEST_FILE.replace(/\.json$/, `.${sha256Of(text).slice(0, 8)}.json`);
+  contents.set(manifestPath, { ...plain(text), hashed: true });
+  contents.set(MANIFEST_FILE, { ...plain(text), role: "host" });
   for (const [path, bytes] of page) {
     if (path === WORKER_SOURCE) continue;
-    const content = path === "index.html" ? pageHtml(decode(bytes), title, models.labels) : bytes;
+    const content =
+      path === "index.html" ? pageHtml(decode(bytes), title, models.labels, manifestPath) : bytes;
     contents.set(path, { ...plain(content), hashed: path.startsWith("assets/") });
   }
   contents.set("sw.js", plain(serviceWorker(page, contents)));
   const paths = (hashed: boolean): string[] =>
     [...contents].filter(([, content]) => content.hashed === hashed).map(([path]) => path);
   const headers = formatHeaders(siteHeaders(paths(true), paths(false)));
-  contents.set("_headers", { ...plain(headers), role: "host" });
+  contents.set(HEADERS_FILE, { ...plain(headers), role: "host" });
+  for (const path of ENTRIES) {
+    const entry = contents.get(path);
+    if (!entry) throw new QdgError("internal", "the page", `has no ${path}`);
+    contents.delete(path);
+    contents.set(path, entry);
+  }
   return { contents, manifest };
 }
 
@@ -170,15 +180,12 @@ async function targetFolder({ folder, to, force = false }: DeployOptions): Promi
 
 /** A file that no earlier site of qdg put there; null when there is none. */
 async function foreignFile(folder: string): Promise<string | null> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  const paths = entries
-    .filter((entry) => !entry.isDirectory())
-    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).split(sep).join("/"));
+  const paths = await filesOf(folder);
   if (paths.length === 0) return null;
-  const own = new Set(["_headers"]);
+  const own = new Set([HEADERS_FILE]);
   try {
     parseManifest(await readFile(join(folder, MANIFEST_FILE), "utf8"), MANIFEST_FILE);
-    const rules = parseHeaders(await readFile(join(folder, "_headers"), "utf8"), "_headers");
+    const rules = parseHeaders(await readFile(join(folder, HEADERS_FILE), "utf8"), HEADERS_FILE);
     for (const rule of rules) own.add(rule.path.slice(1));
   } catch {
     return paths[0] ?? null;

@@ -1,15 +1,17 @@
-// Serves a deployed site on this machine, for a look at it before it goes to a host. Listens on 127.0.0.1 only,
-// and never reads a file outside its folder, whatever a request or a symbolic link says.
+// Serves a deployed site on this machine, for a look at it before it goes to a host. Listens on 127.0.0.1 only, answers
+// to names of this machine only, never reads a file outside its folder, whatever a request or a symbolic link says, and
+// holds no file in memory for a reader that is slow.
 
 import { createHash } from "node:crypto";
-import { readFile, realpath, stat } from "node:fs/promises";
+import { type FileHandle, open, readFile, realpath, stat } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { extname, join, sep } from "node:path";
+import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
 import { brotliCompress, constants, gzip } from "node:zlib";
 import { errorText, QdgError } from "../base/error.js";
-import { type HeaderRule, headersOf, parseHeaders } from "./headers.js";
+import { HEADERS_FILE, type HeaderRule, headersOf, parseHeaders } from "./headers.js";
 
 export interface SiteServer {
   /** `http://127.0.0.1:8080/` */
@@ -40,34 +42,65 @@ const MOST_COMPRESSED = 4_000_000;
 
 type Encoding = "br" | "gzip";
 
+/** Bounds of what clients hold. A visit takes six connections and some seconds. */
+export interface ServerLimits {
+  readonly connections: number;
+  /** Without a byte read or written. */
+  readonly idleMs: number;
+  /** For one answer: 27 MB at 45 kB/s. */
+  readonly answerMs: number;
+}
+
+const LIMITS: ServerLimits = { connections: 100, idleMs: 30_000, answerMs: 600_000 };
+/** Compressed files and hashes that are remembered: more than a site has. */
+const MOST_REMEMBERED = 1000;
+
+/** A file that is open, so that what is sent is what was hashed, whatever takes its name meanwhile. */
+interface OpenFile {
+  readonly handle: FileHandle;
+  readonly sizeBytes: number;
+}
+
 interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: Uint8Array | string;
+  readonly body: Uint8Array | string | OpenFile;
 }
 
 interface Site {
   readonly root: string;
   readonly rules: readonly HeaderRule[];
-  /** By ETag and encoding: the same bytes are compressed once. */
+  /** By ETag and encoding: the same bytes are compressed once, and shared by all who read them. */
   readonly compressed: Map<string, Uint8Array>;
+  /** ETag by file, size and time. */
+  readonly etags: Map<string, string>;
 }
 
 /**
  * Starts a server for `folder` on 127.0.0.1.
  *
  * @param port 0 takes any free one
+ * @param limits for tests
  * @throws QdgError `not-found` for a folder without index.html; `invalid-data` for a broken `_headers`; `unavailable`
  * for a port in use or not allowed
  */
-export async function serveSite(folder: string, port: number): Promise<SiteServer> {
+export async function serveSite(
+  folder: string,
+  port: number,
+  limits: ServerLimits = LIMITS,
+): Promise<SiteServer> {
   const site = await openSite(folder);
   const server = createServer((request, response) => {
+    const late = setTimeout(() => response.destroy(), limits.answerMs);
+    response.once("close", () => clearTimeout(late));
     answer(site, request)
       .catch((thrown: unknown) => text(500, `the file cannot be read: ${errorText(thrown)}\n`))
       .then((result) => send(request, response, result))
       .catch(() => response.destroy());
   });
+  server.maxConnections = limits.connections;
+  // A connection that stands still is closed, also in the middle of an answer that nobody reads.
+  server.setTimeout(limits.idleMs);
   await listen(server, port);
   const { port: actual } = server.address() as AddressInfo;
   return {
@@ -94,12 +127,12 @@ async function openSite(folder: string): Promise<Site> {
       { cause: thrown },
     );
   }
-  const path = join(root, "_headers");
+  const path = join(root, HEADERS_FILE);
   const rules = await readFile(path, "utf8").catch((thrown: NodeJS.ErrnoException) => {
     if (thrown.code === "ENOENT") return "";
     throw new QdgError("io", path, `cannot be read: ${errorText(thrown)}`, { cause: thrown });
   });
-  return { root, rules: parseHeaders(rules, path), compressed: new Map() };
+  return { root, rules: parseHeaders(rules, path), compressed: new Map(), etags: new Map() };
 }
 
 function listen(server: Server, port: number): Promise<void> {
@@ -119,23 +152,62 @@ async function answer(site: Site, request: IncomingMessage): Promise<Answer> {
   if (request.method !== "GET" && request.method !== "HEAD") {
     return text(405, "only GET and HEAD are answered\n", { Allow: "GET, HEAD" });
   }
+  const { host } = request.headers;
+  if (!isThisMachine(host)) {
+    const got = host === undefined ? "none" : `"${host.slice(0, 100)}"`;
+    return text(421, `the Host header is ${got}; this server answers to localhost and 127.0.0.1\n`);
+  }
   const path = pathOf(request.url ?? "/");
   if (path === null) return text(400, "the path is not one of this site\n");
   const headers = headersOf(site.rules, path);
   const file = await fileOf(site.root, path);
   if (file === null) return text(404, "there is no such file\n", headers);
-  const bytes = await readFile(file);
-  const etag = `"${createHash("sha256").update(bytes).digest("hex").slice(0, 32)}"`;
-  const type = TYPES[extname(file).toLowerCase()] ?? "application/octet-stream";
-  const all = { "Cache-Control": "no-cache", ...headers, ETag: etag, Vary: "Accept-Encoding" };
-  if (request.headers["if-none-match"]?.includes(etag)) return { status: 304, headers: all, body: "" };
-  const encoding = PACKED.has(extname(file)) ? null : encodingOf(request.headers["accept-encoding"]);
-  const packed = encoding && (await compressed(site, bytes, etag, encoding));
-  return {
-    status: 200,
-    headers: { ...all, "Content-Type": type, ...(packed && encoding && { "Content-Encoding": encoding }) },
-    body: packed ?? bytes,
-  };
+  const handle = await open(file);
+  let sends = false;
+  try {
+    const { etag, sizeBytes } = await identityOf(site, file, handle);
+    const type = TYPES[extname(file).toLowerCase()] ?? "application/octet-stream";
+    const all = { "Cache-Control": "no-cache", ...headers, ETag: etag, Vary: "Accept-Encoding" };
+    if (request.headers["if-none-match"]?.includes(etag)) return { status: 304, headers: all, body: "" };
+    const encoding = PACKED.has(extname(file)) ? null : encodingOf(request.headers["accept-encoding"]);
+    const packed = encoding && (await compressed(site, { handle, sizeBytes }, etag, encoding));
+    sends = !packed;
+    return {
+      status: 200,
+      headers: { ...all, "Content-Type": type, ...(packed && encoding && { "Content-Encoding": encoding }) },
+      body: packed ?? { handle, sizeBytes },
+    };
+  } finally {
+    if (!sends) await handle.close();
+  }
+}
+
+/** A page of another origin can have its own name lead to 127.0.0.1, and would read the answers. */
+function isThisMachine(host: string | undefined): boolean {
+  return /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i.test(host ?? "");
+}
+
+/** The hash of what is in the file, in pieces, since a model may be large; once as long as the file stays the same. */
+async function identityOf(
+  site: Site,
+  file: string,
+  handle: FileHandle,
+): Promise<{ readonly etag: string; readonly sizeBytes: number }> {
+  const { size, mtimeMs, ino } = await handle.stat();
+  const key = `${file} ${ino} ${size} ${mtimeMs}`;
+  let etag = site.etags.get(key);
+  if (etag === undefined) {
+    const hash = createHash("sha256");
+    for await (const piece of handle.createReadStream({ start: 0, autoClose: false })) hash.update(piece);
+    etag = `"${hash.digest("hex").slice(0, 32)}"`;
+    remember(site.etags, key, etag);
+  }
+  return { etag, sizeBytes: size };
+}
+
+function remember<T>(map: Map<string, T>, key: string, value: T): void {
+  if (map.size >= MOST_REMEMBERED) map.clear();
+  map.set(key, value);
 }
 
 /** The decoded path of a request; null for one that steps out of the site or hides what it says. */
@@ -155,7 +227,7 @@ export function pathOf(url: string): string | null {
 /** The file of a path, index.html for a folder; null where there is none, or where it lies outside the root. */
 async function fileOf(root: string, path: string): Promise<string | null> {
   // The host's own file is no part of the site.
-  if (path === "/_headers") return null;
+  if (path === `/${HEADERS_FILE}`) return null;
   try {
     const file = await realpath(join(root, ...path.split("/"), path.endsWith("/") ? "index.html" : ""));
     return file.startsWith(root + sep) && (await stat(file)).isFile() ? file : null;
@@ -178,20 +250,24 @@ function encodingOf(accepted: string | string[] | undefined): Encoding | null {
 
 async function compressed(
   site: Site,
-  bytes: Uint8Array,
+  { handle, sizeBytes }: OpenFile,
   etag: string,
   encoding: Encoding,
 ): Promise<Uint8Array | null> {
-  if (bytes.length < LEAST_COMPRESSED || bytes.length > MOST_COMPRESSED) return null;
+  if (sizeBytes < LEAST_COMPRESSED || sizeBytes > MOST_COMPRESSED) return null;
   const key = `${encoding} ${etag}`;
-  const known = site.compressed.get(key);
-  const packed =
-    known ??
-    (encoding === "br"
-      ? await promisify(brotliCompress)(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 5 } })
-      : await promisify(gzip)(bytes));
-  site.compressed.set(key, packed);
-  return packed.length < 0.9 * bytes.length ? packed : null;
+  let packed = site.compressed.get(key);
+  if (packed === undefined) {
+    const bytes = Buffer.alloc(sizeBytes);
+    const { bytesRead } = await handle.read(bytes, 0, sizeBytes, 0);
+    if (bytesRead < sizeBytes) return null;
+    packed =
+      encoding === "br"
+        ? await promisify(brotliCompress)(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 5 } })
+        : await promisify(gzip)(bytes);
+    remember(site.compressed, key, packed);
+  }
+  return packed.length < 0.9 * sizeBytes ? packed : null;
 }
 
 function text(status: number, body: string, headers: Readonly<Record<string, string>> = {}): Answer {
@@ -202,8 +278,27 @@ function text(status: number, body: string, headers: Readonly<Record<string, str
   };
 }
 
-function send(request: IncomingMessage, response: ServerResponse, { status, headers, body }: Answer): void {
-  const length = status === 304 ? {} : { "Content-Length": Buffer.byteLength(body) };
-  response.writeHead(status, { ...headers, ...length });
-  response.end(request.method === "HEAD" ? undefined : body);
+async function send(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { status, headers, body }: Answer,
+): Promise<void> {
+  const file = typeof body === "object" && "handle" in body ? body : null;
+  const sizeBytes = file ? file.sizeBytes : Buffer.byteLength(body as Uint8Array | string);
+  response.writeHead(status, { ...headers, ...(status !== 304 && { "Content-Length": sizeBytes }) });
+  if (!file) {
+    response.end(request.method === "HEAD" ? undefined : body);
+    return;
+  }
+  try {
+    if (request.method === "HEAD" || sizeBytes === 0) response.end();
+    // No more is read than the client takes. A file that grows meanwhile is sent as long as it was.
+    else
+      await pipeline(
+        file.handle.createReadStream({ start: 0, end: sizeBytes - 1, autoClose: false }),
+        response,
+      );
+  } finally {
+    await file.handle.close();
+  }
 }

@@ -44,7 +44,8 @@ export interface LoadOptions {
 /**
  * Loads a model.
  *
- * @param url a folder with manifest.json, that file, or a file that ends in `.onnx`; relative to the page
+ * @param url a folder with manifest.json, that file (its name may hold a hash, as `manifest.0123abcd.json`), or a file that
+ * ends in `.onnx`; relative to the page
  * @throws QdgError `not-found`, `io`, `invalid-json`, `invalid-path` or `invalid-data` for files that are
  * missing or not what they should be; `interrupted` when aborted; `unavailable` for a device that is not there;
  * `runtime` when the model cannot run or fails its self-test on the last device left; `usage` for options
@@ -87,7 +88,7 @@ export async function loadOn(
       "these options are for a file without a manifest; the manifest says it",
     );
   }
-  if (!address.pathname.endsWith(`/${MANIFEST_FILE}`)) {
+  if (!/\/manifest(\.[0-9a-f]{8})?\.json$/.test(address.pathname)) {
     address.pathname = `${address.pathname.replace(/\/$/, "")}/${MANIFEST_FILE}`;
   }
   return loadManifest(loading, address.href);

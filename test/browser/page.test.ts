@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { cp, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
@@ -297,7 +297,9 @@ describe("a file that is not what was deployed", () => {
 });
 
 async function withManifest(folder: string, change: (manifest: Manifest) => Manifest): Promise<void> {
-  const path = join(folder, "manifest.json");
+  const [path = ""] = (await readdir(folder))
+    .filter((name) => /^manifest\.[0-9a-f]{8}\.json$/.test(name))
+    .map((name) => join(folder, name));
   const manifest = JSON.parse(await readFile(path, "utf8")) as Manifest;
   await writeFile(path, JSON.stringify(change(manifest)));
 }

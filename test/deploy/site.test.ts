@@ -75,6 +75,13 @@ describe("a site", () => {
     }
   });
 
+  test("has a page that names its own manifest by its hash, the same bytes as manifest.json", async () => {
+    const [, name = ""] = /name="qdg-manifest" content="\.\/(.+?)"/.exec(await text("index.html")) ?? [];
+    expect(name).toBe(`manifest.${sha256(await text("manifest.json")).slice(0, 8)}.json`);
+    expect(await text(name)).toBe(await text("manifest.json"));
+    expect(result.files.map(({ path }) => path).slice(-3)).toEqual(["manifest.json", "index.html", "sw.js"]);
+  });
+
   test("carries models byte for byte as they were exported", async () => {
     for (const [i, name] of ["model.onnx", "model.webgpu.onnx"].entries()) {
       expect(sha256(await readFile(at("out", name)))).toBe(result.manifest.models[i]?.sha256);
@@ -129,11 +136,13 @@ describe("a site", () => {
     const html = await text("index.html");
     expect(html.match(/class="bar"/g)).toHaveLength(SHAPE_LABELS.length);
     expect(html).toContain("<h1>Shapes &lt;&amp;&gt; more</h1>");
-    const page = pageHtml("<!--qdg:title--><!--qdg:rows-->", "$&", ['<img src="x" onerror="y">']);
+    const template = '<!--qdg:title--><!--qdg:rows--><meta content="./manifest.json" />';
+    const page = pageHtml(template, "$&", ['<img src="x" onerror="y">'], "manifest.1.json");
+    expect(page).toContain('content="./manifest.1.json"');
     expect(page).not.toContain("<img");
     expect(page).toContain("$&");
     const many = Array.from({ length: 1000 }, (_, i) => `class ${i}`);
-    expect(pageHtml("<!--qdg:title--><!--qdg:rows-->", "t", many).match(/<li>/g)).toHaveLength(10);
+    expect(pageHtml(template, "t", many, "m.json").match(/<li>/g)).toHaveLength(10);
   });
 
   test("has a service worker that knows the hash of every file but its own", async () => {

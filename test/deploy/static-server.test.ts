@@ -1,9 +1,9 @@
-import { mkdir, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { request } from "node:http";
-import { createServer } from "node:net";
+import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { brotliDecompressSync, gunzipSync } from "node:zlib";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { formatHeaders, siteHeaders } from "../../src/deploy/headers.js";
 import { pathOf, serveSite, type SiteServer } from "../../src/deploy/static-server.js";
 import { runCli } from "../support/run-cli.js";
@@ -185,4 +185,104 @@ test("closing ends connections that are open", async () => {
   await kept.text();
   await own.close();
   await expect(fetch(own.url)).rejects.toThrow(/fetch failed/);
+});
+
+test.each([
+  ["example.org", 421],
+  ["example.org:8080", 421],
+  ["127.0.0.1.example.org", 421],
+  ["localhost.example.org", 421],
+  ["192.168.0.1", 421],
+  ["localhost", 200],
+  ["LOCALHOST:9000", 200],
+  ["127.0.0.1:1", 200],
+  ["127.1.2.3", 200],
+  ["[::1]:8080", 200],
+])("a request for the host %j gets %i", async (host, status) => {
+  const reply = await get("/", { host });
+  expect(reply.status).toBe(status);
+  expect(reply.body.includes("<title>")).toBe(status === 200);
+});
+
+/** Asks for a file and reads nothing of it. */
+function slowReader(port: number, path: string): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, "127.0.0.1", () => {
+      socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+      socket.pause();
+      resolve(socket);
+    });
+    socket.on("error", reject);
+  });
+}
+
+describe("what slow readers hold is bounded", () => {
+  const SIZE = 2 ** 25;
+  beforeAll(() => writeFile(join(site, "large.onnx"), Buffer.alloc(SIZE, "0123456789abcdef")));
+  afterAll(() => rm(join(site, "large.onnx")));
+
+  test("in memory: twenty who read nothing of a large file take little, and one who reads gets it whole", async () => {
+    const before = process.memoryUsage().arrayBuffers;
+    const readers = await Promise.all(
+      Array.from({ length: 20 }, () => slowReader(server.port, "/large.onnx")),
+    );
+    const { status, body, headers } = await get("/large.onnx");
+    const held = process.memoryUsage().arrayBuffers - before - body.length;
+    for (const reader of readers) reader.destroy();
+    expect([status, headers["content-length"], body.length]).toEqual([200, String(SIZE), SIZE]);
+    expect(body.equals(Buffer.alloc(SIZE, "0123456789abcdef"))).toBe(true);
+    // Pieces of 64 kB in flight, and what the other reader has not collected yet; whole files would be 670 MB.
+    expect(held).toBeLessThan(4 * SIZE);
+  });
+
+  test("in time: a connection that stands still is closed, and so is an answer that takes too long", async () => {
+    for (const limits of [
+      { connections: 10, idleMs: 200, answerMs: 60_000 },
+      { connections: 10, idleMs: 60_000, answerMs: 200 },
+    ]) {
+      const own = await serveSite(site, 0, limits);
+      const reader = await slowReader(own.port, "/large.onnx");
+      let received = 0;
+      await new Promise<void>((resolve) => {
+        setTimeout(() => {
+          reader.on("data", (part) => (received += part.length));
+          reader.on("close", () => resolve());
+          reader.resume();
+        }, 1000);
+      });
+      expect(received).toBeLessThan(SIZE);
+      await own.close();
+    }
+  });
+
+  test("in number: connections beyond the bound are closed, and are taken again once others end", async () => {
+    const own = await serveSite(site, 0, { connections: 3, idleMs: 60_000, answerMs: 60_000 });
+    const readers = await Promise.all([1, 2, 3].map(() => slowReader(own.port, "/large.onnx")));
+    await expect(fetch(own.url)).rejects.toThrow("fetch failed");
+    await new Promise((resolve) => readers[0]?.on("close", resolve).destroy());
+    await vi.waitFor(async () => expect((await fetch(own.url)).status).toBe(200), 10_000);
+    for (const reader of readers) reader.destroy();
+    await own.close();
+  });
+});
+
+test("a file that is replaced while it is sent arrives as it was", async () => {
+  const path = join(site, "model.onnx");
+  await writeFile(path, Buffer.alloc(2 ** 24, 1));
+  const reading = new Promise<Buffer>((resolve, reject) => {
+    const sent = request({ host: "127.0.0.1", port: server.port, path: "/model.onnx" }, (response) => {
+      const chunks: Buffer[] = [];
+      response.pause();
+      void writeFile(`${path}.new`, Buffer.alloc(100, 2))
+        .then(() => rename(`${path}.new`, path))
+        .then(() => response.resume(), reject);
+      response.on("data", (chunk: Buffer) => chunks.push(chunk));
+      response.on("end", () => resolve(Buffer.concat(chunks)));
+    });
+    sent.on("error", reject);
+    sent.end();
+  });
+  expect((await reading).equals(Buffer.alloc(2 ** 24, 1))).toBe(true);
+  expect((await get("/model.onnx")).body).toHaveLength(100);
+  await rm(path);
 });
