@@ -7,7 +7,7 @@ const QUIET_MS = 1000;
 
 let bar: SingleBar | null = null;
 
-/** A progress that draws one bar a stage, once the stage has taken a second. */
+/** A progress that draws one bar per stage, once the stage has taken a second. */
 export function terminalProgress(stream: NodeJS.WriteStream = process.stderr): Progress {
   if (!stream.isTTY) return noProgress;
   let stage = "";

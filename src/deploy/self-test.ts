@@ -98,7 +98,7 @@ export async function selfTestOf(models: DeployedModels, progress: Progress = no
 
 const SHOWN_BY_PARITY = "qdg parity shows where";
 
-/** Noise, which every channel answers to, and two drawn shapes; of the input's size, at most 64 pixels a side. */
+/** Noise, which every channel answers to, and two drawn shapes; of the input's size, at most 64 pixels per side. */
 export function testPictures(height: number, width: number): Image[] {
   const shrink = Math.min(1, LONGEST_SIDE / Math.max(height, width));
   const [h, w] = [Math.max(1, Math.round(height * shrink)), Math.max(1, Math.round(width * shrink))];

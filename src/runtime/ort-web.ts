@@ -29,7 +29,7 @@ export interface OrtWebFiles {
 export interface OrtWebOptions {
   /** Threads on WebAssembly; when absent those of the started build, or as many as this page may have. */
   readonly threads?: number;
-  /** Asked for once a build. */
+  /** Asked for once per build. */
   readonly files: () => Promise<OrtWebFiles>;
 }
 

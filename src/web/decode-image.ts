@@ -65,7 +65,7 @@ export async function decodeBrowserImage(source: ImageLike): Promise<Image> {
 /**
  * Alpha over white, `(alpha v + (255 - alpha) 255) / 255` rounded down, as decodeImage does it in Node.
  *
- * @param rgba 4 bytes a pixel
+ * @param rgba 4 bytes per pixel
  */
 export function overWhite(rgba: Uint8ClampedArray, width: number, height: number): Image {
   const data = new Uint8Array(width * height * 3);

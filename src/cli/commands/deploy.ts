@@ -25,7 +25,7 @@ export function deployCommand(terminal: Terminal = process): Command {
     .argument("<folder>", "holds model.onnx, and model.webgpu.onnx for visitors with WebGPU")
     .requiredOption("--to <folder>", "the site; an earlier one is replaced")
     .option("--title <text>", "the page's heading")
-    .option("--labels <names>", "names of the classes in order: a,b,c or a .txt file, one a line")
+    .option("--labels <names>", "names of the classes in order: a,b,c or a .txt file, one per line")
     .option("--input-size <size>", "where the model leaves it open: 224 or 192x256", size("--input-size"))
     .option("--force", "replace a folder that holds other files too")
     .option("--json", "print the files and the manifest as JSON on stdout")

@@ -42,7 +42,7 @@ export function evaluateCommand(terminal: Terminal = process): Command {
       "wasm",
     ])
     .option("--domains <list>", "only these domains, separated by commas", names)
-    .option("--limit <n>", "images a domain at most, spread over its classes", integer("--limit", 1))
+    .option("--limit <n>", "images per domain at most, spread over its classes", integer("--limit", 1))
     .option(
       "--preprocess <range>",
       'how pixels become the input, instead of what the file says: "lo,hi" or JSON',

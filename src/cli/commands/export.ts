@@ -161,7 +161,7 @@ function verificationLine(verification: FileVerification): string {
   return `verified on ${samples} ${source} sample${samples === 1 ? "" : "s"}: ${same} of ${integers} integers in ${tensors} tensors are the reference's`;
 }
 
-/** One line a file: where it is and how large; of several also what for, and how it carries integers. */
+/** One line per file: where it is and how large; of several also what for, and how it carries integers. */
 function fileLines(files: readonly ExportedFile[]): string[] {
   if (files.length === 1) return files.map(({ path, sizeBytes }) => `${path}: ${formatBytes(sizeBytes)}`);
   const width = Math.max(...files.map(({ path }) => path.length));

@@ -1,4 +1,4 @@
-// `qdg run`: what is in these images, one JSON line a file on stdout as soon as it is known; errors on stderr.
+// `qdg run`: what is in these images, one JSON line per file on stdout as soon as it is known; errors on stderr.
 
 import { Command } from "commander";
 import { QdgError } from "../../base/error.js";
@@ -23,7 +23,7 @@ interface Flags extends BrowserFlags, ImageFlags, LayoutFlag, OutputKindFlag {
 
 export function runCommand(terminal: Terminal = process): Command {
   const command = new Command("run")
-    .description("classify images: one JSON line a file; probabilities of several .onnx files are averaged")
+    .description("classify images: one JSON line per file; probabilities of several .onnx files are averaged")
     .argument("<path...>", "model.onnx, then images or folders of them")
     .option("--target <name>", CERTIFIED_TARGETS.join(", "), oneOf("--target", CERTIFIED_TARGETS), "cpu")
     .option("--top <k>", "name the k most probable classes (default: 5)", integer("--top", 1))

@@ -1,6 +1,7 @@
 // Chooses what tfjs computes with in training. The backend is one variable of tfjs for the whole process, and this
 // is the only place of training that sets it.
 
+import { existsSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs";
 import { errorText, QdgError } from "../../base/error.js";
 import { startTensorflow, TENSORFLOW_BACKEND } from "./tensorflow.js";
@@ -28,8 +29,21 @@ interface Backend {
   readonly remedy: string;
 }
 
+const TFJS_NODE = "@tensorflow/tfjs-node@4.22.0";
+/** In a clone; an installed package has no scripts. */
+const SETUP_SCRIPT = new URL("../../../scripts/setup-tensorflow.mjs", import.meta.url);
+
+/** What gets the native library, where this module stands in a clone or in an installed package. */
+export function remedyAt(setupScript: URL = SETUP_SCRIPT): string {
+  if (existsSync(setupScript)) return "npm run setup:tensorflow";
+  return (
+    `npm install ${TFJS_NODE} beside qdg, where its own download can be reached; ` +
+    "a clone of qdg builds it without (npm run setup:tensorflow)"
+  );
+}
+
 const BACKENDS: Readonly<Record<BackendName, Backend>> = {
-  tensorflow: { registered: TENSORFLOW_BACKEND, start: startTensorflow, remedy: "npm run setup:tensorflow" },
+  tensorflow: { registered: TENSORFLOW_BACKEND, start: startTensorflow, remedy: remedyAt() },
   wasm: { registered: WASM_BACKEND, start: startWasm, remedy: "npm install @tensorflow/tfjs-backend-wasm" },
 };
 

@@ -1,9 +1,10 @@
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { QdgError } from "../../../src/base/error.js";
 import { tfjsRuntime } from "../../../src/runtime/tfjs.js";
-import { useBackend } from "../../../src/train/backends/backends.js";
+import { remedyAt, useBackend } from "../../../src/train/backends/backends.js";
 import { BACKENDS, describeOnBackends } from "../support/backends.js";
 
 const native = BACKENDS.find(({ name }) => name === "tensorflow")?.options ?? {};
@@ -47,6 +48,20 @@ test("a backend that does not load is an error with the reason and the command t
   const fresh = await import("../../../src/train/backends/backends.js");
   await expect(fresh.useBackend("tensorflow")).rejects.toThrow(
     "--backend: tensorflow did not load: no library; npm run setup:tensorflow [unavailable]",
+  );
+});
+
+test("the remedy is one that is there: in an installed package, which has no scripts, npm's", () => {
+  expect(remedyAt()).toBe("npm run setup:tensorflow");
+  const { optionalDependencies } = JSON.parse(readFileSync("package.json", "utf8")) as {
+    readonly optionalDependencies: Readonly<Record<string, string>>;
+  };
+  const version = optionalDependencies["@tensorflow/tfjs-node"];
+  const installed = new URL("nowhere/setup-tensorflow.mjs", import.meta.url);
+  expect(remedyAt(installed)).toMatch(
+    new RegExp(
+      `^npm install @tensorflow/tfjs-node@${version} beside qdg, .*; a clone of qdg builds it without`,
+    ),
   );
 });
 
