@@ -75,12 +75,17 @@ export function recipeOf(asked: AskedBits): Recipe {
       ...ruleOf({ role: "inner" }, weightBits, activationBits),
       ...ruleOf({ role: "first" }, firstLastBits, firstLastBits),
       ...ruleOf({ role: "last" }, firstLastBits, firstLastBits),
-      ...Object.entries(layers).flatMap(([layer, bits]) =>
-        ruleOf({ layer }, bits.weightBits, bits.activationBits),
-      ),
+      ...inOrder(layers).flatMap(([layer, bits]) => ruleOf({ layer }, bits.weightBits, bits.activationBits)),
     ],
     signedActivations,
   };
+}
+
+/** An object lists names that are whole numbers first, wherever they were written: they go last, so that a pattern is not over them. */
+function inOrder(layers: Readonly<Record<string, LayerBits>>): (readonly [string, LayerBits])[] {
+  const isNumber = ([layer]: readonly [string, LayerBits]): boolean => /^\d+$/.test(layer);
+  const entries = Object.entries(layers);
+  return [...entries.filter((entry) => !isNumber(entry)), ...entries.filter(isNumber)];
 }
 
 function ruleOf(

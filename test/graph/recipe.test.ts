@@ -68,6 +68,12 @@ describe("a recipe of what was asked", () => {
     });
   });
 
+  test("has a layer whose name is a number after the patterns, where no object would keep it", () => {
+    const recipe = recipeOf({ layers: { "*": { weightBits: 3 }, "7": { weightBits: 5 } } });
+    expect(weights(recipe, inner("7"))).toBe(5);
+    expect(weights(recipe, inner("8"))).toBe(3);
+  });
+
   test("asks for inner activations only where activation bits are given", () => {
     const { rule } = bitsOf(recipeOf({ weightBits: 3 }), inner("relu"), "activationBits");
     expect(rule.default).toBe(true);
