@@ -20,10 +20,10 @@ export async function readBytes(path: string, mostBytes: number = Number.POSITIV
   }
 }
 
-/** `not-found` for a path that leads nowhere, else `io` with the system's reason; a QdgError stays what it is. */
+/** `not-found` for a path that leads nowhere, else `io` with the system's reason in plain words; a QdgError stays what it is. */
 export function readError(path: string, thrown: unknown): QdgError {
   if (thrown instanceof QdgError) return thrown;
-  const missing = (thrown as NodeJS.ErrnoException).code === "ENOENT";
+  const missing = ["ENOENT", "ENOTDIR"].includes((thrown as NodeJS.ErrnoException).code ?? "");
   return new QdgError(missing ? "not-found" : "io", path, `cannot be read: ${errorText(thrown)}`, {
     cause: thrown,
   });

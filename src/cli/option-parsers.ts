@@ -1,7 +1,7 @@
 // Turns the text of options into values; wrong text is wrong usage, with what was expected.
 
-import { readFile } from "node:fs/promises";
 import { errorText, QdgError } from "../base/error.js";
+import { readBytes } from "../base/read-bytes.js";
 import type { LayerBits } from "../graph/recipe.js";
 import { parsePreprocessing, type Preprocessing } from "../image/preprocessing.js";
 import { MAX_BITS, MIN_BITS } from "../quant/spec.js";
@@ -112,9 +112,5 @@ function wrongLayerBits(where: string, got: unknown): QdgError {
 
 /** A text file without its byte-order mark. @throws QdgError `not-found` */
 export async function readText(path: string): Promise<string> {
-  try {
-    return (await readFile(path, "utf8")).replace(/^\uFEFF/, "");
-  } catch (thrown) {
-    throw new QdgError("not-found", path, `cannot be read: ${errorText(thrown)}`, { cause: thrown });
-  }
+  return (await readBytes(path)).toString("utf8").replace(/^\uFEFF/, "");
 }

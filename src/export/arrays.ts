@@ -1,8 +1,8 @@
 // Arrays of .npy files as the inputs of a network: one file an input, samples along the first axis. Checked
 // against the inputs before anything runs.
 
-import { readFile } from "node:fs/promises";
-import { errorText, QdgError } from "../base/error.js";
+import { QdgError } from "../base/error.js";
+import { readBytes } from "../base/read-bytes.js";
 import { allocate, sizeOf, type Tensor } from "../base/tensor.js";
 import { decodeNpy } from "../image/npy.js";
 import type { TensorInfo } from "../runtime/runtime.js";
@@ -62,13 +62,7 @@ function row(array: Tensor, i: number): Tensor {
 }
 
 async function readNpy(path: string, input: TensorInfo): Promise<Tensor> {
-  let bytes: Uint8Array;
-  try {
-    bytes = await readFile(path);
-  } catch (thrown) {
-    throw new QdgError("not-found", path, `cannot be read: ${errorText(thrown)}`, { cause: thrown });
-  }
-  const array = decodeNpy(bytes, path);
+  const array = decodeNpy(await readBytes(path), path);
   const fits =
     array.shape.length === input.shape.length &&
     array.shape.every(

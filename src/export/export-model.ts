@@ -87,10 +87,12 @@ export async function exportModel(
   const model = await readModel(complete.model, { layout: complete.layout });
   const learned = parseLearned(model.userDefinedMetadata);
   const facts = fileFacts(model, complete);
-  if (complete.float) return exportFloat(model.graph, facts, complete);
   // A model that was trained in full precision carries labels and preprocessing, and no scales.
   const scales = learned && learned.quantizers.size > 0 ? learned : null;
-  return exportQuantized(model.graph, scales, facts, complete, progress);
+  const result = await (complete.float
+    ? exportFloat(model.graph, facts, complete)
+    : exportQuantized(model.graph, scales, facts, complete, progress));
+  return { ...result, warnings: [...model.warnings, ...result.warnings] };
 }
 
 async function exportFloat(

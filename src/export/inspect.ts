@@ -1,8 +1,8 @@
 // What is in an ONNX file: any valid one for the outline, one of qdg's for the table of layers. Reads only.
 
-import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { errorText, QdgError } from "../base/error.js";
+import { readBytes } from "../base/read-bytes.js";
 import { temporaryFolder } from "../base/temporaries.js";
 import { sizeOf, type Tensor } from "../base/tensor.js";
 import type { Dim, Graph, Node, Value } from "../graph/graph.js";
@@ -15,6 +15,7 @@ import { resultShape } from "../onnx/result-shape.js";
 import { modelToGraph } from "../onnx/to-graph.js";
 import { dataTypeName } from "../onnx/data-type.js";
 import { isExactInFloat32 } from "../quant/bias.js";
+import { onnxPath } from "../read/model-path.js";
 import { cpuRuntime } from "../runtime/cpu.js";
 import { planOf } from "../runtime/reference/plan.js";
 import { layerExactness } from "./exactness/layers.js";
@@ -68,14 +69,16 @@ export interface TensorDescription {
 }
 
 /**
+ * @param given the file, or a folder with one .onnx file
  * @param runtime load the file with ONNX Runtime to see what fuses
- * @throws QdgError `not-found`, `invalid-onnx`
+ * @throws QdgError `not-found`, `invalid-onnx`; `unsupported-model` for a file of another kind
  */
 export async function inspectFile(
-  path: string,
+  given: string,
   options: { readonly runtime?: boolean } = {},
 ): Promise<Inspection> {
-  const bytes = await readModelFile(path);
+  const path = await onnxPath(given, "inspect");
+  const bytes = await readBytes(path);
   const model = decodeModel(bytes, path);
   const notes: string[] = [];
   let graph: Graph | null = null;
@@ -231,14 +234,6 @@ function range(values: ArrayLike<number>): readonly [number, number] {
   return [least, greatest];
 }
 
-async function readModelFile(path: string): Promise<Uint8Array> {
-  try {
-    return await readFile(path);
-  } catch (thrown) {
-    throw new QdgError("not-found", path, `cannot be read: ${errorText(thrown)}`, { cause: thrown });
-  }
-}
-
 /** The file as ONNX Runtime rewrites it for the CPU. */
 async function optimizedModel(path: string): Promise<ModelProto> {
   const folder = await temporaryFolder("qdg-inspect-");
@@ -246,7 +241,7 @@ async function optimizedModel(path: string): Promise<ModelProto> {
   try {
     const session = await cpuRuntime.open({ path }, { optimizedModelPath });
     await session.dispose();
-    return decodeModel(await readFile(optimizedModelPath), "optimized model");
+    return decodeModel(await readBytes(optimizedModelPath), "optimized model");
   } finally {
     await folder.remove();
   }

@@ -20,6 +20,7 @@ import {
 import { readOnnxMetadata } from "../model/onnx-metadata.js";
 import { decodeModel } from "../onnx/codec.js";
 import { modelToGraph } from "../onnx/to-graph.js";
+import { onnxPath } from "../read/model-path.js";
 import { requireAvailable, runtimeOf } from "../runtime/registry.js";
 import { withExternalData } from "../runtime/external-data.js";
 import type { BrowserOptions, RuntimeName, Session } from "../runtime/runtime.js";
@@ -106,7 +107,8 @@ interface OpenModel {
   readonly labels: readonly string[];
 }
 
-async function openModel(path: string, target: RuntimeName, options: ClassifyOptions): Promise<OpenModel> {
+async function openModel(given: string, target: RuntimeName, options: ClassifyOptions): Promise<OpenModel> {
+  const path = await onnxPath(given, "run");
   const model = decodeModel(withExternalData(await readBytes(path), path), path);
   const graph = modelToGraph(model);
   const [value, ...others] = graph.inputs;

@@ -1,6 +1,5 @@
 // The whole of `qdg parity` as a function: opens a file, its data and its float model, and compares.
 
-import { QdgError } from "../base/error.js";
 import { readBytes } from "../base/read-bytes.js";
 import type { Progress } from "../base/progress.js";
 import { modelToGraph } from "../onnx/to-graph.js";
@@ -11,6 +10,7 @@ import type { Layout } from "../image/to-tensor.js";
 import { type OnnxMetadata, readOnnxMetadata } from "../model/onnx-metadata.js";
 import { decodeModel } from "../onnx/codec.js";
 import type { ModelProto } from "../onnx/model-proto.js";
+import { modelPath, onnxPath } from "../read/model-path.js";
 import { withExternalData } from "../runtime/external-data.js";
 import type { BrowserOptions, RuntimeName, TensorInfo } from "../runtime/runtime.js";
 import { compare, type FloatModel } from "./compare.js";
@@ -54,11 +54,12 @@ export interface ParityOptions {
  * model; `unavailable` for a runtime
  */
 export async function parity(options: ParityOptions): Promise<ParityReport> {
-  const model = await readModel(options.model);
-  const metadata = readOnnxMetadata(model.metadataProps ?? [], options.model);
+  const path = await onnxPath(options.model, "parity");
+  const model = await readModel(path);
+  const metadata = readOnnxMetadata(model.metadataProps ?? [], path);
   const inputs = await openData(model, metadata, options);
   return compare({
-    name: options.model,
+    name: path,
     model,
     targets: options.targets ?? ["cpu", "wasm"],
     float: options.reference === undefined ? null : await floatModel(options.reference),
@@ -108,14 +109,12 @@ export function openData(
   });
 }
 
-/** @throws QdgError `usage` for a file of neither kind; for an ONNX file what decoding throws */
-async function floatModel(path: string): Promise<FloatModel> {
-  const lower = path.toLowerCase();
-  if (lower.endsWith(".json")) return { name: path, runtime: "tfjs", source: { path } };
-  if (lower.endsWith(".onnx")) {
-    // Nothing reaches ONNX Runtime that qdg would refuse.
-    decodeModel(await readBytes(path), path);
-    return { name: path, runtime: "cpu", source: { path } };
-  }
-  throw new QdgError("usage", "--reference", `got "${path}", expected a model.json or an .onnx file`);
+/** @throws QdgError as {@link modelPath} for a file of neither kind; for an ONNX file what decoding throws */
+async function floatModel(given: string): Promise<FloatModel> {
+  const found = await modelPath(given);
+  const { path } = found;
+  if (found.kind === "model-json") return { name: path, runtime: "tfjs", source: { path } };
+  // Nothing reaches ONNX Runtime that qdg would refuse.
+  decodeModel(await readBytes(path), path);
+  return { name: path, runtime: "cpu", source: { path } };
 }

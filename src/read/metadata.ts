@@ -1,5 +1,5 @@
-// metadata.json as Teachable Machine writes it beside model.json: what images the model expects and what
-// its classes are called.
+// metadata.json as Teachable Machine writes it beside model.json, for images, poses and sounds: what images the model expects
+// and what its classes are called.
 
 import { errorText, QdgError } from "../base/error.js";
 import type { Preprocessing } from "../image/preprocessing.js";
@@ -40,18 +40,23 @@ export function parseTeachableMachineMetadata(
   }
   if (typeof parsed !== "object" || parsed === null) return undefined;
   const metadata = parsed as Readonly<Record<string, unknown>>;
-  const packageName = Object.hasOwn(metadata, "packageName") ? metadata["packageName"] : undefined;
-  if (typeof packageName !== "string" || !packageName.startsWith("@teachablemachine/")) return undefined;
-  const { labels, modelName } = metadata;
+  const own = (key: string): unknown => (Object.hasOwn(metadata, key) ? metadata[key] : undefined);
+  const packageName = own("packageName");
+  // Models of sounds come from another package, which has its own names.
+  const ofSounds = typeof own("tfjsSpeechCommandsVersion") === "string";
+  const ofMachine = typeof packageName === "string" && packageName.startsWith("@teachablemachine/");
+  if (!ofSounds && !ofMachine) return undefined;
+  const key = ofSounds ? "wordLabels" : "labels";
+  const [labels, modelName] = [own(key), own("modelName")];
   if (!Array.isArray(labels) || !labels.every((label) => typeof label === "string")) {
     throw new QdgError(
       "invalid-data",
       where,
-      `labels: got ${JSON.stringify(labels)}, expected a list of names`,
+      `${key}: got ${(JSON.stringify(labels) ?? "nothing").slice(0, 80)}, expected a list of names; save the model again, or remove the file`,
     );
   }
   return {
-    labels: labels,
+    labels,
     ...(typeof modelName === "string" ? { modelName } : {}),
     ...(packageName === "@teachablemachine/image"
       ? { preprocessing: imagePreprocessing(metadata["grayscale"] === true ? 1 : 3) }

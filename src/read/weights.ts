@@ -123,6 +123,12 @@ function sizeInBytes(spec: WeightSpec): number {
   return bytes * sizeOf(spec.shape);
 }
 
+export interface StoredWeights {
+  readonly weights: Weights;
+  /** Bytes that belong to no weight. */
+  readonly warnings: readonly string[];
+}
+
 /**
  * Reads the shards of all groups and decodes them. Quantized weights become
  * `float32(integer * scale + min)`, int32 ones are rounded as tfjs does it.
@@ -136,14 +142,23 @@ export async function readWeights(
   groups: readonly WeightGroup[],
   modelPath: string,
   hash: Hash,
-): Promise<Map<string, Tensor>> {
+): Promise<StoredWeights> {
   const weights = new Map<string, Tensor>();
-  for (const group of groups) {
-    const bytes = await readGroup(group, modelPath);
+  const warnings: string[] = [];
+  for (const [index, group] of groups.entries()) {
+    const { bytes, leftOver } = await readGroup(group, modelPath);
+    if (leftOver > 0) {
+      const shards = group.paths.join(", ");
+      // tfjs puts all groups in a row, and would read the next one's weights from these bytes.
+      if (index < groups.length - 1) throw wrongSize(group, bytes.length + leftOver, shards);
+      warnings.push(
+        `${shards}: ${leftOver} bytes follow the ${bytes.length} that the manifest names; they are not read, as in tfjs`,
+      );
+    }
     hash.update(bytes);
     for (const [name, tensor] of decodeGroup(group, bytes)) weights.set(name, tensor);
   }
-  return weights;
+  return { weights, warnings };
 }
 
 /** The weights of one group out of its bytes, those of an optimizer left out. @throws QdgError `invalid-weights` */
@@ -220,7 +235,11 @@ function checkFinite(data: Float32Array, name: string): Float32Array {
   return data;
 }
 
-async function readGroup(group: WeightGroup, modelPath: string): Promise<Uint8Array> {
+/** The bytes of the shards that the group's weights fill, and how many there are beyond them. */
+async function readGroup(
+  group: WeightGroup,
+  modelPath: string,
+): Promise<{ readonly bytes: Uint8Array; readonly leftOver: number }> {
   const paths: string[] = [];
   let total = 0;
   for (const shard of group.paths) {
@@ -229,14 +248,14 @@ async function readGroup(group: WeightGroup, modelPath: string): Promise<Uint8Ar
     paths.push(path);
     total += size;
   }
-  if (total !== group.sizeBytes) throw wrongSize(group, total, group.paths.join(", "));
-  const bytes = new Uint8Array(total);
+  if (total < group.sizeBytes) throw wrongSize(group, total, group.paths.join(", "));
+  const bytes = new Uint8Array(group.sizeBytes);
   let offset = 0;
   for (const path of paths) {
     const file = await open(path);
     try {
       for (;;) {
-        const { bytesRead } = await file.read(bytes, offset, Math.min(total - offset, 2 ** 30));
+        const { bytesRead } = await file.read(bytes, offset, Math.min(bytes.length - offset, 2 ** 30));
         if (bytesRead === 0) break;
         offset += bytesRead;
       }
@@ -247,16 +266,18 @@ async function readGroup(group: WeightGroup, modelPath: string): Promise<Uint8Ar
     }
   }
   // A file that shrank since its size was taken.
-  if (offset !== total) throw wrongSize(group, offset, group.paths.join(", "));
-  return bytes;
+  if (offset !== bytes.length) throw wrongSize(group, offset, group.paths.join(", "));
+  return { bytes, leftOver: total - bytes.length };
 }
 
 function wrongSize(group: WeightGroup, got: number, shards: string): QdgError {
   return new QdgError(
     "invalid-weights",
     shards,
-    `got ${got} bytes, expected ${group.sizeBytes} for ${group.weights.length} weights; the file is ` +
-      `${got < group.sizeBytes ? "cut short" : "too long"}, copy the model again`,
+    `got ${got} bytes, expected ${group.sizeBytes} for ${group.weights.length} weights; ` +
+      (got < group.sizeBytes
+        ? "the file is cut short, copy the model again"
+        : `the file is too long, and more weights come after it: cut it to ${group.sizeBytes} bytes`),
   );
 }
 

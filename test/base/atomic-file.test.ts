@@ -138,7 +138,7 @@ describe("writeFileAtomic", () => {
     const error = await refusal(writeFileAtomic(join(folder, "m.onnx"), ""));
     await chmod(folder, 0o755);
     expect(error.code).toBe("io");
-    expect(error.message).toContain("EACCES");
+    expect(error.message).toContain("permission denied; change the permissions");
   });
 
   test("takes a link to nowhere for a file that exists", async () => {
@@ -277,6 +277,6 @@ describe("checkWritable", () => {
     await chmod(folder, 0o555);
     const error = await refusal(checkWritable(join(folder, "new", "m.onnx"), false));
     await chmod(folder, 0o755);
-    expect(error.message).toContain("not writable (EACCES");
+    expect(error.message).toContain("not writable (permission denied; change the permissions");
   });
 });

@@ -2,7 +2,7 @@
 // expected and the remedy; the right exit code; and nothing written.
 
 import { execFileSync } from "node:child_process";
-import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { float32, tensor } from "../../src/base/tensor.js";
@@ -128,10 +128,19 @@ const MODEL_ROWS: readonly Row[] = [
     says: ["none.json", "no such file", "model.json"],
   },
   {
-    title: "a folder instead of a model",
-    args: ({ folder, output }) => [folder, "--bits", "4", "-o", output],
+    title: "a folder without a model.json",
+    args: async ({ folder, model, output }) => {
+      await rename(model, join(folder, "other.json"));
+      return [folder, "--bits", "4", "-o", output];
+    },
     code: 1,
-    says: ["cannot be read", "EISDIR"],
+    says: ["is a folder without a model.json (it has other.json", "give the file of the model"],
+  },
+  {
+    title: "a Keras file",
+    args: async ({ model }) => writeFile(model, Buffer.from("\x89HDF\r\n\x1a\n and more", "latin1")),
+    code: 1,
+    says: ["is a Keras .h5 file, expected a model.json", "tensorflowjs_converter --input_format=keras"],
   },
   {
     title: "a model that is not JSON",
@@ -164,10 +173,16 @@ const MODEL_ROWS: readonly Row[] = [
     says: ["group1-shard1of1.bin", /got \d+ bytes, expected \d+/, "cut short"],
   },
   {
-    title: "a shard that is too long",
-    args: async ({ shard }) => writeFile(shard, Buffer.concat([await readFile(shard), Buffer.alloc(1)])),
+    title: "a shard that is too long, with more weights after it",
+    args: async ({ shard, edit }) => {
+      await edit((json) => ({
+        ...json,
+        weightsManifest: [...(json["weightsManifest"] as unknown[]), { paths: [], weights: [] }],
+      }));
+      await writeFile(shard, Buffer.concat([await readFile(shard), Buffer.alloc(1)]));
+    },
     code: 1,
-    says: ["group1-shard1of1.bin", /got \d+ bytes, expected \d+/, "too long"],
+    says: ["group1-shard1of1.bin", /got \d+ bytes, expected \d+/, "too long", "cut it to"],
   },
   {
     title: "a shard by an absolute path",
@@ -387,7 +402,7 @@ const QUANTIZATION_ROWS: readonly Row[] = [
     title: "bits of layers in a file that is not there",
     args: ({ model, folder }) => [model, "--bits", "4", "--layer-bits", join(folder, "none.json")],
     code: 1,
-    says: ["none.json", "cannot be read", "ENOENT"],
+    says: ["none.json", "cannot be read: there is no such file"],
   },
   {
     title: "bits of layers that are not JSON",
@@ -462,7 +477,7 @@ const DATA_ROWS: readonly Row[] = [
     title: "a calibration folder that is not there",
     args: ({ model, folder }) => [model, ...INPUT, "--calibration", join(folder, "none")],
     code: 1,
-    says: ["none", "cannot be read", "ENOENT"],
+    says: ["none", "cannot be read: there is no such file"],
   },
   {
     title: "a calibration folder without an image",
@@ -544,7 +559,7 @@ const DATA_ROWS: readonly Row[] = [
     title: "an .npy file that is not there",
     args: ({ model, folder }) => [model, "--bits", "4", "--calibration", join(folder, "none.npy")],
     code: 1,
-    says: ["none.npy", "cannot be read", "ENOENT"],
+    says: ["none.npy", "cannot be read: there is no such file"],
   },
   {
     title: "an .npy file that is something else",

@@ -197,9 +197,10 @@ describe("weight files", () => {
     expect((await readModel(path)).sourceHash).not.toBe(sharded.sourceHash);
   });
 
-  test("a missing model.json and a folder in its place are told apart", async () => {
+  test("a folder stands for the model.json in it, and nothing for nothing", async () => {
     await expect(readModel(join(folder, "none.json"))).rejects.toMatchObject({ code: "not-found" });
-    await expect(readModel(folder)).rejects.toMatchObject({ code: "io" });
+    await expect(readModel(join(path, "none.json"))).rejects.toMatchObject({ code: "not-found" });
+    expect((await readModel(folder)).sourceHash).toBe((await readModel(path)).sourceHash);
   });
 
   test("metadata.json that Teachable Machine did not write is no concern, its own is read or refused", async () => {
@@ -208,6 +209,18 @@ describe("weight files", () => {
     expect((await readModel(path)).metadata).toBeUndefined();
     await writeFile(metadata, '{"packageName": "@teachablemachine/pose", "labels": ["a"], "modelName": "m"}');
     expect((await readModel(path)).metadata).toEqual({ labels: ["a"], modelName: "m" });
+    const sounds = {
+      tfjsSpeechCommandsVersion: "0.4.0",
+      modelName: "TMv2",
+      wordLabels: ["a", "_background_noise_"],
+    };
+    await writeFile(metadata, JSON.stringify(sounds));
+    expect((await readModel(path)).metadata).toEqual({
+      labels: ["a", "_background_noise_"],
+      modelName: "TMv2",
+    });
+    await writeFile(metadata, JSON.stringify({ ...sounds, wordLabels: undefined }));
+    await expect(readModel(path)).rejects.toThrow("wordLabels: got nothing, expected a list of names");
     await writeFile(metadata, '{"packageName": "@teachablemachine/image", "labels": ["a", 2]}');
     await expect(readModel(path)).rejects.toMatchObject({ code: "invalid-data" });
     await writeFile(metadata, "{");
@@ -256,15 +269,26 @@ describe("weight files", () => {
     expect((await readModel(path)).graph.nodes).toHaveLength(1);
   });
 
-  test.each([
-    { title: "short", bytes: 31, says: "got 31 bytes, expected 32 for 2 weights; the file is cut short" },
-    { title: "long", bytes: 36, says: "got 36 bytes, expected 32 for 2 weights; the file is too long" },
-  ])("a shard that is too $title is refused with both sizes", async ({ bytes, says }) => {
-    await writeFile(join(folder, "weights.bin"), new Uint8Array(bytes));
+  test("a shard that is too short is refused with both sizes", async () => {
+    await writeFile(join(folder, "weights.bin"), new Uint8Array(31));
     await expect(readModel(path)).rejects.toMatchObject({
       code: "invalid-weights",
-      message: expect.stringContaining(says) as string,
+      message: expect.stringContaining(
+        "got 31 bytes, expected 32 for 2 weights; the file is cut short",
+      ) as string,
     });
+  });
+
+  test("bytes beyond the last weight are not read, as in tfjs, and told", async () => {
+    const whole = await readModel(path);
+    expect(whole.warnings).toEqual([]);
+    await writeFile(join(folder, "weights.bin"), Buffer.concat([saved.weights, new Uint8Array(96)]));
+    const longer = await readModel(path);
+    expect(longer.graph).toEqual(whole.graph);
+    expect(longer.sourceHash).toBe(whole.sourceHash);
+    expect(longer.warnings).toEqual([
+      "weights.bin: 96 bytes follow the 32 that the manifest names; they are not read, as in tfjs",
+    ]);
   });
 
   test.each([

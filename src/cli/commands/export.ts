@@ -7,6 +7,7 @@ import type { FileVerification } from "../../export/verify-file.js";
 import { HOST_FORMS, WEIGHT_STORAGES } from "../../lower/form.js";
 import { DEFAULT_OPSET } from "../../onnx/opset.js";
 import { OBSERVER_NAMES } from "../../quant/observers/observers.js";
+import { modelJsonPath } from "../../read/model-path.js";
 import { formatBytes } from "../format.js";
 import { bitCount, integer, layerBits, listOf, oneOf, preprocessing, size } from "../option-parsers.js";
 import { terminalProgress } from "../progress.js";
@@ -28,7 +29,7 @@ interface Flags extends Omit<
 export function exportCommand(name: string, terminal: Terminal = process): Command {
   return new Command(name)
     .description("write a tfjs layers-model as ONNX, quantized to b bits or in float32")
-    .argument("<model.json>", "tfjs layers-model")
+    .argument("<model.json>", "tfjs layers-model, or the folder of its model.json")
     .option("-o, --output <file>", "ONNX file to write (default: model.onnx beside model.json)")
     .option("--force", "replace the file if it exists")
     .option("--float", "plain float32 ONNX, nothing quantized")
@@ -113,10 +114,11 @@ export function exportCommand(name: string, terminal: Terminal = process): Comma
 
 async function toOptions(model: string, flags: Flags, terminal: Terminal): Promise<ExportOptions> {
   const { output, layerBits: layerBitsFile, preprocess, scales, target, heldOut, json: _, ...rest } = flags;
+  const file = await modelJsonPath(model);
   return {
     ...rest,
-    model,
-    output: output ?? model.replace(/\.json$/i, "") + ".onnx",
+    model: file,
+    output: output ?? file.replace(/\.json$/i, "") + ".onnx",
     powerOfTwo: scales === "pow2",
     onSkipped: ({ entry, reason }) => tell(terminal.stderr, `skipped ${entry.path}: ${reason}\n`),
     ...(layerBitsFile !== undefined && { layers: await layerBits(layerBitsFile, "weights") }),

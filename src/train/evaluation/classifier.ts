@@ -22,6 +22,7 @@ import { type OnnxMetadata, readOnnxMetadata } from "../../model/onnx-metadata.j
 import { decodeModel } from "../../onnx/codec.js";
 import { modelToGraph } from "../../onnx/to-graph.js";
 import { parseLearned } from "../../quant/learned.js";
+import { modelPath } from "../../read/model-path.js";
 import { readModel } from "../../read/read-model.js";
 import type { RuntimeName } from "../../runtime/runtime.js";
 
@@ -65,10 +66,10 @@ export async function openClassifier(
   options: ClassifierOptions,
   progress: Progress,
 ): Promise<Classifier> {
-  const lower = path.toLowerCase();
-  if (lower.endsWith(".onnx")) return openOnnx(path, targets, options);
-  if (lower.endsWith(".json")) return openLayersModel(path, targets, options, progress);
-  throw new QdgError("usage", path, "expected a model.json or an .onnx file");
+  const found = await modelPath(path);
+  return found.kind === "onnx"
+    ? openOnnx(found.path, targets, options)
+    : openLayersModel(found.path, targets, options, progress);
 }
 
 async function openOnnx(
