@@ -175,7 +175,7 @@ async function compareOnce(
 ): Promise<void> {
   const results = await session.run(feeds);
   const inputs = new Map<Value, Tensor>(graph.inputs.map((input) => [input, feeds[input.name] as Tensor]));
-  runPlan(plan, inputs, ({ name }, expected) => {
+  await runPlan(plan, inputs, ({ name }, expected) => {
     if (!differences.tensors.has(name)) return expected;
     const got = results[name];
     if (got?.dtype !== expected.dtype || got.shape.join() !== expected.shape.join()) {

@@ -63,7 +63,6 @@ class ReferenceSession implements Session {
     this.#plan = planOf(graph);
   }
 
-  // oxlint-disable-next-line require-await -- the interface is of promises; this runtime has nothing to wait for
   async run(feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>> {
     if (!this.#plan) {
       throw new QdgError("runtime", this.#where, "the session was disposed of; open the model again");
@@ -72,7 +71,7 @@ class ReferenceSession implements Session {
     const inputs = new Map<Value, Tensor>(
       this.#graph.inputs.map((input) => [input, feeds[input.name] as Tensor]),
     );
-    const values = runPlan(this.#plan, inputs);
+    const values = await runPlan(this.#plan, inputs);
     return Object.fromEntries(
       this.#graph.outputs.map((output) => {
         const value = values.get(output);

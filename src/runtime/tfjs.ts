@@ -4,6 +4,7 @@
 import { createRequire } from "node:module";
 import { dirname, sep } from "node:path";
 import type * as Tfjs from "@tensorflow/tfjs";
+import { breathe } from "../base/breathe.js";
 import { errorText, QdgError } from "../base/error.js";
 import type { Tensor } from "../base/tensor.js";
 import { readLayersModel } from "../read/layers-model.js";
@@ -151,6 +152,7 @@ class TfjsSession implements Session {
       throw new QdgError("runtime", this.#where, "the session was disposed of; open the model again");
     }
     checkFeeds(this.inputs, feeds, this.#where);
+    await breathe();
     const predict = (tf: Tf): Record<string, Tensor> => this.#predict(tf, model, feeds);
     try {
       if (this.#backend === "wasm") {

@@ -1,6 +1,7 @@
 // From a graph to the list of steps that compute it: constants folded, integer patterns joined, the rest as
 // written, nothing that no output needs. Runs the steps too, and forgets values after their last reader.
 
+import { breathe } from "../../base/breathe.js";
 import { errorText, QdgError } from "../../base/error.js";
 import type { Tensor } from "../../base/tensor.js";
 import { sizeOf } from "../../base/tensor.js";
@@ -108,18 +109,19 @@ export type Replace = (value: Value, computed: Tensor) => Tensor;
  *
  * @param replace sees every computed value as it comes, and may put another tensor of its kind in its place
  */
-export function runPlan(
+export async function runPlan(
   plan: Plan,
   inputs: ReadonlyMap<Value, Tensor>,
   replace?: Replace,
-): ReadonlyMap<Value, Tensor> {
+): Promise<ReadonlyMap<Value, Tensor>> {
   const values = new LiveValues();
   for (const [value, tensor] of plan.constants) values.set(value, tensor);
   for (const [value, tensor] of inputs) values.set(value, tensor);
-  plan.steps.forEach((step, i) => {
+  for (const [i, step] of plan.steps.entries()) {
     evaluate(step, values, replace);
     for (const value of plan.lastRead[i] as readonly Value[]) values.delete(value);
-  });
+    await breathe();
+  }
   return values;
 }
 
