@@ -80,14 +80,18 @@ interface Site {
  * Starts a server for `folder` on 127.0.0.1.
  *
  * @param port 0 takes any free one
- * @param limits for tests
  * @throws QdgError `not-found` for a folder without index.html; `invalid-data` for a broken `_headers`; `unavailable`
  * for a port in use or not allowed
  */
-export async function serveSite(
+export function serveSite(folder: string, port: number): Promise<SiteServer> {
+  return serveSiteWithin(folder, port, LIMITS);
+}
+
+/** serveSite with other bounds. */
+export async function serveSiteWithin(
   folder: string,
   port: number,
-  limits: ServerLimits = LIMITS,
+  limits: ServerLimits,
 ): Promise<SiteServer> {
   const site = await openSite(folder);
   const server = createServer((request, response) => {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { brotliDecompressSync, gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { formatHeaders, siteHeaders } from "../../src/deploy/headers.js";
-import { pathOf, serveSite, type SiteServer } from "../../src/deploy/static-server.js";
+import { pathOf, serveSite, serveSiteWithin, type SiteServer } from "../../src/deploy/static-server.js";
 import { runCli } from "../support/run-cli.js";
 import { temporaryFolder } from "../support/deployed-site.js";
 
@@ -240,7 +240,7 @@ describe("what slow readers hold is bounded", () => {
       { connections: 10, idleMs: 200, answerMs: 60_000 },
       { connections: 10, idleMs: 60_000, answerMs: 200 },
     ]) {
-      const own = await serveSite(site, 0, limits);
+      const own = await serveSiteWithin(site, 0, limits);
       const reader = await slowReader(own.port, "/large.onnx");
       let received = 0;
       await new Promise<void>((resolve) => {
@@ -256,7 +256,7 @@ describe("what slow readers hold is bounded", () => {
   });
 
   test("in number: connections beyond the bound are closed, and are taken again once others end", async () => {
-    const own = await serveSite(site, 0, { connections: 3, idleMs: 60_000, answerMs: 60_000 });
+    const own = await serveSiteWithin(site, 0, { connections: 3, idleMs: 60_000, answerMs: 60_000 });
     const readers = await Promise.all([1, 2, 3].map(() => slowReader(own.port, "/large.onnx")));
     await expect(fetch(own.url)).rejects.toThrow("fetch failed");
     await new Promise((resolve) => readers[0]?.on("close", resolve).destroy());
