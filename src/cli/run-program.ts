@@ -24,6 +24,8 @@ export async function runProgram(program: Command): Promise<void> {
     process.exit(INTERRUPTIONS[name]);
   });
   listenForSignals();
+  // A process that ends by an error that nobody catches leaves nothing either.
+  process.once("exit", removeTemporaries);
   // A reader that closes early (`qdg inspect ... | head`) is no error.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(0);
