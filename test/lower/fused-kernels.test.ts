@@ -6,13 +6,16 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { integerFile } from "../../src/export/integer-file.js";
 import { QUANTIZED_OPERATORS } from "../../src/graph/node-kinds.js";
+import { WEIGHT_STORAGES } from "../../src/lower/form.js";
 import { decodeModel } from "../../src/onnx/codec.js";
 import type { NodeProto } from "../../src/onnx/model-proto.js";
 import { ACTIVATIONS } from "../../src/read/activation.js";
 import { LAYERS } from "../../src/read/layers.js";
 import { cpuRuntime } from "../../src/runtime/cpu.js";
 import { OPERATOR_NETWORKS } from "../support/operator-networks.js";
+import { quantizeWith } from "../support/quantize-with.js";
 import { compareQuantizedGraph } from "../support/quantized-models.js";
 
 /** Kernels of ONNX Runtime's own that compute what was written, each with the reason. */
@@ -38,6 +41,21 @@ const PROVEN: Readonly<Record<string, string>> = {
   "com.microsoft:FusedGemm": "the same of a Gemm",
   "com.microsoft:FusedMatMul": "a MatMul and the transposition before it: exact sums",
 };
+
+/** Kernels of float for what is computed in float: none that takes low-bit weights as leave to quantize activations. */
+const IN_REAL_NUMBERS: ReadonlySet<string> = new Set([
+  "com.microsoft.nchwc:Conv",
+  "com.microsoft.nchwc:ReorderInput",
+  "com.microsoft.nchwc:ReorderOutput",
+  "com.microsoft.nchwc:Upsample",
+  "com.microsoft:FusedConv",
+  "com.microsoft:FusedGemm",
+  "com.microsoft:FusedMatMul",
+  // x * Sigmoid(x), and Mish spelled out.
+  "com.microsoft:QuickGelu",
+  "Softplus",
+  "Tanh",
+]);
 
 /** What may read a DequantizeLinear: for these an integer kernel in their place computes the same. */
 const ON_INTEGER_KERNELS: ReadonlySet<string> = new Set([
@@ -93,6 +111,19 @@ test.each(OPERATOR_NETWORKS)(
       const steps = found.operators.some((op) => IN_FLOAT.has(op)) ? 1 : 0;
       expect(found.tensors).toBeGreaterThan(0);
       expect(found.mismatches.filter((mismatch) => mismatch.steps > steps)).toEqual([]);
+    }
+  },
+);
+
+test.each(OPERATOR_NETWORKS)(
+  "$title, its weights alone quantized, runs on kernels of float (%#)",
+  async ({ graph }) => {
+    const { graph: quantized } = await quantizeWith(await graph(), { bits: 4 }, null);
+    for (const weights of WEIGHT_STORAGES) {
+      const { bytes } = integerFile(quantized, 21, { form: "integer", weights }, () => ({}));
+      const written = new Set(nodesOf(bytes).map(nameOf));
+      const kernels = (await optimizedNodes(bytes)).map(nameOf).filter((name) => !written.has(name));
+      expect(kernels.filter((name) => !IN_REAL_NUMBERS.has(name))).toEqual([]);
     }
   },
 );
