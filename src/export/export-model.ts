@@ -28,6 +28,7 @@ import {
 } from "./options.js";
 import { observe } from "./observe.js";
 import { quantize } from "./quantize.js";
+import { reconstructWeights } from "./reconstruction/reconstruct-weights.js";
 import { openSamples } from "./samples.js";
 import {
   together,
@@ -133,18 +134,31 @@ async function exportQuantized(
       "got none, expected 2 to 8: the bits of inner weights, since the model carries no learned scales",
     );
   }
+  if (learned && options.ptq !== undefined) {
+    throw new QdgError(
+      "usage",
+      "--ptq",
+      `got ${options.ptq}, but the model's scales were learned and its integers are used as they are; leave it out`,
+    );
+  }
   const samples =
     calibration.length > 0 ? await openSamples(calibration, source.inputs, facts, options) : null;
   const float = runPasses(source, QUANTIZED_PASSES);
   const recipe = recipeOfOptions(options);
   const statistics = samples && (await observe(float, samples.calibration, { observer, learned, progress }));
   const { preprocessing } = facts;
-  const { graph, placements, scales } = quantize(float, recipe, statistics, learned, {
+  // Learned integers are never changed; scales by powers of two have no room for a fit.
+  const reconstructs = samples !== null && !learned && !powerOfTwo && options.ptq !== "nearest";
+  const quantized = quantize(float, recipe, statistics, learned, {
     preprocessing,
     powerOfTwo,
     freeWeights,
-    biasCorrection,
+    biasCorrection: biasCorrection && !reconstructs,
   });
+  const { graph, placements, scales } = quantized;
+  const left = reconstructs
+    ? await reconstructWeights(quantized, samples.calibration, { biasCorrection, freeWeights, progress })
+    : [];
   const vain = vainBits(recipe, placements, {
     weightsOnly: scales === "weights-only",
     learned: learned !== null,
@@ -183,7 +197,7 @@ async function exportQuantized(
     recipe,
     cost,
     verification,
-    warnings: warningsOf(scales, vain, cost, written, verification),
+    warnings: warningsOf(scales, [...vain, ...left], cost, written, verification),
   };
 }
 

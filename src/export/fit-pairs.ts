@@ -49,7 +49,7 @@ export function fitPairs(
 }
 
 /** By weight, the narrowest limit of the integer kernels that read it; none where no kernel adds in pairs. */
-function pairLimits(graph: Graph): Map<Value, number> {
+export function pairLimits(graph: Graph): Map<Value, number> {
   const uses = consumers(graph);
   const sources = integerSources(graph);
   const limits = new Map<Value, number>();

@@ -14,6 +14,10 @@ export const TARGETS = ["cpu", "wasm", "webgpu"] as const;
 export type Target = (typeof TARGETS)[number];
 export type HostTarget = Exclude<Target, "webgpu">;
 
+/** Post-training quantization of weights. */
+export const PTQ = ["reconstruct", "nearest"] as const;
+export type Ptq = (typeof PTQ)[number];
+
 export interface ExportOptions {
   /** Path of the model.json. */
   readonly model: string;
@@ -48,6 +52,11 @@ export interface ExportOptions {
   readonly onSkipped?: (broken: BrokenImage) => void;
   /** How scales of activations are found; mse. */
   readonly observer?: ObserverName;
+  /**
+   * How weights without learned scales become integers: by what they do to the layer's output on the calibration samples,
+   * or each to its nearest. Reconstruct where there are samples, unless scales are powers of two.
+   */
+  readonly ptq?: Ptq;
   /** Take the mean error of weight rounding out of the biases; true. */
   readonly biasCorrection?: boolean;
   /** Only powers of two as scales. */
@@ -140,10 +149,22 @@ export function withDefaults(options: ExportOptions): CompleteExportOptions {
   irVersionFor(complete.opset);
   if (complete.weights === "int4") checkInt4(complete);
   checkTargets(complete);
+  checkPtq(complete);
   if (complete.calibration.length > 0 && complete.calibrationCount < 1) {
     throw new QdgError("usage", "calibrationCount", `got ${complete.calibrationCount}, expected at least 1`);
   }
   return complete;
+}
+
+function checkPtq({ ptq, powerOfTwo, calibration }: CompleteExportOptions): void {
+  if (ptq !== "reconstruct" || (calibration.length > 0 && !powerOfTwo)) return;
+  throw new QdgError(
+    "usage",
+    "--ptq reconstruct",
+    powerOfTwo
+      ? "got --scales pow2, expected free scales; leave one of the two out"
+      : "got no samples to reconstruct on; give --calibration, or --ptq nearest",
+  );
 }
 
 function checkTargets({ targets, form, tune }: CompleteExportOptions): void {

@@ -127,11 +127,17 @@ export async function imageSamples(
 ): Promise<SampleSplit> {
   const { calibrationCount, heldOutCount, seed } = options;
   const split = splitImages(await listImages(folder), calibrationCount, heldOutCount, seed);
+  const { skipBroken } = options;
+  // Samples are read several times; what is broken is said once.
+  const said = new Set<string>();
+  const onSkipped = (broken: BrokenImage): void => {
+    if (!said.has(broken.entry.path)) options.onSkipped?.(broken);
+    said.add(broken.entry.path);
+  };
   const samples = (entries: readonly ImageEntry[]): Samples => ({
     count: entries.length,
     async *read() {
-      const { skipBroken, onSkipped } = options;
-      const loading = loadImages(entries, input, { skipBroken, ...(onSkipped && { onSkipped }) });
+      const loading = loadImages(entries, input, { skipBroken, onSkipped });
       for await (const batch of loading) yield { [inputName]: batch.tensor };
     },
   });

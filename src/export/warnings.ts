@@ -16,10 +16,10 @@ const NAMED_LAYERS = 3;
 /** Of those that are slower: each is one to train again. */
 const NAMED_UNSIGNED = 12;
 
-/** @param vain what was asked of bits in vain */
+/** @param before what the steps before have to say: bits that were asked for in vain, layers that were not fitted */
 export function warningsOf(
   scales: ScalesMode,
-  vain: readonly string[],
+  before: readonly string[],
   cost: Cost | null,
   files: readonly WrittenForm[],
   verification: FileVerification,
@@ -30,7 +30,7 @@ export function warningsOf(
       "no calibration data: only the weights are quantized, activations stay float32; give --calibration for an integer network",
     );
   }
-  warnings.push(...vain);
+  warnings.push(...before);
   const warning = cost && costWarning(cost);
   if (warning) warnings.push(warning);
   // The same in all forms.

@@ -320,7 +320,8 @@ describe("an export", () => {
 
   test("--layout nchw moves the channels of the input, and nothing else", async () => {
     const x = noise(IMAGE);
-    for (const args of [["--float"], ["--bits", "4", ...calibration()]]) {
+    // Statistics in float32 differ in the last bits with the layout; a fit may round another way then.
+    for (const args of [["--float"], ["--bits", "4", "--ptq", "nearest", ...calibration()]]) {
       const nhwc = await exported(`nhwc-${args.length}.onnx`, ...args);
       const nchw = await exported(`nchw-${args.length}.onnx`, ...args, "--layout", "nchw");
       const inputs = (await decoded(nchw)).graph?.input?.[0]?.type?.tensorType?.shape?.dim;

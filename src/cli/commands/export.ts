@@ -2,7 +2,7 @@
 
 import { Command } from "commander";
 import { type ExportedFile, exportModel, type ExportResult } from "../../export/export-model.js";
-import { type ExportOptions, TARGETS } from "../../export/options.js";
+import { type ExportOptions, PTQ, TARGETS } from "../../export/options.js";
 import type { FileVerification } from "../../export/verify-file.js";
 import { HOST_FORMS, WEIGHT_STORAGES } from "../../lower/form.js";
 import { DEFAULT_OPSET } from "../../onnx/opset.js";
@@ -62,6 +62,11 @@ export function exportCommand(name: string, terminal: Terminal = process): Comma
       "--observer <name>",
       "how scales of activations are found (default: mse)",
       oneOf("--observer", OBSERVER_NAMES),
+    )
+    .option(
+      "--ptq <how>",
+      "how weights become integers: reconstruct (what the layer gives on the calibration samples stays), or nearest (default: reconstruct where there are samples)",
+      oneOf("--ptq", PTQ),
     )
     .option("--no-bias-correction", "leave the biases as they are")
     .option(
