@@ -27,15 +27,17 @@ export function resample(image: Image, width: number, height: number): Image {
   const { channels } = image;
   if (width === image.width && height === image.height) return { ...image, data: image.data.slice() };
 
-  // 16 bits on both sides of each pass: one kind of array keeps the inner loop fast.
-  const source = new Uint16Array(image.data);
+  // 16 bits on both sides of each pass: one kind of array keeps the inner loop fast. A row at a time, since an image may
+  // be as large as memory has room for.
+  const row = new Uint16Array(image.width * channels);
   const columns = taps(image.width, width);
   const middle = new Uint16Array(width * image.height * channels);
   for (let y = 0; y < image.height; y++) {
+    row.set(image.data.subarray(y * row.length, (y + 1) * row.length));
     for (let x = 0; x < width; x++) {
-      const from = (y * image.width + (columns.first[x] as number)) * channels;
+      const from = (columns.first[x] as number) * channels;
       const to = (y * width + x) * channels;
-      filter(source, from, channels, columns, x, channels, 2 ** MIDDLE_BITS, middle, to);
+      filter(row, from, channels, columns, x, channels, 2 ** MIDDLE_BITS, middle, to);
     }
   }
 
