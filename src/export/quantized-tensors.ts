@@ -100,7 +100,7 @@ function computedValues(graph: Graph): ReadonlySet<Value> {
 
 type Parameters = readonly [scale: number | null, zeroPoint: number | null];
 
-/** Scale and zero point of bytes: from their QuantizeLinear on, or back from a DequantizeLinear. */
+/** Scale and zero point of bytes: from their QuantizeLinear on, or back from where they become real again. */
 function parametersOf(
   graph: Graph,
   uses: ReadonlyMap<Value, readonly Node[]>,
@@ -123,7 +123,9 @@ function parametersOf(
       const known =
         reader.op === "DequantizeLinear"
           ? stated(reader)
-          : result?.dtype === output.dtype && found.get(result);
+          : reader.op === "Cast" && result?.dtype === "float32"
+            ? statedPlainly(result, uses)
+            : result?.dtype === output.dtype && found.get(result);
       if (known) {
         found.set(output, known);
         break;
@@ -140,6 +142,19 @@ function stated(node: Node): Parameters {
     scale?.length === 1 ? Number(scale[0]) : null,
     zero ? (zero.constant?.data.length === 1 ? Number(zero.constant.data[0]) : null) : 0,
   ];
+}
+
+/** Of bytes that a Cast, a Sub unless the zero point is 0, and a Mul unless integers are what is wanted make real. */
+function statedPlainly(cast: Value, uses: ReadonlyMap<Value, readonly Node[]>): Parameters {
+  const byConstant = (value: Value, op: string): Node | undefined =>
+    uses
+      .get(value)
+      ?.find(
+        (node) => node.op === op && node.inputs[0] === value && node.inputs[1]?.constant?.data.length === 1,
+      );
+  const sub = byConstant(cast, "Sub");
+  const mul = byConstant(sub?.outputs[0] ?? cast, "Mul");
+  return [mul ? stated(mul)[0] : null, sub ? stated(sub)[0] : 0];
 }
 
 /** From the last Clip on the way of the bytes; 8 without one. */
