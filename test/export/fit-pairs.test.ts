@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { LayersModel } from "../../bench/models/layers-model.js";
 import { resnet } from "../../bench/models/resnet.js";
 import { exportModel, type ExportResult } from "../../src/export/export-model.js";
-import type { ExportOptions } from "../../src/export/options.js";
+import { type ExportOptions, PTQ } from "../../src/export/options.js";
 import { rangePreprocessing } from "../../src/image/preprocessing.js";
 import { pairsFitInt16 } from "../../src/lower/pair-sums.js";
 import { decodeModel } from "../../src/onnx/codec.js";
@@ -85,8 +85,8 @@ function inner(weights: readonly FileWeights[]): FileWeights[] {
 }
 
 describe("calibrated 8-bit weights", () => {
-  test("are all stored signed, and no pair can leave int16", async () => {
-    const { result, weights } = await exported("fitted", { bits: 8, calibration: [images] });
+  test.each(PTQ)("are all stored signed, and no pair can leave int16 (%s)", async (ptq) => {
+    const { result, weights } = await exported(`fitted-${ptq}`, { bits: 8, calibration: [images], ptq });
     expect(weights.length).toBeGreaterThan(5);
     for (const { dtype, integers, shape } of weights) {
       expect(dtype).toBe("int8");
@@ -119,7 +119,15 @@ describe("calibrated 8-bit weights", () => {
   });
 
   test("stay free where inputs have so few bits that no pair can leave int16", async () => {
-    const options = { weightBits: 8, activationBits: 4, firstLastBits: 8, calibration: [images] };
+    // Each layer by itself: a fit looks at what the first one, of 8 bits, feeds the rest.
+    const ptq = "nearest";
+    const options = {
+      weightBits: 8,
+      activationBits: 4,
+      firstLastBits: 8,
+      calibration: [images],
+      ptq,
+    } as const;
     const [fitted, free] = [
       await exported("few", options),
       await exported("few-free", { ...options, freeWeights: true }),
