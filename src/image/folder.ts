@@ -82,7 +82,8 @@ export async function listImages(folder: string): Promise<ImageEntry[]> {
   });
 }
 
-function isImageName(name: string): boolean {
+/** By its ending. */
+export function isImageName(name: string): boolean {
   return IMAGE_EXTENSIONS.includes(extname(name).toLowerCase());
 }
 

@@ -55,7 +55,10 @@ export class LayerConfig {
     const value = this.get(key);
     if (value === undefined || values.includes(value)) return;
     const expected = values.length === 0 ? "nothing" : values.map(describe).join(" or ");
-    this.fail(`${this.#spelling(key)}: got ${describe(value)}, expected ${expected}, as tfjs has no other`);
+    this.fail(
+      `${this.#spelling(key)}: got ${describe(value)}, expected ${expected}, as tfjs has no other; ` +
+        "build the layer without it, and save the model again",
+    );
   }
 
   boolean(key: string, otherwise: boolean): boolean {

@@ -53,7 +53,7 @@ export class LayerInstance {
   weight(name: string, shape: readonly number[], constraint: Constraint | null): Tensor<"float32"> {
     const known = this.#weights.get(name)?.tensor;
     if (!known) {
-      const taken = this.store.take(this.name, name, this.#weights.size, shape);
+      const taken = this.store.take(this, name, this.#weights.size, shape);
       const tensor = constraint ? constraint(taken.tensor) : taken.tensor;
       this.#weights.set(name, { name: taken.name, tensor });
       return tensor;

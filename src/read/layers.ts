@@ -128,6 +128,10 @@ export const REFUSED_LAYERS: ReadonlyMap<string, string> = new Map([
     "StackedRNNCells",
     "Bidirectional",
   ].map((name): [string, string] => [name, "recurrent layers are not supported; use convolutions over time"]),
+  [
+    "RandomCrop",
+    "it cuts or scales images at inference too; use Cropping2D, or cut images before they enter the model",
+  ],
   ["RandomWidth", "it is random at inference too; remove it from the model"],
   ["Resizing", "tfjs 4.22 cannot run it within a model; resize images before they enter the model"],
 ]);

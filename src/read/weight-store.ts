@@ -22,7 +22,8 @@ export class WeightStore {
   /** Which weight a constant of the graph was made from: constant -> manifest. */
   readonly weightNames: Map<string, string> = new Map();
   readonly #weights: Weights;
-  readonly #taken = new Set<string>();
+  /** Which layer has which weight. */
+  readonly #taken = new Map<string, object>();
   readonly #byPosition: boolean;
 
   constructor(weights: Weights) {
@@ -34,9 +35,16 @@ export class WeightStore {
    * The weight `scope/name`; else one whose name matches without its last but one part (TF 2.2 put a cell's
    * name there); else, in a Keras 3 manifest, the one at `scope/position`.
    *
-   * @throws QdgError `invalid-weights` when there is none, or it has another shape or type
+   * @throws QdgError `invalid-weights` when there is none, it has another shape or type, or another layer of that name
+   * has it already
    */
-  take(scope: string, name: string, position: number, shape: readonly number[]): TakenWeight {
+  take(
+    layer: { readonly name: string },
+    name: string,
+    position: number,
+    shape: readonly number[],
+  ): TakenWeight {
+    const scope = layer.name;
     const key = this.#find(`${scope}/${name}`, `${scope}/${position}`);
     const weight = key === undefined ? undefined : this.#weights.get(key);
     if (key === undefined || !weight) {
@@ -56,7 +64,14 @@ export class WeightStore {
         `got shape ${formatShape(weight.shape)}, expected ${formatShape(shape)} (${sizeOf(shape)} elements)`,
       );
     }
-    this.#taken.add(key);
+    if ((this.#taken.get(key) ?? layer) !== layer) {
+      throw new QdgError(
+        "invalid-weights",
+        key,
+        `two layers are named ${JSON.stringify(scope)}, and this weight may be of either; give each layer a name of its own and save the model again`,
+      );
+    }
+    this.#taken.set(key, layer);
     return { name: key, tensor: weight as Tensor<"float32"> };
   }
 

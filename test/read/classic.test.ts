@@ -286,3 +286,15 @@ test("what Keras 2 writes for layers that tfjs lacks is read as well", () => {
   const { attributes } = readLayersModel(classicModel(json, new Map()).json, new Map()).nodes[0] ?? {};
   expect(attributes?.["alpha"]).toEqual({ float: 0.25 });
 });
+
+test("two layers of one name in a classic model are refused, since tfjs would not know whose a weight is", () => {
+  const dense = {
+    class_name: "Dense",
+    config: { name: "d", units: 3, use_bias: false, batch_input_shape: [null, 3] },
+  };
+  const inner = { class_name: "Sequential", config: { name: "inner", layers: [dense] } };
+  const topology = { class_name: "Sequential", config: { name: "m", layers: [inner, dense] } };
+  expect(() => read(topology, new Map([["d/kernel", float32([3, 3], new Float32Array(9))]]))).toThrow(
+    /d\/kernel: .*2 layers of that name|two layers are named "d"/,
+  );
+});

@@ -12,6 +12,7 @@ import {
   type LayoutFlag,
   type OutputKindFlag,
 } from "../image-options.js";
+import { onnxPath } from "../../read/model-path.js";
 import { integer, oneOf, preprocessing } from "../option-parsers.js";
 import { tell, type Terminal } from "../terminal.js";
 
@@ -33,8 +34,13 @@ export function runCommand(terminal: Terminal = process): Command {
       const runtimeOptions = browserOptions({ browser, browserTimeout }, [rest.target]);
       const models = paths.filter(isModel);
       const images = paths.filter((path) => !isModel(path));
-      if (models.length === 0)
+      if (models.length === 0) {
+        const [first] = images;
+        // What was meant as the model is named as what it is.
+        const { isImageName } = await import("../../image/folder.js");
+        if (first !== undefined && !isImageName(first)) await onnxPath(first, "run");
         throw new QdgError("usage", "qdg run", "got no .onnx file, expected model.onnx first");
+      }
       if (images.length === 0)
         throw new QdgError("usage", "qdg run", "got no images, expected files or folders");
       const { classifyImages } = await import("../../parity/classify-images.js");

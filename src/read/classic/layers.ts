@@ -68,9 +68,9 @@ const DROPPED: ReadonlySet<string> = new Set([
   "sharedObjectId",
 ]);
 
-/** Types of inputs that tfjs has not, and the one that holds their numbers there. */
+/** Types of inputs that tfjs has not, and the one that holds their numbers there. Bytes are pixels, which all else here has as reals. */
 const INPUT_TYPES: Readonly<Record<string, string>> = {
-  uint8: "int32",
+  uint8: "float32",
   int8: "int32",
   uint16: "int32",
   int16: "int32",
