@@ -7,7 +7,7 @@ import { removeTemporaries, watchTemporaries } from "../base/temporaries.js";
 import { interrupt, INTERRUPTED, type Interruption, INTERRUPTIONS, onInterruption } from "./interruption.js";
 import { printableLines, printableMessage } from "../base/printable.js";
 import { stopProgress } from "./progress.js";
-import { ONE_PROCESS, type SupervisorMessage, type WorkerMessage } from "./supervise.js";
+import { ONE_PROCESS, SUPERVISED, type SupervisorMessage, type WorkerMessage } from "./supervise.js";
 import type { Terminal } from "./terminal.js";
 
 const USAGE = 2;
@@ -15,6 +15,8 @@ const BUG = 70;
 
 /** Runs the command of `process.argv` in this process and sets the exit code. */
 export async function runProgram(program: Command): Promise<void> {
+  // Whoever started it is gone already.
+  if (process.env[ONE_PROCESS] === SUPERVISED && !process.connected) process.exit(1);
   // Not for programs that the command starts.
   delete process.env[ONE_PROCESS];
   onInterruption((name) => {

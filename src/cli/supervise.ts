@@ -10,6 +10,9 @@ import { INTERRUPTED, type Interruption, INTERRUPTIONS } from "./interruption.js
 /** Set: the command works in the process that was started. For debuggers and emulators; Ctrl-C has to wait there. */
 export const ONE_PROCESS = "QDG_ONE_PROCESS";
 
+/** What ONE_PROCESS is to a process that has another one waiting for it. */
+export const SUPERVISED = "supervised";
+
 /** From the working process. */
 export type WorkerMessage =
   | { readonly signal: Interruption }
@@ -33,9 +36,6 @@ const SAME_SIGNAL_MS = 250;
  * @param program the URL of a script that calls runProgram
  */
 export function supervise(program: string): void {
-  const child = fork(new URL(program), process.argv.slice(2), {
-    env: { ...process.env, [ONE_PROCESS]: "1" },
-  });
   const temporaries = new Set<string>();
   let interrupted: { readonly name: Interruption; readonly at: number } | null = null;
   const kill = (): void => void child.kill("SIGKILL");
@@ -50,7 +50,11 @@ export function supervise(program: string): void {
     if (child.connected) child.send({ interrupt: name } satisfies SupervisorMessage, () => undefined);
     setTimeout(kill, GRACE_MS);
   };
+  // Before there is a child: one that nobody waits for must not come to be.
   for (const name of Object.keys(INTERRUPTIONS) as Interruption[]) process.on(name, () => interrupt(name));
+  const child = fork(new URL(program), process.argv.slice(2), {
+    env: { ...process.env, [ONE_PROCESS]: SUPERVISED },
+  });
   child.on("message", (message: WorkerMessage) => {
     if ("signal" in message) interrupt(message.signal);
     else if (message.exists) temporaries.add(message.temporary);

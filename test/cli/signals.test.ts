@@ -2,6 +2,7 @@
 
 import { spawn } from "node:child_process";
 import { link, readdir, readFile, writeFile } from "node:fs/promises";
+import { constants } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { encodeModel } from "../../src/onnx/codec.js";
@@ -147,8 +148,10 @@ function interrupted(args: readonly string[], signal: "SIGINT" | "SIGTERM", afte
       child.kill(signal);
     }, afterMs);
     child.on("error", reject);
-    child.on("close", (code) => {
+    child.on("close", (exitCode, endedBy) => {
       clearTimeout(timer);
+      // Before the program has begun the system ends it, which shells report by the same number.
+      const code = endedBy === null ? exitCode : 128 + constants.signals[endedBy];
       resolve({ code, tookMs: performance.now() - sentAt, stderr });
     });
   });
