@@ -43,8 +43,9 @@ function rounded(graph: Graph, raw: Value, value: Value): Node[] {
   if (!spec || !params) return [];
   const [scale = 1, zero = 0] = [params.scale[0], params.zeroPoint[0]];
   const { name, shape, dtype } = value;
+  // A name that no layer gives a value of its own: Rescaling has a scale too.
   const scalar = (what: string, x: number): Value => ({
-    name: `${name}/${what}`,
+    name: `${name}/fake-quantize/${what}`,
     dtype: "float32",
     shape: [],
     constant: float32([], [x]),
@@ -63,7 +64,7 @@ function rounded(graph: Graph, raw: Value, value: Value): Node[] {
     made.push(node);
     return output;
   };
-  const between = (what: string): Value => ({ name: `${name}/${what}`, dtype, shape });
+  const between = (what: string): Value => ({ name: `${name}/fake-quantize/${what}`, dtype, shape });
   const ratio = add("Div", [raw, step], between("ratio"));
   const whole = add("Round", [ratio], between("whole"));
   const bounds = [scalar("low", qmin(spec) - zero), scalar("high", qmax(spec) - zero)];

@@ -144,3 +144,18 @@ test("learned integers are never fitted: asking for it is wrong usage", async ()
   const result = await exported({ model: path });
   expect(result.scales).toBe("learned");
 });
+
+test("a layer with a scale of its own, Rescaling, does not lend its name to a quantizer's", async () => {
+  const rescaled = tf.sequential({
+    layers: [
+      L.rescaling({ inputShape: [16, 16, 3], scale: 0.5, offset: 0.1 }),
+      L.conv2d({ filters: 4, kernelSize: 3 }),
+      L.globalAveragePooling2d({}),
+    ],
+  });
+  randomizeWeights(rescaled, seeded(3));
+  const saved = await saveToFolder(await saveLayersModel(rescaled));
+  const result = await exported({ model: saved.path, bits: 8 });
+  expect(result.cost!.sqnrDb).toBeGreaterThan(20);
+  await removeFolder(saved.folder);
+});
