@@ -113,7 +113,11 @@ export class OnnxSession implements Session {
     const ortFeeds: Record<string, OrtTensor> = {};
     for (const { name } of this.inputs) {
       const { dtype, shape, data } = feeds[name] as Tensor;
-      ortFeeds[name] = new this.#tensor(dtype as never, data as never, [...shape]);
+      // Where there is a Float16Array (Node 24), the constructor makes one of 16 bits, which the native library cannot read.
+      const made = new this.#tensor((dtype === "float16" ? "uint16" : dtype) as never, data as never, [
+        ...shape,
+      ]);
+      ortFeeds[name] = Object.assign(made, { type: dtype });
     }
     let results: Readonly<Record<string, unknown>>;
     try {
