@@ -56,7 +56,7 @@ export class TrainProgress implements TrainObserver {
     this.#say(
       `${model}: ${parameters} weights, ${quantizers} quantizers with learned scales, ${classes} classes`,
     );
-    this.#say(`trains on ${named("source")}; held out: ${named("test")}`);
+    this.#say(`trains on ${named("source")}; held out: ${named("test") || "no domain"}`);
     if (step > 0) this.#say(`goes on after step ${step} of ${steps}`);
   }
 
@@ -111,12 +111,15 @@ export class TrainProgress implements TrainObserver {
   }
 }
 
-/** "photo 71.2 % cartoon 68.0 % | sketch 41.3 %": sources by what validates; behind the bar all of what is held out. */
+/**
+ * "photo 71.2 % cartoon 68.0 % | sketch 41.3 %": sources by what validates; behind the bar, where a domain is held out,
+ * all of it.
+ */
 function accuracyOf({ domains }: Evaluation): string {
   const list = (role: "source" | "test"): string =>
     domains
       .filter((domain) => domain.role === role)
       .map(({ name, validation, all }) => `${name} ${formatPercent(role === "test" ? all : validation)}`)
       .join(" ");
-  return `${list("source")} | ${list("test")}`;
+  return [list("source"), list("test")].filter((part) => part !== "").join(" | ");
 }

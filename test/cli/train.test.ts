@@ -63,7 +63,7 @@ describe("wrong usage", () => {
     [
       "no test domain",
       ["--data", "shapes-dg"],
-      /--test-domain: got nothing; .*domains that are never trained on/,
+      /--test-domain: got nothing, and shapes-dg has 4 domains \(flat, .*\); expected those that are never trained on, or none/,
     ],
     [
       "bits that are no number",

@@ -36,7 +36,7 @@ export function evaluateCommand(terminal: Terminal = process): Command {
   const command = new Command("evaluate")
     .description("accuracy by domain and class on each target; several files are also averaged")
     .argument("<model...>", "model.json or .onnx files with the same classes")
-    .requiredOption("--data <folder>", "images as domain/class/image, or shapes-dg")
+    .requiredOption("--data <folder>", "images as class/image or domain/class/image, or shapes-dg")
     .option("--targets <list>", `${RUNTIME_NAMES.join(", ")}; tfjs is the float network`, parseTargets, [
       "cpu",
       "wasm",

@@ -1,5 +1,5 @@
-// `qdg train`: from a folder of images by domain to a model.json whose scales are learned. Options are the table's
-// in src/train/run; what trains is loaded when it is needed, since tfjs takes a second.
+// `qdg train`: from a folder of images by class, or by domain and class, to a model.json whose scales are learned.
+// Options are the table's in src/train/run; what trains is loaded when it is needed, since tfjs takes a second.
 
 import { Command, Option } from "commander";
 import { OPTION_GROUPS } from "../../train/run/option-groups.js";
@@ -22,11 +22,12 @@ interface Flags extends Readonly<Record<string, unknown>> {
 
 const EXAMPLES = `
 Examples:
+  qdg train --data photos --bits 3 --out runs/photos
   qdg train --data shapes-dg --test-domain sketch --bits 3 --out runs/shapes
   qdg train --data PACS --test-domain sketch --bits 3 --model mobilenet/model.json --image-size 96 --out runs/pacs
   qdg train --out runs/pacs --resume
 
-Data is a folder of domain/class/image. A stopped run goes on by --resume, as if it had never stopped.`;
+Data is a folder of class/image, or of domain/class/image where images come from several places. A stopped run goes on by --resume, as if it had never stopped.`;
 
 export function trainCommand(terminal: Terminal = process): Command {
   const command = new Command("train").description(
@@ -141,7 +142,7 @@ export function describe(result: TrainResult): string {
   return `${lines.join("\n")}\n`;
 }
 
-function nextCommands({ options, kept }: TrainResult, model: string): string[] {
+function nextCommands({ options, kept, out }: TrainResult, model: string): string[] {
   const { weightBits, layerBits: layers, data } = options;
   // Inner layers with bits of their own would not agree with one number for all.
   const ownBits = Object.values(layers).some((layer) => layer.weightBits !== undefined);
@@ -151,6 +152,7 @@ function nextCommands({ options, kept }: TrainResult, model: string): string[] {
   return [
     `qdg-export ${shellWord(model)}${flags}`,
     `qdg evaluate ${shellWord(onnx)} --data ${shellWord(data)} --targets cpu,wasm`,
+    `qdg deploy ${shellWord(out)} --to site`,
   ];
 }
 

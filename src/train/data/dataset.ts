@@ -115,22 +115,12 @@ export function findDomains(dataset: Dataset, names: readonly string[]): Domain[
   });
 }
 
-/**
- * Whether a run can train on these domains: on one at least, and on two for a method that is about the
- * difference between domains.
- *
- * @param method as messages call it
- * @param generalizes whether the method is one for domain generalization
- * @throws QdgError `usage`
- */
-export function checkSourceDomains(sources: readonly Domain[], method: string, generalizes: boolean): void {
-  const needed = generalizes ? 2 : 1;
-  if (sources.length >= needed) return;
-  const names = sources.length > 0 ? ` (${sources.map((domain) => domain.name).join(", ")})` : "";
+/** @throws QdgError `usage` without a domain to train on */
+export function checkSourceDomains(sources: readonly Domain[]): void {
+  if (sources.length > 0) return;
   throw new QdgError(
     "usage",
-    `method ${method}`,
-    `got ${sources.length} source domain${sources.length === 1 ? "" : "s"}${names}, expected ${needed} or more; ` +
-      "use data with more domains, or keep fewer of them for testing",
+    "--test-domain",
+    "got every domain of the data, expected one or more to be left to train on; name fewer, or none",
   );
 }

@@ -11,13 +11,14 @@ import { VERSION } from "../../base/version.js";
 import { useImage } from "../../image/decode.js";
 import { cropCenter, type Image } from "../../image/image.js";
 import type { Preprocessing } from "../../image/preprocessing.js";
+import { STYLES } from "../../image/draw-styles.js";
 import { resample } from "../../image/resample.js";
 import type { Dataset } from "./dataset.js";
 import { CHANNELS, checkImageSize, checkInteger, createDomain, sharedBytes } from "./dataset.js";
 import type { CachedImages } from "./image-cache.js";
 import { defaultCacheFolder, keyOf, readCachedImages, writeCachedImages } from "./image-cache.js";
 import type { ListedDomain, ListedFile } from "./list-domains.js";
-import { listDomains } from "./list-domains.js";
+import { listDomainNames, listDomains } from "./list-domains.js";
 import type { ShapesOptions } from "./shapes-dg.js";
 import { drawShapesDg, SHAPES_DG } from "./shapes-dg.js";
 
@@ -47,8 +48,8 @@ export function leastSide(imageSize: number): number {
 }
 
 /**
- * Opens `source`: "shapes-dg", or a folder in the layout domain/class/image (a folder of that name is
- * "./shapes-dg"). Images are those of listImages, decoded by decodeImage and brought to [S, S, 3] by
+ * Opens `source`: "shapes-dg", or a folder in the layout class/image or domain/class/image (a folder of that name
+ * is "./shapes-dg"). Images are those of listImages, decoded by decodeImage and brought to [S, S, 3] by
  * cropCenter (for "center-crop") and resample: the bytes that writeImage makes a network's input of.
  *
  * @throws QdgError `usage` for options out of range; `not-found`, `io`, `invalid-path` for a folder or file that
@@ -118,6 +119,15 @@ export async function openDataset(
       return createDomain(domain.name, imageSize, images.labels, images.files, images.pixels);
     }),
   };
+}
+
+/**
+ * The names of the domains of `source`, as openDataset has them, without opening an image.
+ *
+ * @throws QdgError as listDomainNames
+ */
+export async function domainNames(source: string): Promise<readonly string[]> {
+  return source === SHAPES_DG ? STYLES : listDomainNames(source);
 }
 
 /** What tells a file from another that took its place. */
@@ -206,9 +216,11 @@ function checkNoClassEmptied(domain: ListedDomain, classes: readonly string[], i
   const found = new Set(images.labels);
   const label = classes.findIndex((_, i) => !found.has(i));
   if (label === -1) return;
+  const own = new Set(domain.files.filter((file) => file.label === label).map((file) => file.relativePath));
+  const reason = images.skipped.find(([file]) => own.has(file))?.[1];
   throw new QdgError(
     "invalid-data",
     `class ${classes[label]} in domain ${domain.name}`,
-    `every image is broken, as ${images.skipped.find(([file]) => file.startsWith(`${domain.name}/${classes[label]}/`))?.[1]}`,
+    `every image is broken, as ${reason}`,
   );
 }

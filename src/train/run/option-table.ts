@@ -47,7 +47,7 @@ export const TRAIN_OPTIONS: { readonly [K in TrainOptionName]: OptionRow<TrainOp
   data: {
     kind: TEXT,
     argument: "<folder>",
-    help: "images as domain/class/image, or shapes-dg: a set that is drawn",
+    help: "images as class/image or domain/class/image, or shapes-dg: a set that is drawn",
     otherwise: undefined,
     // Its content is compared, not its path.
     free: true,
@@ -55,7 +55,7 @@ export const TRAIN_OPTIONS: { readonly [K in TrainOptionName]: OptionRow<TrainOp
   testDomain: {
     kind: { type: "names" },
     argument: "<name...>",
-    help: "domains that are never trained on",
+    help: "domains that are never trained on, or none; needed where there are several",
     otherwise: undefined,
   },
   method: {
@@ -63,6 +63,7 @@ export const TRAIN_OPTIONS: { readonly [K in TrainOptionName]: OptionRow<TrainOp
     argument: "<name>",
     help: METHOD_NAMES.join(", "),
     otherwise: DEFAULT_METHOD,
+    says: `${DEFAULT_METHOD}; lsq for one source domain`,
   },
   bits: {
     kind: BITS,

@@ -7,6 +7,7 @@ import { type Recipe, recipeOf } from "../../graph/recipe.js";
 import { type Preprocessing, preprocessingToJson, rangePreprocessing } from "../../image/preprocessing.js";
 import { preprocessingOf } from "../../model/layers-model-metadata.js";
 import { checkSourceDomains, type Dataset, type Domain, findDomains } from "../data/dataset.js";
+import { some } from "../data/list-domains.js";
 import { openDataset } from "../data/open-dataset.js";
 import { type Split, splitDomain } from "../data/split.js";
 import { countWeights, graphOf, type LayersModel } from "../layers-model-file.js";
@@ -15,6 +16,7 @@ import type { ResnetStem } from "../models/resnet18.js";
 import type { TrainingNetwork } from "../network.js";
 import { replaceHead } from "../replace-head.js";
 import { resizeInput } from "../resize-input.js";
+import { heldOut } from "./data-defaults.js";
 import type { RunFacts, TrainObserver } from "./observer.js";
 import { isFloatMethod, isPretrained, methodOf, type TrainOptions } from "./train-options.js";
 
@@ -78,18 +80,50 @@ export async function openImages(
 /**
  * All domains in the order of the set, split by seed.
  *
- * @throws QdgError `not-found` for a test domain that is none; `usage` for too few source domains
+ * @throws QdgError `not-found` for a test domain that is none; `usage` for no source domain; `invalid-data` for a class
+ * with too few images to train and to validate
  */
 export function splitDomains(dataset: Dataset, options: TrainOptions): RunDomain[] {
-  const { testDomain, method, holdoutFraction, seed } = options;
-  const held = new Set(findDomains(dataset, testDomain));
+  const { testDomain, holdoutFraction, seed } = options;
+  const names = dataset.domains.map(({ name }) => name);
+  const held = new Set(findDomains(dataset, heldOut(testDomain, names)));
   const sources = dataset.domains.filter((domain) => !held.has(domain));
-  checkSourceDomains(sources, method, methodOf(options).severalDomains);
+  checkSourceDomains(sources);
+  checkClassCounts(dataset.classes, sources, holdoutFraction);
   return dataset.domains.map((domain) => ({
     domain,
     role: held.has(domain) ? "test" : "source",
     split: splitDomain(domain, holdoutFraction, seed),
   }));
+}
+
+/** Over all sources together: one image of a class would either teach it or judge it. */
+function checkClassCounts(
+  classes: readonly string[],
+  sources: readonly Domain[],
+  holdoutFraction: number,
+): void {
+  if (holdoutFraction === 0) return;
+  const counts = classes.map(() => 0);
+  for (const { labels } of sources) for (const label of labels) counts[label] = (counts[label] ?? 0) + 1;
+  const lonely = classes.filter((_, label) => counts[label] === 1);
+  if (lonely.length === 0) return;
+  throw new QdgError(
+    "invalid-data",
+    `class ${some(lonely)}`,
+    "got 1 image to train on, expected 2 or more, one of which validates; add images, remove the class, " +
+      "or hold nothing out by --holdout-fraction 0 --select last",
+  );
+}
+
+/** What is worth knowing of the domains that train. */
+export function sourceNotes(domains: readonly RunDomain[], options: TrainOptions): readonly string[] {
+  const sources = domains.filter(({ role }) => role === "source");
+  const [only] = sources;
+  if (!only || sources.length > 1 || !methodOf(options).severalDomains) return [];
+  return [
+    `${options.method} looks for what holds in several domains, and sees one only (${only.domain.name}): expect no more of it there than of --method lsq`,
+  ];
 }
 
 /**

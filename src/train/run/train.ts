@@ -15,6 +15,7 @@ import type { ScaleParameterization } from "../quantizers/quantizer.js";
 import { loadRunCheckpoint, type RunCheckpoint } from "./checkpoint.js";
 import type { WriteFile } from "./checkpoint-file.js";
 import { completeOptions, methodOptions, resumedOptions } from "./complete-options.js";
+import { withDataDefaults } from "./data-defaults.js";
 import { evaluatedDomain, type Evaluation } from "./evaluate-domains.js";
 import { silentObserver, type TrainObserver } from "./observer.js";
 import {
@@ -25,6 +26,7 @@ import {
   chosenPreprocessing,
   recipeOfRun,
   runDescription,
+  sourceNotes,
   splitDomains,
 } from "./prepare-run.js";
 import { checkDataset, checkModel, datasetFacts, modelFacts } from "./run-facts.js";
@@ -94,7 +96,7 @@ async function trainLocked(request: TrainRequest): Promise<TrainResult> {
   else await RunFolder.check(out, force);
   const asked = checkpoint
     ? resumedOptions(checkpoint.options, request.options, where)
-    : completeOptions(request.options);
+    : completeOptions(await withDataDefaults(request.options));
   if (isPretrained(asked) && resolve(dirname(asked.model)) === resolve(out)) {
     throw new QdgError(
       "usage",
@@ -127,7 +129,7 @@ async function trainLocked(request: TrainRequest): Promise<TrainResult> {
     preprocessing,
     labels: dataset.classes,
   });
-  for (const note of network.notes) observer.note(note);
+  for (const note of [...sourceNotes(domains, options), ...network.notes]) observer.note(note);
   const method = createMethod<Batch>(
     options.method as MethodName,
     network.trainables,

@@ -21,7 +21,12 @@ import { encodePng } from "../../../src/image/encode.js";
 import { imageToTensor } from "../../../src/image/to-tensor.js";
 import type { Dataset, Domain } from "../../../src/train/data/dataset.js";
 import { defaultCacheFolder } from "../../../src/train/data/image-cache.js";
-import { leastSide, openDataset, type OpenOptions } from "../../../src/train/data/open-dataset.js";
+import {
+  domainNames,
+  leastSide,
+  openDataset,
+  type OpenOptions,
+} from "../../../src/train/data/open-dataset.js";
 
 let top: string;
 let folder: string;
@@ -126,11 +131,19 @@ describe("a folder", () => {
     [
       "an image directly in a domain",
       ["art/1.png"],
-      /1 of 9 images do not lie at domain\/class\/image: art\/1\.png; move/,
+      /got 1 images at class\/image \(art\/1\.png\) and 8 at domain\/class\/image \(art\/cat\/10\.png\), expected one of the two for all; move/,
     ],
-    ["an image directly in the folder", ["1.png"], /1 of 9 images do not lie at .*: 1\.png; move/],
-    ["an image too deep", ["art/cat/more/1.png"], /art\/cat\/more\/1\.png; move or remove/],
-    ["a class that one domain lacks", ["art/owl/1.png"], /no image of class owl in domain sketch; /],
+    [
+      "an image directly in the folder",
+      ["1.png"],
+      /got 1 of 9 images elsewhere than at domain\/class\/image: 1\.png, expected all there; move or remove/,
+    ],
+    ["an image too deep", ["art/cat/more/1.png"], /: art\/cat\/more\/1\.png, .*; move or remove/],
+    [
+      "a class that one domain lacks",
+      ["art/owl/1.png"],
+      /got no image of class owl in domain sketch, expected every class in each of the 2 domains; add images/,
+    ],
     [
       "a class folder without images",
       ["art/owl/1.txt"],
@@ -147,22 +160,29 @@ describe("a folder", () => {
   test("names a few of many missing classes, and counts the rest", async () => {
     await putSmallSet();
     for (let i = 0; i < 8; i++) await put(`art/extra${i}/1.png`, "x");
-    await expect(opened()).rejects.toThrow(/extra4 in domain sketch and 3 more; /);
+    await expect(opened()).rejects.toThrow(/extra4 in domain sketch and 3 more, /);
   });
 
-  test("of one domain, or of several sets, is told from one of domains", async () => {
-    await putSmallSet();
-    await expect(openDataset(join(folder, "art"), { imageSize: 8, cacheFolder })).rejects.toThrow(
-      /4 of 4 images .*this looks like one domain; give the folder above it/,
+  test("whose classes lie a folder too deep is told what is taken for what", async () => {
+    for (const path of ["cat/monday/1.png", "cat/tuesday/1.png", "dog/friday/1.png"])
+      await put(path, await picture(8, 8, 1));
+    await expect(opened()).rejects.toThrow(
+      /got no image of class friday in domain cat, .*if cat, dog are the classes, their images must lie directly in them/,
     );
+  });
+
+  test("of several sets is told from one of domains", async () => {
+    await putSmallSet();
     await expect(openDataset(top, { imageSize: 8, cacheFolder })).rejects.toThrow(
-      /8 of 8 images .*give the folder in it that holds the domains/,
+      /got images at data\/art\/cat\/10\.png, .* and 3 more, expected class\/image, or domain\/class\/image; give the folder in it/,
     );
   });
 
   test("with a single class is refused", async () => {
     await put("art/cat/1.png", await picture(8, 8, 1));
-    await expect(opened()).rejects.toThrow(/got 1 classes \(cat\), expected 2 to 65536/);
+    await expect(opened()).rejects.toThrow(
+      /got 1 classes \(cat\), expected 2 to 65536; the folders that hold/,
+    );
   });
 
   test("with a link out of it is refused", async () => {
@@ -179,6 +199,69 @@ describe("a folder", () => {
     [{ threads: 0 }, /^threads: got 0/],
   ])("is not opened with %j", async (options, message) => {
     await expect(opened(options)).rejects.toThrow(message);
+  });
+});
+
+describe("a folder of classes", () => {
+  /** Two classes of two images each. */
+  async function putClasses(): Promise<void> {
+    let seed = 1;
+    for (const path of ["plate/2.png", "plate/1.png", "cup/b.png", "cup/a.png"])
+      await put(path, await picture(12, 9, seed++));
+  }
+
+  test("is one domain that bears its name, also from within it", async () => {
+    await putClasses();
+    const { classes, domains } = await opened();
+    expect(classes).toEqual(["cup", "plate"]);
+    expect(domains.map(({ name, files: f }) => [name, f])).toEqual([
+      ["data", ["cup/a.png", "cup/b.png", "plate/1.png", "plate/2.png"]],
+    ]);
+    expect(labelsOf(domains[0])).toEqual([0, 0, 1, 1]);
+    expect(await domainNames(join(folder, "cup", ".."))).toEqual(["data"]);
+    expect(bytesOf(await opened())).toEqual(bytesOf(await opened({ cacheFolder: null })));
+  });
+
+  test("holds the pixels that the same images have as a domain", async () => {
+    await putSmallSet();
+    const [art] = (await opened()).domains;
+    const alone = await openDataset(join(folder, "art"), { imageSize: 8, cacheFolder });
+    expect(alone.domains.map(({ name }) => name)).toEqual(["art"]);
+    expect([...(alone.domains[0]?.pixels ?? [])]).toEqual([...(art?.pixels ?? [])]);
+    expect(await domainNames(folder)).toEqual(["art", "sketch"]);
+  });
+
+  test.each<[string, string[], RegExp]>([
+    ["a folder without images", ["bowl/1.txt"], /got no image of class bowl, expected one image or more in/],
+    ["an image beside the classes", ["1.png"], /got 1 of 5 images elsewhere than at class\/image: 1\.png, /],
+    [
+      "folders in a class",
+      ["cup/blue/1.png"],
+      /got 4 images at class\/image \(cup\/a\.png\) and 1 at domain\/class\/image \(cup\/blue\/1\.png\), expected one/,
+    ],
+  ])("with %s is refused", async (_, paths, message) => {
+    await putClasses();
+    for (const path of paths) await put(path, "x");
+    await expect(opened()).rejects.toThrow(message);
+    await expect(domainNames(folder).then(opened)).rejects.toThrow(
+      expect.objectContaining({ code: "invalid-data" }),
+    );
+  });
+
+  test("without an image, or without a class, is refused with what is expected", async () => {
+    await mkdir(join(folder, "cup"), { recursive: true });
+    await expect(opened()).rejects.toThrow(/no image in it or below, expected files ending in/);
+    await put("1.png", await picture(8, 8, 1));
+    await expect(opened()).rejects.toThrow(/got images at 1\.png, .*make a folder for each class/);
+  });
+
+  test("of which every image is broken names class and reason", async () => {
+    await putClasses();
+    await put("cup/a.png", "broken");
+    await put("cup/b.png", "broken");
+    await expect(opened({ skipBroken: true })).rejects.toThrow(
+      /^class cup in domain data: every image is broken, as cup\/a\.png: cannot be decoded/,
+    );
   });
 });
 
