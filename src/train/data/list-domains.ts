@@ -135,7 +135,6 @@ function isClassLayout(folder: string, entries: readonly ImageEntry[]): boolean 
   if (depths.size === 1 && depths.has(2)) return false;
   const at = (depth: number): ImageEntry[] => entries.filter((entry) => depthOf(entry) === depth);
   const [inClasses, inDomains] = [at(1), at(2)];
-  const named = (list: readonly ImageEntry[]): string => some(list.map(({ relativePath }) => relativePath));
   let what: string;
   if (inClasses.length > 0 && inDomains.length > 0) {
     const counts = `${inClasses.length} images at class/image (${named(inClasses.slice(0, 1))}) and ${inDomains.length} at domain/class/image (${named(inDomains.slice(0, 1))})`;
@@ -149,6 +148,10 @@ function isClassLayout(folder: string, entries: readonly ImageEntry[]): boolean 
     what = `got ${wrong.length} of ${entries.length} images elsewhere than at ${layout}: ${named(wrong)}, expected all there; move or remove them`;
   }
   throw new QdgError("invalid-data", folder, what);
+}
+
+function named(entries: readonly ImageEntry[]): string {
+  return some(entries.map(({ relativePath }) => relativePath));
 }
 
 /** For images of which none lies as it should. */

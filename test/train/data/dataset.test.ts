@@ -1,5 +1,4 @@
 import { describe, expect, test } from "vitest";
-import type { QdgError } from "../../../src/base/error.js";
 import {
   checkSourceDomains,
   createDomain,
