@@ -181,7 +181,7 @@ describe("wrong usage", () => {
       "no such model",
       () => [join(folder, "m.json"), out, "--data", images],
       1,
-      /m\.json: there is no such file/,
+      /m\.json: cannot be read: there is no such file .*give the path of a model\.json/,
     ],
   ])("%s", async (_, args, code, says) => {
     const result = await runCli("certify", ...args());

@@ -143,7 +143,6 @@ describe("qdg parity", () => {
   it.each([
     [["--data", "random:2", "--targets", "gpu"], /--targets/],
     [["--data", "random:2", "--count", "0"], /--count/],
-    [["--data", "random:2", "--reference", "model.h5"], /--reference/],
     [["--data", "nowhere", "--layout", "nhwc"], /nowhere/],
     [
       ["--data", "nowhere"],
@@ -166,6 +165,12 @@ describe("qdg parity", () => {
       await expect(run()).rejects.toThrow(/none\.onnx.*\[not-found\]/);
       writeFileSync(model, readFileSync(new URL(import.meta.url)));
       await expect(run()).rejects.toThrow(/\[invalid-onnx\]/);
+      const reference = join(folder, "model.h5");
+      const args = [writeModel(folder), "--data", "random:2", "--reference", reference];
+      writeFileSync(reference, Buffer.from("\x89HDF\r\n\x1a\n", "latin1"));
+      await expect(parityCommand().parseAsync(args, { from: "user" })).rejects.toThrow(
+        /model\.h5: is a Keras \.h5 file, expected a model\.json or an ONNX file/,
+      );
     });
   });
 });

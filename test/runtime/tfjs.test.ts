@@ -365,7 +365,7 @@ describe("runtime tfjs", () => {
       );
       await writeFile(join(folder, "null.json"), "null");
       await expect(tfjsRuntime.open({ path: join(folder, "null.json") })).rejects.toThrow(
-        expect.objectContaining({ code: "invalid-model" }),
+        expect.objectContaining({ code: "unsupported-model" }),
       );
     });
 

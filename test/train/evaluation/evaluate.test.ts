@@ -345,8 +345,10 @@ describe("qdg evaluate", () => {
     expect((await runCli("evaluate", join(folder, "no.onnx"), "--data", data)).stderr).toMatch(
       /no\.onnx.*\[not-found\]/,
     );
-    expect((await runCli("evaluate", "model.h5", "--data", data)).stderr).toMatch(
-      /expected a model\.json or an \.onnx/,
+    const keras = join(folder, "model.h5");
+    await writeFile(keras, Buffer.from("\x89HDF\r\n\x1a\n", "latin1"));
+    expect((await runCli("evaluate", keras, "--data", data)).stderr).toMatch(
+      /model\.h5: is a Keras \.h5 file, expected a model\.json or an ONNX file/,
     );
     expect((await runCli("evaluate", path, "--data", join(folder, "none"))).stderr).toMatch(
       /none.*\[not-found\]/,
