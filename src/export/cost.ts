@@ -30,6 +30,8 @@ export interface QuantizerLoss {
 
 export interface Cost {
   readonly samples: number;
+  /** Whether they are drawn images: what they cost says little of what real ones do. */
+  readonly drawn: boolean;
   /** Of the first output against the float network's. */
   readonly sqnrDb: number;
   /** Share of samples with the same largest output; null unless the output is [N, classes]. */
@@ -99,6 +101,7 @@ export async function measureCost(
   const losses = [...weightLosses(placements), ...activationLosses(local)];
   return {
     samples: done,
+    drawn: samples.drawn ?? false,
     sqnrDb: total.decibels,
     agreement: classifies && done > 0 ? agreeing / done : null,
     classesPredicted: classifies ? classes.size : null,

@@ -37,7 +37,7 @@ import {
   verificationInputs,
   verifyFile,
 } from "./verify-file.js";
-import { warningsOf } from "./warnings.js";
+import { drawnWarning, warningsOf } from "./warnings.js";
 
 export interface ExportedFile {
   readonly path: string;
@@ -197,7 +197,13 @@ async function exportQuantized(
     recipe,
     cost,
     verification,
-    warnings: warningsOf(scales, [...vain, ...left], cost, written, verification),
+    warnings: warningsOf(
+      scales,
+      [...(samples?.calibration.drawn ? [drawnWarning(scales)] : []), ...vain, ...left],
+      cost,
+      written,
+      verification,
+    ),
   };
 }
 

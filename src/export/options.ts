@@ -40,7 +40,7 @@ export interface ExportOptions {
   /** How activations that can be negative are held; asymmetric. */
   readonly signedActivations?: "asymmetric" | "signed";
 
-  /** A folder of images, an .npy file, or `input=file.npy` for each input. None: weights only. */
+  /** A folder of images, an .npy file, `input=file.npy` for each input, or `synthetic`: drawn images. None: weights only. */
   readonly calibration?: readonly string[];
   /** Samples to calibrate on; 64. */
   readonly calibrationCount?: number;

@@ -1,4 +1,4 @@
-// What calibration and the cost report feed a network: images of a folder, or arrays of an .npy file. One
+// What calibration and the cost report feed a network: images of a folder, drawn ones, or arrays of an .npy file. One
 // sample at a time, each a batch of one.
 
 import { QdgError } from "../base/error.js";
@@ -6,8 +6,9 @@ import { boundedSize } from "../base/tensor.js";
 import type { Value } from "../graph/graph.js";
 import { type BrokenImage, type ImageEntry, listImages, loadImages } from "../image/folder.js";
 import { splitImages } from "../image/pick.js";
+import { drawDeadLeaves } from "../image/dead-leaves.js";
 import { checkSide } from "../image/image.js";
-import type { ImageInput } from "../image/to-tensor.js";
+import { type ImageInput, imageToTensor } from "../image/to-tensor.js";
 import type { OnnxMetadata } from "../model/onnx-metadata.js";
 import { type Feeds, openArrays } from "./arrays.js";
 import type { CompleteExportOptions } from "./options.js";
@@ -15,6 +16,8 @@ import type { CompleteExportOptions } from "./options.js";
 /** Samples that can be read several times, in the same order each time. */
 export interface Samples {
   readonly count: number;
+  /** Images that were drawn, not taken; false when absent. */
+  readonly drawn?: boolean;
   read(): AsyncIterable<Feeds>;
 }
 
@@ -32,10 +35,13 @@ export interface SplitOptions {
   readonly onSkipped?: (broken: BrokenImage) => void;
 }
 
+/** Instead of a folder: images that are drawn. A folder of this name is `./synthetic`. */
+export const SYNTHETIC = "synthetic";
+
 /**
- * The samples that `--calibration` names: one folder of images, or .npy files.
+ * The samples that `--calibration` names: one folder of images, `synthetic` for drawn ones, or .npy files.
  *
- * @throws QdgError `usage` when images are given but the model has no image input, or its preprocessing or
+ * @throws QdgError `usage` when images are given or wanted but the model has no image input, or its preprocessing or
  * size is not known
  */
 export async function openSamples(
@@ -47,6 +53,23 @@ export async function openSamples(
   if (sources.every((source) => source.endsWith(".npy"))) return npySamples(sources, inputs, options);
   const [folder, ...rest] = sources as [string, ...string[]];
   const [input] = inputs;
+  if (sources.includes(SYNTHETIC)) {
+    if (rest.length > 0) {
+      throw new QdgError(
+        "usage",
+        "--calibration",
+        `got ${sources.join(", ")}, expected ${SYNTHETIC} (drawn images) alone; a folder of that name is ./${SYNTHETIC}`,
+      );
+    }
+    if (!input || inputs.length > 1) {
+      throw new QdgError(
+        "usage",
+        `--calibration ${SYNTHETIC}`,
+        `draws images for a model with one input, got ${inputs.length}; give .npy files instead (input=file.npy)`,
+      );
+    }
+    return drawnSamples(input.name, imageInput(input, facts, options.inputSize), options);
+  }
   if (rest.length > 0 || !input || inputs.length > 1) {
     throw new QdgError(
       "usage",
@@ -142,6 +165,27 @@ export async function imageSamples(
     },
   });
   return { calibration: samples(split.calibration), heldOut: samples(split.heldOut) };
+}
+
+/**
+ * Drawn images ({@link drawDeadLeaves}), so many as are asked for; those held out are other ones. They show a network the
+ * edges, contrasts and colours of photographs, and nothing that it was trained to see.
+ */
+export function drawnSamples(
+  inputName: string,
+  input: ImageInput,
+  { calibrationCount, heldOutCount, seed }: Pick<SplitOptions, "calibrationCount" | "heldOutCount" | "seed">,
+): SampleSplit {
+  const samples = (start: number, count: number): Samples => ({
+    count,
+    drawn: true,
+    async *read() {
+      for (let i = start; i < start + count; i++) {
+        yield { [inputName]: imageToTensor(drawDeadLeaves(input.width, input.height, seed, i), input) };
+      }
+    },
+  });
+  return { calibration: samples(0, calibrationCount), heldOut: samples(calibrationCount, heldOutCount) };
 }
 
 /**

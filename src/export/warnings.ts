@@ -11,6 +11,15 @@ export interface WrittenForm {
   readonly lowered: Pick<Lowered, "adjusted" | "wideSums" | "realBeforeQuantizer" | "unsignedWeights">;
 }
 
+/** Of `--calibration synthetic`. */
+export function drawnWarning(scales: ScalesMode): string {
+  const calibrated =
+    scales === "learned"
+      ? ""
+      : "calibrated on drawn images, which hold nothing that the network was trained to see: real ones of the kind that it will meet are better, and 64 are enough (--calibration FOLDER). ";
+  return `${calibrated}The cost is measured on drawn images; only real ones tell how many predictions stay (qdg parity --data FOLDER --reference model.json)`;
+}
+
 /** Layers that a line names before it counts. */
 const NAMED_LAYERS = 3;
 /** Of those that are slower: each is one to train again. */

@@ -49,7 +49,10 @@ export function exportCommand(name: string, terminal: Terminal = process): Comma
       "--layer-bits <file>",
       'JSON file: {"layer": bits of its weights} or {"layer": {"weightBits": b, "activationBits": b}}; * in a name is any text',
     )
-    .option("--calibration <path...>", "folder of images, file.npy, or input=file.npy for each input")
+    .option(
+      "--calibration <path...>",
+      "folder of images, file.npy, input=file.npy for each input, or the word synthetic: drawn images, where there are no real ones",
+    )
     .option(
       "--calibration-count <n>",
       "samples to calibrate on (default: 64)",
@@ -150,8 +153,9 @@ export function describe(result: ExportResult): string {
   if (cost) {
     const agreement =
       cost.agreement === null ? "" : `, top-1 agreement ${(100 * cost.agreement).toFixed(1)} %`;
+    const samples = cost.drawn ? "drawn images" : "held-out samples";
     lines.push(
-      `against the float model on ${cost.samples} held-out samples: SQNR ${cost.sqnrDb.toFixed(1)} dB${agreement}`,
+      `against the float model on ${cost.samples} ${samples}: SQNR ${cost.sqnrDb.toFixed(1)} dB${agreement}`,
     );
   } else if (result.scales !== "float") {
     lines.push("cost not measured: no held-out samples (give --calibration)");
