@@ -4,6 +4,7 @@
 
 import type { QuantSpec } from "../spec.js";
 import { qmax, qmin } from "../spec.js";
+import { pairedWeights } from "../paired-weights.js";
 import { cholesky, solveRow } from "./cholesky.js";
 import { weightedScale } from "./weighted-scale.js";
 
@@ -46,8 +47,6 @@ export interface Reconstructed {
 const DAMPING = 0.01;
 /** Where inputs are all 0. */
 const ABSOLUTE_FLOOR = 1e-6;
-/** Scales that are tried where pairs are bound: a coarser one breaks fewer of them. */
-const WIDER_FOR_PAIRS: readonly number[] = [1, 1.05, 1.1, 1.15, 1.2, 1.3, 1.4, 1.5, 1.7, 2];
 
 /**
  * With `H = gram / P`, `D = cross / P` and `L = lambda I`, for each output row w:
@@ -102,19 +101,37 @@ export function reconstruct(
     }
     solveRow(factor, target);
     const free = weightedScale(target, importance, spec, options.where);
-    let least = Number.POSITIVE_INFINITY;
-    for (const wider of WIDER_FOR_PAIRS) {
-      const s = Math.fround(free * wider);
-      const { error, bound } = roundInOrder(factor.u, target, s, spec, partners, errors, chosen);
-      if (error < least) {
-        least = error;
-        scale[row] = s;
-        for (let i = 0; i < n; i++) integers[at + (rising[i] as number)] = chosen[i] as number;
-      }
-      if (!bound) break;
-    }
+    const rounded = roundInOrder(factor.u, target, free, spec, partners, errors, chosen);
+    scale[row] = free;
+    keep(chosen, integers, at, rising);
+    if (!rounded.bound || !options.pairs) continue;
+    // A coarser scale binds fewer pairs; how coarse, plain rounding under the same bound says well enough.
+    const wider = pairedScale(target, rising, free, options.pairs, spec, options.where);
+    if (roundInOrder(factor.u, target, wider, spec, partners, errors, chosen).error >= rounded.error)
+      continue;
+    scale[row] = wider;
+    keep(chosen, integers, at, rising);
   }
   return { integers, scale };
+}
+
+/** Of the row from `at` on, in the order of the weights. */
+function keep(chosen: Int32Array, integers: Int32Array, at: number, rising: Int32Array): void {
+  for (let i = 0; i < chosen.length; i++) integers[at + (rising[i] as number)] = chosen[i] as number;
+}
+
+function pairedScale(
+  target: Float64Array,
+  rising: Int32Array,
+  free: number,
+  { order, limit }: PairLimit,
+  spec: QuantSpec,
+  where: string,
+): number {
+  const row = new Float32Array(target.length);
+  rising.forEach((k, i) => (row[k] = target[i] as number));
+  const met = Float32Array.from(order, (k) => row[k] as number);
+  return pairedWeights(met, free, limit, { ...spec, axis: null }, { where }).scale;
 }
 
 interface Partners {
