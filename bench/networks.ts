@@ -168,6 +168,7 @@ export type FileOptions = Pick<
   | "firstLastBits"
   | "powerOfTwo"
   | "freeWeights"
+  | "ptq"
   | "form"
   | "targets"
   | "float"
@@ -217,13 +218,14 @@ export async function exported(
 
 function labelOf({ float, bits, weightBits, activationBits, form, targets, ...counts }: FileOptions): string {
   if (float) return "float";
-  const { calibrationCount, heldOutCount, firstLastBits, powerOfTwo, freeWeights } = counts;
+  const { calibrationCount, heldOutCount, firstLastBits, powerOfTwo, freeWeights, ptq } = counts;
   const weights = weightBits ?? bits;
   return [
     weights === undefined ? "learned" : bitsName([weights, activationBits ?? 8]).toLowerCase(),
     ...(firstLastBits === undefined ? [] : [`outer-${firstLastBits}`]),
     ...(powerOfTwo ? ["pow2"] : []),
     ...(freeWeights ? ["free-weights"] : []),
+    ...(ptq ? [ptq] : []),
     ...(form ? [`form-${form}`] : []),
     ...(targets ? [`for-${targets.join("-")}`] : []),
     ...(calibrationCount === undefined ? [] : [`calibrated-${calibrationCount}`]),

@@ -9,6 +9,7 @@ import { agreementPart } from "./parts/agreement.js";
 import { certificatePart } from "./parts/certificate.js";
 import { exportPart } from "./parts/export.js";
 import { latencyPart } from "./parts/latency.js";
+import { lowbitsPart } from "./parts/lowbits.js";
 import { pagePart } from "./parts/page.js";
 import { parityPart } from "./parts/parity.js";
 import { sizePart } from "./parts/size.js";
@@ -29,6 +30,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   webgpu: webgpuPart,
   training: trainingPart,
   agreement: agreementPart,
+  lowbits: lowbitsPart,
   certificate: certificatePart,
   parity: parityPart,
 };
