@@ -52,21 +52,58 @@ function subtract(h: Float64Array, to: number, from: number, first: number, n: n
   for (let j = first; j < n; j++) h[to + j] = (h[to + j] as number) - factor * (h[from + j] as number);
 }
 
+/** Rows that are solved together: U is read once for all of them, and it is larger than a cache. */
+const TOGETHER = 4;
+
 /**
- * Solves `x H = y` for one row: x takes the place of y.
+ * Solves `X H = Y`, a row at a time: X takes the place of Y.
  *
- * @param y of n numbers
+ * @param y rows of n numbers
  */
-export function solveRow({ n, u }: Factor, y: Float64Array): void {
+export function solveRows(factor: Factor, y: Float64Array): void {
+  const { n } = factor;
+  const rows = n === 0 ? 0 : y.length / n;
+  for (let first = 0; first < rows; first += TOGETHER) {
+    const block = Array.from({ length: TOGETHER }, (_, r) =>
+      first + r < rows ? y.subarray((first + r) * n, (first + r + 1) * n) : new Float64Array(n),
+    );
+    solveBlock(factor, block as unknown as Block);
+  }
+}
+
+type Block = readonly [Float64Array, Float64Array, Float64Array, Float64Array];
+
+/** `v U = y`, then `x U^T = v`, for four rows. */
+function solveBlock({ n, u }: Factor, [a, b, c, d]: Block): void {
   for (let i = 0; i < n; i++) {
-    const v = (y[i] as number) / (u[i * n + i] as number);
-    y[i] = v;
-    if (v === 0) continue;
-    for (let j = i + 1, at = i * n + j; j < n; j++, at++) y[j] = (y[j] as number) - v * (u[at] as number);
+    const reciprocal = 1 / (u[i * n + i] as number);
+    const [va, vb, vc, vd] = [a, b, c, d].map((y) => (y[i] = (y[i] as number) * reciprocal)) as [
+      number,
+      number,
+      number,
+      number,
+    ];
+    for (let j = i + 1, at = i * n + j; j < n; j++, at++) {
+      const factor = u[at] as number;
+      a[j] = (a[j] as number) - va * factor;
+      b[j] = (b[j] as number) - vb * factor;
+      c[j] = (c[j] as number) - vc * factor;
+      d[j] = (d[j] as number) - vd * factor;
+    }
   }
   for (let i = n - 1; i >= 0; i--) {
-    let sum = y[i] as number;
-    for (let j = i + 1, at = i * n + j; j < n; j++, at++) sum -= (u[at] as number) * (y[j] as number);
-    y[i] = sum / (u[i * n + i] as number);
+    let [sa, sb, sc, sd] = [a[i] as number, b[i] as number, c[i] as number, d[i] as number];
+    for (let j = i + 1, at = i * n + j; j < n; j++, at++) {
+      const factor = u[at] as number;
+      sa -= factor * (a[j] as number);
+      sb -= factor * (b[j] as number);
+      sc -= factor * (c[j] as number);
+      sd -= factor * (d[j] as number);
+    }
+    const reciprocal = 1 / (u[i * n + i] as number);
+    a[i] = sa * reciprocal;
+    b[i] = sb * reciprocal;
+    c[i] = sc * reciprocal;
+    d[i] = sd * reciprocal;
   }
 }

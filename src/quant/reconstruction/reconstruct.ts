@@ -5,7 +5,7 @@
 import type { QuantSpec } from "../spec.js";
 import { qmax, qmin } from "../spec.js";
 import { pairedWeights } from "../paired-weights.js";
-import { cholesky, solveRow } from "./cholesky.js";
+import { cholesky, solveRows } from "./cholesky.js";
 import { weightedScale } from "./weighted-scale.js";
 
 /** What was seen of a layer, or of one group of its channels: P positions, each with K inputs and O outputs. */
@@ -86,7 +86,15 @@ export function reconstruct(
     (a, b) => (diagonal[a] as number) - (diagonal[b] as number) || b - a,
   );
   const factor = cholesky(permuted(h, rising), n, options.where);
-  const target = new Float64Array(n);
+  const targets = new Float64Array(w.length);
+  for (let row = 0; row < rows; row++) {
+    const at = row * n;
+    for (let i = 0; i < n; i++) {
+      const k = rising[i] as number;
+      targets[at + i] = (cross[at + k] as number) / Math.max(1, positions) + lambda * (w[at + k] as number);
+    }
+  }
+  solveRows(factor, targets);
   const importance = Float64Array.from(rising, (i) => (diagonal[i] as number) + lambda);
   const integers = new Int32Array(w.length);
   const scale = new Float32Array(rows);
@@ -95,11 +103,7 @@ export function reconstruct(
   const chosen = new Int32Array(n);
   for (let row = 0; row < rows; row++) {
     const at = row * n;
-    for (let i = 0; i < n; i++) {
-      const k = rising[i] as number;
-      target[i] = (cross[at + k] as number) / Math.max(1, positions) + lambda * (w[at + k] as number);
-    }
-    solveRow(factor, target);
+    const target = targets.subarray(at, at + n);
     const free = weightedScale(target, importance, spec, options.where);
     const rounded = roundInOrder(factor.u, target, free, spec, partners, errors, chosen);
     scale[row] = free;

@@ -2,7 +2,7 @@
 
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { cholesky, solveRow } from "../../../src/quant/reconstruction/cholesky.js";
+import { cholesky, solveRows } from "../../../src/quant/reconstruction/cholesky.js";
 import {
   type LayerStatistics,
   reconstruct,
@@ -86,8 +86,10 @@ test("the factor times itself is the matrix, and solving undoes multiplying", ()
           expect(Math.abs(sum - h[i * n + j]!)).toBeLessThan(1e-9 * h[i * n + i]!);
         }
       }
-      solveRow(factor, y);
-      for (let i = 0; i < n; i++) expect(y[i]).toBeCloseTo(x[i]!, 8);
+      // Five rows: a block and a part of one.
+      const rows = Float64Array.from({ length: 5 * n }, (_, i) => y[i % n]! * (1 + Math.floor(i / n)));
+      solveRows(factor, rows);
+      rows.forEach((each, i) => expect(each).toBeCloseTo(x[i % n]! * (1 + Math.floor(i / n)), 7));
     }),
     { numRuns: 25 },
   );
