@@ -1,6 +1,6 @@
 // The pipeline from a model.json to ONNX files: read, place, find scales, lower, measure, write.
 
-import { resolve } from "node:path";
+import { basename, dirname, resolve } from "node:path";
 import { checkWritable, writeFileAtomic, writeFilesAtomic } from "../base/atomic-file.js";
 import { QdgError } from "../base/error.js";
 import { noProgress, type Progress } from "../base/progress.js";
@@ -29,6 +29,8 @@ import {
 import { observe } from "./observe.js";
 import { quantize } from "./quantize.js";
 import { reconstructWeights } from "./reconstruction/reconstruct-weights.js";
+import { type ExportReport, exportReport } from "./report/export-report.js";
+import { exportPage } from "./report/report-page.js";
 import { openSamples } from "./samples.js";
 import {
   together,
@@ -63,6 +65,8 @@ export interface ExportResult {
   readonly recipe: Recipe | null;
   /** null without samples to measure on */
   readonly cost: Cost | null;
+  /** What `report` asked for, as data; null unless it was given. */
+  readonly report: ExportReport | null;
   /** What of the files was compared with the reference before they were written, or why nothing. */
   readonly verification: FileVerification;
   readonly warnings: readonly string[];
@@ -82,6 +86,7 @@ export async function exportModel(
   if (resolve(complete.output) === resolve(complete.model)) {
     throw new QdgError("usage", complete.output, "the output is the model itself; give another name");
   }
+  if (complete.report !== undefined) await checkWritable(complete.report, complete.force);
   for (const { path } of complete.float ? [{ path: complete.output }] : plannedFiles(complete)) {
     await checkWritable(path, complete.force);
   }
@@ -90,14 +95,13 @@ export async function exportModel(
   const facts = fileFacts(model, complete);
   // A model that was trained in full precision carries labels and preprocessing, and no scales.
   const scales = learned && learned.quantizers.size > 0 ? learned : null;
-  const result = await (complete.float
-    ? exportFloat(model.graph, facts, complete)
-    : exportQuantized(model.graph, scales, facts, complete, progress));
-  return { ...result, warnings: [...model.warnings, ...result.warnings] };
+  return complete.float
+    ? exportFloat(model, facts, complete)
+    : exportQuantized(model, scales, facts, complete, progress);
 }
 
 async function exportFloat(
-  graph: Graph,
+  { graph, warnings }: ReadModel,
   facts: FileFacts,
   options: CompleteExportOptions,
 ): Promise<ExportResult> {
@@ -114,13 +118,14 @@ async function exportFloat(
     bits: {},
     recipe: null,
     cost: null,
+    report: null,
     verification: { skipped: "nothing is quantized" },
-    warnings: [],
+    warnings,
   };
 }
 
 async function exportQuantized(
-  source: Graph,
+  { graph: source, warnings }: ReadModel,
   learned: LearnedQuantizers | null,
   facts: FileFacts,
   options: CompleteExportOptions,
@@ -149,10 +154,9 @@ async function exportQuantized(
   const { preprocessing } = facts;
   // Learned integers are never changed; scales by powers of two have no room for a fit.
   const reconstructs = samples !== null && !learned && !powerOfTwo && options.ptq !== "nearest";
+  const how = { preprocessing, powerOfTwo, freeWeights };
   const quantized = quantize(float, recipe, statistics, learned, {
-    preprocessing,
-    powerOfTwo,
-    freeWeights,
+    ...how,
     biasCorrection: biasCorrection && !reconstructs,
   });
   const { graph, placements, scales } = quantized;
@@ -180,14 +184,30 @@ async function exportQuantized(
   const verification = options.verify
     ? await verifyFiles(written, inputs, progress)
     : { skipped: "--no-verify" };
-  await writeFilesAtomic(written, { force: options.force });
   const files = written.map(({ path, targets, form, bytes }) => ({
     path,
     targets,
     form,
     sizeBytes: bytes.length,
   }));
-  return {
+  const report =
+    options.report === undefined
+      ? null
+      : await exportReport(
+          {
+            path: options.report,
+            floatBytes: floatFile(runPasses(source, FLOAT_PASSES), options.opset).length,
+            quantized,
+            nearest: reconstructs
+              ? quantize(float, recipe, statistics, learned, { ...how, biasCorrection }).graph
+              : null,
+            samples: samples && samples.heldOut.count > 0 ? samples.heldOut : null,
+            files: written,
+            frontier: null,
+          },
+          progress,
+        );
+  const result: ExportResult = {
     path: first.path,
     sizeBytes: first.bytes.length,
     scales,
@@ -196,15 +216,24 @@ async function exportQuantized(
     bits: bitsByLayer(graph),
     recipe,
     cost,
+    report,
     verification,
-    warnings: warningsOf(
-      scales,
-      [...(samples?.calibration.drawn ? [drawnWarning(scales)] : []), ...vain, ...left],
-      cost,
-      written,
-      verification,
-    ),
+    warnings: [
+      ...warnings,
+      ...warningsOf(
+        scales,
+        [...(samples?.calibration.drawn ? [drawnWarning(scales)] : []), ...vain, ...left],
+        cost,
+        written,
+        verification,
+      ),
+    ],
   };
+  const page = report
+    ? [{ path: report.path, bytes: exportPage(result, report, basename(dirname(resolve(options.model)))) }]
+    : [];
+  await writeFilesAtomic([...written, ...page], { force: options.force });
+  return result;
 }
 
 interface WrittenFile extends PlannedFile {

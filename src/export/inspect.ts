@@ -18,6 +18,7 @@ import { isExactInFloat32 } from "../quant/bias.js";
 import { onnxPath } from "../read/model-path.js";
 import { cpuRuntime } from "../runtime/cpu.js";
 import { planOf } from "../runtime/reference/plan.js";
+import type { ModelSource } from "../runtime/runtime.js";
 import { layerExactness } from "./exactness/layers.js";
 
 export interface LayerInspection {
@@ -78,7 +79,29 @@ export async function inspectFile(
   options: { readonly runtime?: boolean } = {},
 ): Promise<Inspection> {
   const path = await onnxPath(given, "inspect");
-  const bytes = await readBytes(path);
+  return inspect(await readBytes(path), path, { path }, options.runtime ?? true);
+}
+
+/**
+ * {@link inspectFile} of a file that is not written yet: all its tensors are in it.
+ *
+ * @param path where it will be
+ * @throws QdgError `invalid-onnx`
+ */
+export async function inspectBytes(
+  bytes: Uint8Array,
+  path: string,
+  options: { readonly runtime?: boolean } = {},
+): Promise<Inspection> {
+  return inspect(bytes, path, { bytes }, options.runtime ?? true);
+}
+
+async function inspect(
+  bytes: Uint8Array,
+  path: string,
+  source: ModelSource,
+  runtime: boolean,
+): Promise<Inspection> {
   const model = decodeModel(bytes, path);
   const notes: string[] = [];
   let graph: Graph | null = null;
@@ -94,9 +117,9 @@ export async function inspectFile(
   }
   let optimized: ModelProto | null = null;
   if (refused) notes.push("what fuses is not known: what contradicts itself is not handed to ONNX Runtime");
-  else if (options.runtime ?? true) {
+  else if (runtime) {
     try {
-      optimized = await optimizedModel(path);
+      optimized = await optimizedModel(source);
     } catch (thrown) {
       notes.push(`what fuses is not known: ${errorText(thrown)}`);
     }
@@ -235,11 +258,11 @@ function range(values: ArrayLike<number>): readonly [number, number] {
 }
 
 /** The file as ONNX Runtime rewrites it for the CPU. */
-async function optimizedModel(path: string): Promise<ModelProto> {
+async function optimizedModel(source: ModelSource): Promise<ModelProto> {
   const folder = await temporaryFolder("qdg-inspect-");
   const optimizedModelPath = join(folder.path, "optimized.onnx");
   try {
-    const session = await cpuRuntime.open({ path }, { optimizedModelPath });
+    const session = await cpuRuntime.open(source, { optimizedModelPath });
     await session.dispose();
     return decodeModel(await readBytes(optimizedModelPath), "optimized model");
   } finally {

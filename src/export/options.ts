@@ -1,5 +1,6 @@
 // The options of an export and their defaults, for the command line and for callers alike.
 
+import { resolve } from "node:path";
 import { QdgError } from "../base/error.js";
 import { type LayerBits, type Recipe, recipeOf } from "../graph/recipe.js";
 import type { BrokenImage } from "../image/folder.js";
@@ -8,6 +9,7 @@ import type { HostForm, WeightStorage } from "../lower/form.js";
 import { DEFAULT_OPSET, INT4_OPSET, irVersionFor } from "../onnx/opset.js";
 import type { ObserverName } from "../quant/observers/observers.js";
 import { checkBits } from "../quant/spec.js";
+import { plannedFiles } from "./file-plan.js";
 
 /** What files are made for: one for cpu and wasm, another for webgpu. */
 export const TARGETS = ["cpu", "wasm", "webgpu"] as const;
@@ -24,6 +26,8 @@ export interface ExportOptions {
   /** Path of the ONNX file to write; that for webgpu beside another is `<output without .onnx>.webgpu.onnx`. */
   readonly output: string;
   readonly force?: boolean;
+  /** Path of a page to write beside: what the export did to each layer. */
+  readonly report?: string;
   /** Plain float32 ONNX: nothing is quantized. */
   readonly float?: boolean;
 
@@ -150,6 +154,7 @@ export function withDefaults(options: ExportOptions): CompleteExportOptions {
   if (complete.weights === "int4") checkInt4(complete);
   checkTargets(complete);
   checkPtq(complete);
+  checkReport(complete);
   if (complete.calibration.length > 0 && complete.calibrationCount < 1) {
     throw new QdgError("usage", "calibrationCount", `got ${complete.calibrationCount}, expected at least 1`);
   }
@@ -165,6 +170,25 @@ function checkPtq({ ptq, powerOfTwo, calibration }: CompleteExportOptions): void
       ? "got --scales pow2, expected free scales; leave one of the two out"
       : "got no samples to reconstruct on; give --calibration, or --ptq nearest",
   );
+}
+
+function checkReport({ report, float, model, output, targets }: CompleteExportOptions): void {
+  if (report === undefined) return;
+  if (float) {
+    throw new QdgError(
+      "usage",
+      "--report",
+      "shows what quantization does, and --float quantizes nothing; leave one of the two out",
+    );
+  }
+  const others = [model, ...plannedFiles({ output, targets }).map(({ path }) => path)];
+  if (others.some((path) => resolve(path) === resolve(report))) {
+    throw new QdgError(
+      "usage",
+      "--report",
+      `got ${report}, the name of another file of this export; give a name for the page, as report.html`,
+    );
+  }
 }
 
 function checkTargets({ targets, form, tune }: CompleteExportOptions): void {

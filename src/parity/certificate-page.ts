@@ -1,8 +1,8 @@
 // A certificate as one page of HTML that people read: it loads nothing and its own policy forbids it to. Every name out of
 // files and runtimes is escaped. No numbers are made here but sums of the certificate's own.
 
-import { Markup, markup } from "../train/report/markup.js";
-import { pageStyle } from "../train/report/page-style.js";
+import { type Markup, markup } from "../base/page/markup.js";
+import { staticPage } from "../base/page/static-page.js";
 import type { LayerExactness } from "../export/exactness/layers.js";
 import {
   type Certificate,
@@ -30,25 +30,12 @@ export function certificatePage(certificate: Certificate): string {
     const count = layers.filter(({ exactness }) => exactness === "proven").length;
     return `${file} ${count} of ${layers.length}`;
   });
-  return markup`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width,initial-scale=1">
-<title>${title}</title>
-<style>${new Markup(pageStyle() + STYLE)}</style>
-</head>
-<body>
-<header>
-<h1>${title}</h1>
-<p><span class="verdict ${passed ? "passed" : "failed"}">${passed ? "PASSED" : "NOT PASSED"}</span></p>
+  const header = markup`<p><span class="verdict ${passed ? "passed" : "failed"}">${passed ? "PASSED" : "NOT PASSED"}</span></p>
 <p>${targets.length} target(s) compared with the reference interpreter on ${certificate.data.inputs} input(s): ${
     passed ? "each computes what it promises" : "not every one computes what it promises"
   }. Proven by the bytes of the file alone: ${proven.join(", ")}.</p>
-${bullets(reasons)}${bullets(notes)}${notCertified(uncertified)}</header>
-<main>
-<section id="targets"><h2>Targets</h2>
+${bullets(reasons)}${bullets(notes)}${notCertified(uncertified)}`;
+  const main = markup`<section id="targets"><h2>Targets</h2>
 ${targetsTable(targets)}
 <p class="muted">A step is one integer of a quantized tensor. Outputs are those of the file as it is deployed, relative to the largest element of one input (to 1 at least where the output is bounded, as a softmax is); integers are read from the same file with its quantized tensors given out.</p>
 <h3>Elements by difference in steps</h3>
@@ -63,10 +50,8 @@ ${certificate.exactness.map(({ file, layers }) => exactnessTable(file, layers))}
 ${lifeTable(certificate)}</section>
 <section id="subject"><h2>What was certified</h2>
 ${subjectTable(certificate)}</section>
-</main>
-</body>
-</html>
-`.text;
+`;
+  return staticPage(title, STYLE, header, main);
 }
 
 function bullets(lines: readonly string[]): Markup | null {

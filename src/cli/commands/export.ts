@@ -3,6 +3,7 @@
 import { Command } from "commander";
 import { type ExportedFile, exportModel, type ExportResult } from "../../export/export-model.js";
 import { type ExportOptions, PTQ, TARGETS } from "../../export/options.js";
+import { reportLine } from "../../export/report/report-page.js";
 import type { FileVerification } from "../../export/verify-file.js";
 import { HOST_FORMS, WEIGHT_STORAGES } from "../../lower/form.js";
 import { DEFAULT_OPSET } from "../../onnx/opset.js";
@@ -112,6 +113,7 @@ export function exportCommand(name: string, terminal: Terminal = process): Comma
     )
     .option("--tune", "choose the form by timing the whole model on cpu and wasm")
     .option("--no-verify", "write the file without comparing its integers on cpu with the reference's")
+    .option("--report <file>", "HTML page to write beside: what the export did to each layer")
     .option("--json", "print the result as JSON on stdout")
     .action(async (model: string, flags: Flags) => {
       const result = await exportModel(await toOptions(model, flags, terminal), terminalProgress());
@@ -149,7 +151,7 @@ export function describe(result: ExportResult): string {
     const form = result.scales === "weights-only" || result.files.length > 1 ? "" : `; ${result.form} form`;
     lines.push(`weights: ${bits.join(", ")}; scales ${result.scales}${form}`);
   }
-  const { cost } = result;
+  const { cost, report } = result;
   if (cost) {
     const agreement =
       cost.agreement === null ? "" : `, top-1 agreement ${(100 * cost.agreement).toFixed(1)} %`;
@@ -161,6 +163,7 @@ export function describe(result: ExportResult): string {
     lines.push("cost not measured: no held-out samples (give --calibration)");
   }
   if (result.scales !== "float") lines.push(verificationLine(result.verification));
+  if (report) lines.push(`${report.path}: ${reportLine(result, report)}`);
   lines.push(...result.warnings.map((warning) => `warning: ${warning}`));
   return `${lines.join("\n")}\n`;
 }

@@ -5,9 +5,9 @@ import { createHash } from "node:crypto";
 import type { ChartLibrary } from "./chart-library.js";
 import { selected } from "./compare-runs.js";
 import { type Chart, type Curves, curvesOf } from "./curves.js";
-import { jsonMarkup, Markup, markup } from "./markup.js";
+import { jsonMarkup, Markup, markup } from "../../base/page/markup.js";
 import { drawCharts } from "./page-script.js";
-import { pageStyle } from "./page-style.js";
+import { pageStyle } from "../../base/page/page-style.js";
 import {
   accuracyTable,
   chip,

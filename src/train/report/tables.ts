@@ -1,6 +1,9 @@
 // The tables of a report: runs, accuracy, options, scales, maps of disorder and freezing. All that a reader without
 // JavaScript gets, so every number that counts stands here.
 
+import { type Markup, markup, type MarkupValue } from "../../base/page/markup.js";
+import { MAP_STEPS, PALETTE_SIZE } from "../../base/page/page-style.js";
+import { row, table } from "../../base/page/table.js";
 import {
   differs,
   domainAccuracy,
@@ -14,8 +17,6 @@ import {
   sourceValidation,
 } from "./compare-runs.js";
 import { freezingMap, type FreezingMap, type MapCell } from "./freezing-map.js";
-import { type Markup, markup, type MarkupValue } from "./markup.js";
-import { MAP_STEPS, PALETTE_SIZE } from "./page-style.js";
 import type { ResultLine, Run, RunDomain } from "./run-folder.js";
 
 /** The runs of a report and what they are called. */
@@ -23,27 +24,6 @@ export interface NamedRuns {
   readonly runs: readonly Run[];
   readonly names: readonly string[];
   readonly groups: readonly SeedGroup[];
-}
-
-/** A table that scrolls by itself where it is too wide, also by the keyboard. */
-function table(
-  caption: string,
-  header: readonly MarkupValue[],
-  rows: readonly Markup[],
-  kind: "numbers" | "texts" | "map" = "numbers",
-): Markup {
-  const cells = header.map((cell) => markup`<th scope="col">${cell}</th>`);
-  return markup`<p class="caption">${caption}</p>
-<div class="scroll" tabindex="0" role="region" aria-label="${caption}"><table class="${kind}" aria-label="${caption}">
-<thead><tr>${cells}</tr></thead><tbody>
-${rows}</tbody></table></div>
-`;
-}
-
-function row(head: MarkupValue, cells: readonly MarkupValue[], main = false): Markup {
-  const data = cells.map((cell) => markup`<td>${cell}</td>`);
-  return markup`<tr class="${main ? "main" : ""}"><th scope="row">${head}</th>${data}</tr>
-`;
 }
 
 /** The color that a group of runs has in all charts, and its name. */

@@ -1,4 +1,4 @@
-// How the report's page looks, in light and in dark, from a phone's width up. Colors that carry numbers are made
+// How the pages that qdg writes look, in light and in dark, from a phone's width up. Colors that carry numbers are made
 // here by rule, so that both schemes say the same.
 
 type Color = readonly [red: number, green: number, blue: number];
