@@ -32,6 +32,8 @@ export interface ReplaceHeadOptions {
 
 /** Activations that make probabilities, so that what gives their input gives one number a class. */
 const CLASSIFYING: ReadonlySet<string> = new Set(["softmax", "logSoftmax", "sigmoid"]);
+/** Trained features can be large: a fresh head begins near the same probability for every class. */
+const HEAD_GAIN = 0.1;
 /** They make a vector of a map, one number a channel where the head is right. */
 const POOLING: ReadonlySet<string> = new Set([
   "Flatten",
@@ -47,7 +49,7 @@ const RECTIFIERS: ReadonlySet<string> = new Set(["ReLU", "LeakyReLU", "ELU", "Th
  * The model with an output of [N, classes] probabilities.
  *
  * The head is the last Dense, or the last 1x1 Conv2D before pooling or a softmax, that gives the output: it gets
- * `classes` outputs and fresh weights (normal, variance 1/C, bias 0) and keeps its name and whether it has a bias;
+ * `classes` outputs and fresh weights (normal, standard deviation `0.1 / sqrt(C)`, bias 0) and keeps its name and whether it has a bias;
  * its softmax stays, a sigmoid becomes one, and where there is none one is added. A hidden Dense before it stays.
  * A model without a head, which ends in a feature map, in pooling or in a rectified Dense, gets one: global average
  * pooling where needed, and a Dense named "classes".
@@ -190,7 +192,8 @@ function resizeHead(
     if (name === undefined || old === undefined) continue;
     const shape = [...old.shape.slice(0, -1), classes];
     const fanIn = old.shape.at(-2) as number;
-    const fresh = what === "bias" ? constantWeight(classes, 0) : headNormal(seed, name, shape, fanIn);
+    const fresh =
+      what === "bias" ? constantWeight(classes, 0) : headNormal(seed, name, shape, fanIn, HEAD_GAIN);
     weights.set(name, fresh);
   }
 }
@@ -235,7 +238,7 @@ function appendHead(
   const [kernel, bias] = namedByPosition(weights)
     ? ([`${name}/0`, `${name}/1`] as const)
     : ([`${name}/kernel`, `${name}/bias`] as const);
-  weights.set(kernel, headNormal(seed, kernel, [channels, classes], channels));
+  weights.set(kernel, headNormal(seed, kernel, [channels, classes], channels, HEAD_GAIN));
   weights.set(bias, constantWeight(classes, 0));
   const config: Record<string, Editable> = { name, trainable: true, units: classes };
   appendLayer(topology, "Dense", { ...config, activation: "softmax", use_bias: true });

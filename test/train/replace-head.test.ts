@@ -39,6 +39,20 @@ async function expectClassifier(model: LayersModel, classes: number): Promise<tf
   return stock;
 }
 
+test.each([2, 7, 40])(
+  "a fresh head of %i classes says all of them nearly alike at first, however large the features are",
+  async (classes) => {
+    const pool = layers.globalAveragePooling2d({ inputShape: [1, 1, 512], name: "gap" });
+    const before = await modelOf(tf.sequential({ layers: [pool, dense("d", "softmax")] }));
+    const { stock } = await compareWithTfjs(replaceHead(before, classes, 1));
+    // As behind a ReLU6: logits of weights with the usual deviation would have one of 3.5.
+    const features = tf.randomUniform([32, 1, 1, 512], 0, 6, "float32", 1);
+    const [loss = Number.NaN] = tf.neg(tf.mean(tf.log(stock.predict(features) as tf.Tensor))).dataSync();
+    expect(loss - Math.log(classes)).toBeGreaterThan(0);
+    expect(loss - Math.log(classes)).toBeLessThan(0.15);
+  },
+);
+
 describe("a head that is there gets the new number of classes", () => {
   test.each<[string, () => tf.LayersModel, readonly string[]]>([
     ["Dense with softmax", () => sequential(gap(), dense("d", "softmax")), ["d/kernel", "d/bias"]],

@@ -52,14 +52,15 @@ export function heNormal(
   return normalWeight(seed, name, shape, Math.sqrt(2 / fanIn));
 }
 
-/** Of a layer that gives logits: `sigma = sqrt(1 / fanIn)`, no ReLU follows. */
+/** Of a layer that gives logits: `sigma = gain sqrt(1 / fanIn)`, no ReLU follows. */
 export function headNormal(
   seed: number,
   name: string,
   shape: readonly number[],
   fanIn: number,
+  gain = 1,
 ): Tensor<"float32"> {
-  return normalWeight(seed, name, shape, Math.sqrt(1 / fanIn));
+  return normalWeight(seed, name, shape, gain * Math.sqrt(1 / fanIn));
 }
 
 export function constantWeight(length: number, x: number): Tensor<"float32"> {

@@ -147,8 +147,8 @@ export function heldOut(run: Run, line: ResultLine): number | null {
 
 /**
  * The evaluation whose network the run keeps as its model: by training-domain validation, that is the greatest mean
- * accuracy on the validation splits of the sources, the later of equal ones; the held-out domain has no say. Before a
- * quantized method has begun to quantize nothing is kept; with `select: last` it is the last one. null when there is
+ * accuracy on the validation splits of the sources, the later of equal ones; the held-out domain has no say. Before the
+ * first step, and before a quantized method has begun to quantize, nothing is kept; with `select: last` it is the last one. null when there is
  * none yet.
  */
 export function selected(run: Run): ResultLine | null {
@@ -157,7 +157,7 @@ export function selected(run: Run): ResultLine | null {
   const quantizes = run.description.quantizers.length > 0;
   let best: { readonly line: ResultLine; readonly validation: number } | null = null;
   for (const line of run.results) {
-    if (quantizes && !line.quantized) continue;
+    if (line.step === 0 || (quantizes && !line.quantized)) continue;
     const validation = sourceValidation(run, line) ?? 0;
     if (!best || select === "last" || validation >= best.validation) best = { line, validation };
   }

@@ -16,16 +16,9 @@ import {
   type WriteFile,
 } from "./checkpoint-file.js";
 import type { Evaluation } from "./evaluate-domains.js";
+import type { LossSum } from "./loss-sum.js";
 import type { DatasetFacts, ModelFacts } from "./run-facts.js";
 import { LINE_FILES, type LineSizes } from "./run-folder.js";
-
-/** Losses since the last line that told their mean. */
-export interface LossSum {
-  readonly sum: number;
-  /** Of the perturbed point; 0 for a method without a second pass. */
-  readonly smooth: number;
-  readonly count: number;
-}
 
 /** The model that is kept, so far. */
 export interface SelectedModel {

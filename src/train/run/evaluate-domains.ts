@@ -57,11 +57,44 @@ export function evaluatedDomain(
   most: number,
 ): EvaluatedDomain {
   const { training, validation } = split;
-  const count = role === "test" ? training.length : Math.min(most, training.length);
-  const chosen = Uint32Array.from({ length: count }, (_, i) => {
-    return training[Math.floor((i * training.length) / count)] as number;
-  });
+  const chosen = evenly(training, role === "test" ? training.length : most);
   return { domain, role, training: chosen, validation };
+}
+
+/** Images a domain before the first step, when all that is to be seen is where the run begins. */
+const FIRST_IMAGES = 100;
+
+/**
+ * What is evaluated of a domain before the first step: at most 100 images, evenly spaced, always the same; of a source
+ * domain of those that validate, if there are any.
+ */
+export function firstEvaluated(evaluated: EvaluatedDomain): EvaluatedDomain {
+  const { training, validation } = evaluated;
+  const none = new Uint32Array(0);
+  return evaluated.role === "source" && validation.length > 0
+    ? { ...evaluated, training: none, validation: evenly(validation, FIRST_IMAGES) }
+    : { ...evaluated, training: evenly(training, FIRST_IMAGES), validation: none };
+}
+
+/** At most `most` of the indices. */
+function evenly(indices: Uint32Array, most: number): Uint32Array {
+  const count = Math.min(most, indices.length);
+  return Uint32Array.from(
+    { length: count },
+    (_, i) => indices[Math.floor((i * indices.length) / count)] as number,
+  );
+}
+
+/** Images in an evaluation of these domains. */
+export function imagesOf(domains: readonly EvaluatedDomain[]): number {
+  return domains.reduce((sum, { training, validation }) => sum + training.length + validation.length, 0);
+}
+
+/** What an evaluation found. */
+export interface DomainAccuracies {
+  readonly domains: readonly DomainAccuracy[];
+  /** How many different classes the network said, over all images. */
+  readonly classesSaid: number;
 }
 
 /**
@@ -72,19 +105,19 @@ export async function evaluateDomains(
   predict: (x: tf.Tensor4D) => tf.Tensor2D,
   domains: readonly EvaluatedDomain[],
   options: EvaluationOptions,
-): Promise<DomainAccuracy[] | null> {
-  const total = domains.reduce(
-    (sum, { training, validation }) => sum + training.length + validation.length,
-    0,
-  );
+): Promise<DomainAccuracies | null> {
+  const total = imagesOf(domains);
+  const said = new Set<number>();
   let done = 0;
   const { imageSize, batchSize, preprocessing, onImages, isStopped = () => false } = options;
   const correct = async (domain: Domain, indices: Uint32Array): Promise<number> => {
     let found = 0;
     for (const batch of evaluationBatches(domain, indices, imageSize, batchSize, preprocessing)) {
-      found += tf.tidy(() => {
-        const classes = tf.argMax(predict(batch.x), 1);
-        return tf.sum(tf.cast(tf.equal(classes, batch.labels), "int32")).dataSync<"int32">()[0] as number;
+      const classes = tf.tidy(() => tf.argMax(predict(batch.x), 1).dataSync<"int32">());
+      const labels = batch.labels.dataSync<"int32">();
+      classes.forEach((one, i) => {
+        said.add(one);
+        if (one === labels[i]) found++;
       });
       done += batch.labels.size;
       disposeBatch(batch);
@@ -107,7 +140,7 @@ export async function evaluateDomains(
       all: share(inside + outside, training.length + validation.length),
     });
   }
-  return accuracies;
+  return { domains: accuracies, classesSaid: said.size };
 }
 
 /** Training-domain validation (Gulrajani and Lopez-Paz 2021): the mean over source domains, 0 where none validates. */

@@ -26,6 +26,17 @@ export const TEXT: OptionKind = { type: "text" };
 export const BOOLEAN: OptionKind = { type: "boolean" };
 export const BITS: OptionKind = { type: "whole", least: MIN_BITS, most: MAX_BITS };
 
+export const RATE: OptionKind = { type: "real", above: 0 };
+export const SHARE: OptionKind = { type: "real", least: 0, below: 1 };
+
+export function whole(least: number, most?: number): OptionKind {
+  return { type: "whole", least, ...(most === undefined ? {} : { most }) };
+}
+
+export function choice(...of: readonly string[]): OptionKind {
+  return { type: "choice", of };
+}
+
 /**
  * A value from the text of a command line; for `layer-bits` the path of a file, which the caller reads.
  *

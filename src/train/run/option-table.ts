@@ -4,8 +4,15 @@
 import { FROZEN_PARTS, GRADIENT_PARTS, GRANULARITIES, THRESHOLD_MODES } from "../methods/method-options.js";
 import { METHOD_NAMES, type MethodName, METHODS, methodsWith } from "../methods/methods.js";
 import { SCHEDULE_NAMES } from "../optimizer/schedule.js";
-import { BITS, BOOLEAN, type OptionKind, TEXT } from "./option-kinds.js";
-import { isPretrained, methodOf, type TrainOptionName, type TrainOptions } from "./train-options.js";
+import { BITS, BOOLEAN, choice, type OptionKind, RATE, SHARE, TEXT, whole } from "./option-kinds.js";
+import {
+  defaultFloatSteps,
+  defaultLearningRate,
+  isPretrained,
+  methodOf,
+  type TrainOptionName,
+  type TrainOptions,
+} from "./train-options.js";
 
 export interface OptionRow<T> {
   readonly kind: OptionKind;
@@ -26,15 +33,6 @@ export interface OptionRow<T> {
 export const DEFAULT_METHOD: MethodName = "gaqat";
 
 const MODEL_TEXT = "resnet8, resnet18, mobilenet-v2 (from random weights), or the path of a model.json";
-
-const whole = (least: number, most?: number): OptionKind => ({
-  type: "whole",
-  least,
-  ...(most === undefined ? {} : { most }),
-});
-const choice = (...of: readonly string[]): OptionKind => ({ type: "choice", of });
-const rate: OptionKind = { type: "real", above: 0 };
-const share: OptionKind = { type: "real", least: 0, below: 1 };
 
 /** `--test-domain` of `testDomain`; `--no-perturb-scales` of what is on unless switched off. */
 export function flagOf(name: TrainOptionName): string {
@@ -117,7 +115,7 @@ export const TRAIN_OPTIONS: { readonly [K in TrainOptionName]: OptionRow<TrainOp
     otherwise: "domainbed",
   },
   holdoutFraction: {
-    kind: share,
+    kind: SHARE,
     argument: "<x>",
     help: "share of each class that validates",
     otherwise: 0.2,
@@ -187,8 +185,7 @@ export const TRAIN_OPTIONS: { readonly [K in TrainOptionName]: OptionRow<TrainOp
     kind: choice("frozen", "batch"),
     argument: "<kind>",
     help: "batch normalization by the statistics as they stand, or by the batch, moving them along",
-    otherwise: (known) => (isPretrained(known) ? "frozen" : "batch"),
-    says: "batch; frozen for a model.json",
+    otherwise: "batch",
   },
   weightBits: {
     kind: BITS,
@@ -240,11 +237,11 @@ export const TRAIN_OPTIONS: { readonly [K in TrainOptionName]: OptionRow<TrainOp
     otherwise: "log",
   },
   learningRate: {
-    kind: rate,
+    kind: RATE,
     argument: "<x>",
     help: "highest learning rate of Adam",
-    otherwise: (known) => (isPretrained(known) ? 1e-4 : 3e-3),
-    says: "0.003; 0.0001 for a model.json",
+    otherwise: defaultLearningRate,
+    says: "0.003; 0.001 for a model.json, 0.0001 if its statistics are frozen",
   },
   schedule: {
     kind: choice(...SCHEDULE_NAMES),
@@ -265,22 +262,22 @@ export const TRAIN_OPTIONS: { readonly [K in TrainOptionName]: OptionRow<TrainOp
     help: "added to the gradient of weights, times the weight",
     otherwise: 0,
   },
-  beta1: { kind: share, argument: "<x>", help: "Adam: decay of the first moment", otherwise: 0.9 },
-  beta2: { kind: share, argument: "<x>", help: "Adam: decay of the second moment", otherwise: 0.999 },
+  beta1: { kind: SHARE, argument: "<x>", help: "Adam: decay of the first moment", otherwise: 0.9 },
+  beta2: { kind: SHARE, argument: "<x>", help: "Adam: decay of the second moment", otherwise: 0.999 },
   epsilon: {
-    kind: rate,
+    kind: RATE,
     argument: "<x>",
     help: "Adam: added to the root of the second moment",
     otherwise: 1e-8,
   },
   scaleRate: {
-    kind: rate,
+    kind: RATE,
     argument: "<x>",
     help: "factor on the learning rate of scales and zero points",
     otherwise: 1,
   },
   clipNorm: {
-    kind: rate,
+    kind: RATE,
     argument: "<x>",
     help: "a step's gradient is shortened to this norm where it is longer",
     otherwise: null,
@@ -291,10 +288,11 @@ export const TRAIN_OPTIONS: { readonly [K in TrainOptionName]: OptionRow<TrainOp
     kind: whole(0),
     argument: "<n>",
     help: "steps in full precision first; quantizers start after them",
-    otherwise: 0,
+    otherwise: defaultFloatSteps,
+    says: "0; a third of the steps for a model.json",
   },
   rho: {
-    kind: rate,
+    kind: RATE,
     argument: "<x>",
     help: `${methodsWith("rho")}: radius of the perturbation`,
     otherwise: 0.05,
@@ -365,8 +363,9 @@ export const TRAIN_OPTIONS: { readonly [K in TrainOptionName]: OptionRow<TrainOp
     kind: whole(1),
     argument: "<n>",
     help: "steps between evaluations",
-    otherwise: (known) => Math.max(1, Math.floor(known.steps / 10)),
-    says: "a tenth of the steps",
+    otherwise: null,
+    says: "a tenth of the steps; more where evaluation would take over a tenth of the time",
+    nullable: true,
   },
   evalImages: {
     kind: whole(1),

@@ -122,7 +122,7 @@ export function sourceNotes(domains: readonly RunDomain[], options: TrainOptions
   const [only] = sources;
   if (!only || sources.length > 1 || !methodOf(options).severalDomains) return [];
   return [
-    `${options.method} looks for what holds in several domains, and sees one only (${only.domain.name}): expect no more of it there than of --method lsq`,
+    `${options.method} looks for what holds in several domains, and sees one only (${only.domain.name}): expect no more of it there than of --method ${isFloatMethod(options) ? "erm" : "lsq"}`,
   ];
 }
 

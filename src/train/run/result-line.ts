@@ -11,8 +11,8 @@ export interface ResultFacts {
   readonly evaluation: Evaluation;
   /** Steps over the steps until the smallest source domain has been used once. */
   readonly epoch: number;
-  /** Mean since the last evaluation. */
-  readonly loss: number;
+  /** Mean since the last evaluation; null before the first step. */
+  readonly loss: number | null;
   /** Mean since the last evaluation; of this process. */
   readonly stepSeconds: number;
   /** By id of the weight, the share of it that oscillates. */

@@ -57,7 +57,7 @@ export interface TrainOptions {
   readonly perturbScales: boolean;
   readonly qtDogStart: number;
   readonly seed: number;
-  readonly evalEvery: number;
+  readonly evalEvery: number | null;
   readonly evalImages: number;
   readonly evalBatch: number;
   readonly select: string;
@@ -85,4 +85,16 @@ export function methodOf({ method }: Pick<TrainOptions, "method">): MethodRow {
 
 export function isFloatMethod(options: Pick<TrainOptions, "method">): boolean {
   return methodOf(options).quantizedFrom === "never";
+}
+
+/** Trained layers need less than a network that starts from nothing, and with batch statistics bear more than without. */
+export function defaultLearningRate(options: Pick<TrainOptions, "model" | "statistics">): number {
+  if (!isPretrained(options)) return 3e-3;
+  return options.statistics === "frozen" ? 1e-4 : 1e-3;
+}
+
+/** Of a trained network, a third of the steps: its new head has to know something before values are rounded. */
+export function defaultFloatSteps(options: Pick<TrainOptions, "model" | "method" | "steps">): number {
+  const warmStart = isPretrained(options) && methodOf(options).quantizedFrom === "start";
+  return warmStart ? Math.floor(options.steps / 3) : 0;
 }

@@ -16,7 +16,8 @@ import { loadRunCheckpoint, type RunCheckpoint } from "./checkpoint.js";
 import type { WriteFile } from "./checkpoint-file.js";
 import { completeOptions, methodOptions, resumedOptions } from "./complete-options.js";
 import { withDataDefaults } from "./data-defaults.js";
-import { evaluatedDomain, type Evaluation } from "./evaluate-domains.js";
+import { evaluatedDomain, type Evaluation, imagesOf } from "./evaluate-domains.js";
+import { evaluationInterval } from "./evaluation-interval.js";
 import { silentObserver, type TrainObserver } from "./observer.js";
 import {
   describeDomain,
@@ -110,9 +111,21 @@ async function trainLocked(request: TrainRequest): Promise<TrainResult> {
   const source = isPretrained(asked) ? await loadLayersModel(asked.model) : null;
   const imageSize = asked.imageSize ?? inputSize(source, asked.model);
   const preprocessing = chosenPreprocessing(asked, source);
-  const options: TrainOptions = { ...asked, imageSize };
-  const dataset = await openImages(options, imageSize, preprocessing, observer);
-  const domains = splitDomains(dataset, options);
+  const dataset = await openImages(asked, imageSize, preprocessing, observer);
+  const domains = splitDomains(dataset, asked);
+  const sources = domains.filter(({ role }) => role === "source");
+  const evaluated = domains.map(({ domain, role, split }) =>
+    evaluatedDomain(domain, role, split, asked.evalImages),
+  );
+  const evalEvery =
+    asked.evalEvery ??
+    evaluationInterval(
+      asked.steps,
+      imagesOf(evaluated),
+      sources.length * asked.batchSize,
+      methodOf(asked).rule?.passes ?? 2,
+    );
+  const options: TrainOptions = { ...asked, imageSize, evalEvery };
   const model = prepareModel(source, options, imageSize, dataset.classes.length);
   const facts = { dataset: datasetFacts(dataset), model: modelFacts(model) };
   if (checkpoint) {
@@ -135,7 +148,6 @@ async function trainLocked(request: TrainRequest): Promise<TrainResult> {
     network.trainables,
     methodOptions(options),
   );
-  const sources = domains.filter(({ role }) => role === "source");
   const batches = new BatchSource(
     dataset,
     sources.map(({ domain, split }) => ({ domain, indices: split.training })),
@@ -159,9 +171,9 @@ async function trainLocked(request: TrainRequest): Promise<TrainResult> {
       modelFacts: facts.model,
       imageSize,
       preprocessing,
-      domains: domains.map(({ domain, role, split }) =>
-        evaluatedDomain(domain, role, split, options.evalImages),
-      ),
+      evalEvery,
+      classes: dataset.classes.length,
+      domains: evaluated,
       network,
       method,
       batches,

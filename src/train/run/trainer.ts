@@ -1,7 +1,7 @@
 // The loop of a run: steps, lines in the logs, evaluation, the model that is kept, checkpoints. What it does after
 // step n is a function of what the checkpoint of step n holds, so that a run that goes on ends as if never stopped.
 
-import type * as tf from "@tensorflow/tfjs";
+import * as tf from "@tensorflow/tfjs";
 import { QdgError } from "../../base/error.js";
 import type { Preprocessing } from "../../image/preprocessing.js";
 import { type Batch, disposeBatch } from "../data/batch.js";
@@ -11,15 +11,20 @@ import type { Method, StepReport, WindowReport } from "../methods/method.js";
 import type { TrainingNetwork } from "../network.js";
 import { learningRateAt, type ScheduleName } from "../optimizer/schedule.js";
 import { Oscillation, STEPS_BETWEEN_LOOKS } from "../oscillation.js";
-import { type LossSum, type RunCheckpoint, type RunProgress, saveRunCheckpoint } from "./checkpoint.js";
+import { type RunCheckpoint, type RunProgress, saveRunCheckpoint } from "./checkpoint.js";
 import type { WriteFile } from "./checkpoint-file.js";
 import { quantizedFrom } from "./complete-options.js";
 import {
   type EvaluatedDomain,
   evaluateDomains,
   type Evaluation,
+  firstEvaluated,
+  imagesOf,
   selectionAccuracy,
 } from "./evaluate-domains.js";
+import { LearningWatch, saidOf } from "./learning-watch.js";
+import { addLoss, meanLoss, NO_LOSSES } from "./loss-sum.js";
+import { notFiniteError } from "./not-finite-error.js";
 import type { TrainObserver } from "./observer.js";
 import { resultLine } from "./result-line.js";
 import type { DatasetFacts, ModelFacts } from "./run-facts.js";
@@ -51,6 +56,10 @@ export interface TrainerParts {
   readonly datasetFacts: DatasetFacts;
   readonly modelFacts: ModelFacts;
   readonly imageSize: number;
+  /** Steps between evaluations. */
+  readonly evalEvery: number;
+  /** Classes of the data. */
+  readonly classes: number;
   readonly preprocessing: Preprocessing;
   readonly domains: readonly EvaluatedDomain[];
   readonly network: TrainedNetwork;
@@ -65,8 +74,8 @@ export interface TrainerParts {
 const NOTHING: RunProgress = {
   step: 0,
   quantized: false,
-  sinceLog: { sum: 0, smooth: 0, count: 0 },
-  sinceEvaluation: { sum: 0, smooth: 0, count: 0 },
+  sinceLog: NO_LOSSES,
+  sinceEvaluation: NO_LOSSES,
   frozen: null,
   best: null,
   last: null,
@@ -75,6 +84,7 @@ const NOTHING: RunProgress = {
 export class Trainer {
   readonly #parts: TrainerParts;
   readonly #oscillation = new Oscillation();
+  readonly #watch: LearningWatch;
   #progress: RunProgress = NOTHING;
   /** As the last whole checkpoint has it. */
   #saved: RunProgress | null = null;
@@ -86,6 +96,7 @@ export class Trainer {
 
   constructor(parts: TrainerParts) {
     this.#parts = parts;
+    this.#watch = new LearningWatch(parts.options, parts.classes);
     parts.network.setQuantized(false);
   }
 
@@ -119,8 +130,6 @@ export class Trainer {
     const isStopped = (): boolean => signal?.aborted === true;
     const begun = performance.now();
     const first = this.#progress.step;
-    // Even a run that is killed in its first steps can go on.
-    if (this.#saved === null) await this.#save();
     for (;;) {
       if (!isStopped() && this.#isEvaluationDue()) await this.#evaluate();
       const { step } = this.#progress;
@@ -151,6 +160,7 @@ export class Trainer {
         this.#progress = { ...this.#progress, quantized: true };
       }
       report = this.#takeStep(batch, step);
+      if (this.#watch.stepped(report.loss, this.#progress.quantized)) this.#judge(batch);
     } finally {
       disposeBatch(batch);
     }
@@ -165,8 +175,8 @@ export class Trainer {
     this.#progress = {
       ...this.#progress,
       step: step + 1,
-      sinceLog: added(sinceLog, report),
-      sinceEvaluation: added(sinceEvaluation, report),
+      sinceLog: addLoss(sinceLog, report),
+      sinceEvaluation: addLoss(sinceEvaluation, report),
       frozen: report.window ? frozenShare(report.window) : frozen,
     };
     if (report.window) await folder.append("freezing", report.window);
@@ -188,21 +198,11 @@ export class Trainer {
     throw this.#notFinite(step, "loss", network.firstNotFinite(batch.x));
   }
 
-  /**
-   * @param where it was first seen; @param layer the first one whose output is not finite
-   */
+  /** @param where it was first seen; @param layer the first one whose output is not finite */
   #notFinite(step: number, where: string, layer: string | null, cause?: unknown): QdgError {
     const { folder, options } = this.#parts;
-    const saved =
-      this.#saved === null
-        ? "there is no checkpoint yet"
-        : `the last good checkpoint is ${folder.checkpoint}, of step ${this.#saved.step}`;
-    return new QdgError(
-      "runtime",
-      layer ?? where,
-      `step ${step} of ${options.steps}: numbers are not finite (first seen in ${where}); ${saved}; start anew with a lower --learning-rate than ${options.learningRate}, or with --clip-norm`,
-      { cause },
-    );
+    const saved = this.#saved && { step: this.#saved.step, path: folder.checkpoint };
+    return notFiniteError({ step, where, layer, saved, options }, cause);
   }
 
   /** Statistics of batch normalization can overflow while the loss is finite still. */
@@ -214,6 +214,18 @@ export class Trainer {
   #learningRate(step: number): number {
     const { learningRate, schedule, warmup, steps } = this.#parts.options;
     return learningRateAt({ name: schedule as ScheduleName, learningRate, warmup, steps }, step);
+  }
+
+  /** Whether the run learns, by the losses so far and by what the network says of this batch. */
+  #judge({ x, labels }: Batch): void {
+    const found = tf.tidy(() => tf.argMax(this.#parts.network.logits(x), 1).dataSync<"int32">());
+    const said = saidOf(found, labels.dataSync<"int32">());
+    this.#note(this.#watch.judgeLoss(said));
+    this.#note(this.#watch.judgeClasses(said));
+  }
+
+  #note(text: string | null): void {
+    if (text !== null) this.#parts.observer.note(text);
   }
 
   #lookAtIntegers(): void {
@@ -232,14 +244,14 @@ export class Trainer {
       : [];
     await folder.append("log", {
       step,
-      loss: sinceLog.sum / sinceLog.count,
+      loss: meanLoss(sinceLog),
       ...(report.smoothLoss === undefined ? {} : { smoothLoss: sinceLog.smooth / sinceLog.count }),
       learningRate: this.#learningRate(step - 1),
       imagesPerSecond: this.#imagesPerSecond(),
       ...(frozen === null ? {} : { frozen }),
       scales: Object.fromEntries(scales) as Record<string, number>,
     });
-    this.#progress = { ...this.#progress, sinceLog: NOTHING.sinceLog };
+    this.#progress = { ...this.#progress, sinceLog: NO_LOSSES };
     this.#stepMs = 0;
     this.#timedSteps = 0;
   }
@@ -268,8 +280,8 @@ export class Trainer {
 
   #isEvaluationDue(): boolean {
     const { step, last } = this.#progress;
-    const { evalEvery, steps } = this.#parts.options;
-    return step > 0 && (step % evalEvery === 0 || step === steps) && last?.step !== step;
+    const { evalEvery, options } = this.#parts;
+    return (step % evalEvery === 0 || step === options.steps) && last?.step !== step;
   }
 
   /** Changes nothing when the signal comes meanwhile: it is due still, also for a run that goes on. */
@@ -278,9 +290,10 @@ export class Trainer {
     const { step, quantized, sinceEvaluation } = this.#progress;
     const model = network.toLayersModel();
     this.#requireFinite([...model.weights].map(([name, { data }]) => [name, data]));
-    const accuracies = await this.#accuracies(model, quantized);
-    if (!accuracies) return;
-    const evaluation: Evaluation = { step, quantized, domains: accuracies };
+    const domains = step === 0 ? this.#parts.domains.map(firstEvaluated) : this.#parts.domains;
+    const found = await this.#accuracies(model, quantized, domains);
+    if (!found) return;
+    const evaluation: Evaluation = { step, quantized, domains: found.domains };
     await folder.append(
       "results",
       resultLine({
@@ -288,7 +301,7 @@ export class Trainer {
         out: folder.path,
         evaluation,
         epoch: step / batches.stepsPerEpoch,
-        loss: sinceEvaluation.sum / sinceEvaluation.count,
+        loss: meanLoss(sinceEvaluation),
         stepSeconds:
           this.#evaluationTimedSteps === 0 ? 0 : this.#evaluationStepMs / 1000 / this.#evaluationTimedSteps,
         oscillating: this.#oscillation.fractions(),
@@ -300,15 +313,22 @@ export class Trainer {
       ...this.#progress,
       last: evaluation,
       best: isKept ? { evaluation, model } : this.#progress.best,
-      sinceEvaluation: NOTHING.sinceEvaluation,
+      sinceEvaluation: NO_LOSSES,
     };
     this.#evaluationStepMs = 0;
     this.#evaluationTimedSteps = 0;
     observer.evaluated(evaluation, isKept);
+    // A head that nobody has trained yet may well say one class.
+    if (step > 0)
+      this.#note(this.#watch.judgeClasses({ images: imagesOf(domains), classes: found.classesSaid }));
   }
 
-  async #accuracies(model: LayersModel, quantized: boolean): ReturnType<typeof evaluateDomains> {
-    const { network, observer, domains, options, imageSize, preprocessing, signal } = this.#parts;
+  async #accuracies(
+    model: LayersModel,
+    quantized: boolean,
+    domains: readonly EvaluatedDomain[],
+  ): ReturnType<typeof evaluateDomains> {
+    const { network, observer, options, imageSize, preprocessing, signal } = this.#parts;
     const integers = quantized ? await IntegerNetwork.create(model) : null;
     const predict = (x: tf.Tensor4D): tf.Tensor2D => (integers ? integers.predict(x) : network.logits(x));
     try {
@@ -324,11 +344,14 @@ export class Trainer {
     }
   }
 
-  /** The later of two equals. A network that is not yet quantized is no candidate of a quantized method. */
+  /**
+   * The later of two equals. A network that has not been trained is no candidate, nor is one that is not yet quantized of
+   * a quantized method.
+   */
   #isBest(evaluation: Evaluation): boolean {
     const { options } = this.#parts;
     const { best } = this.#progress;
-    if (!evaluation.quantized && !isFloatMethod(options)) return false;
+    if (evaluation.step === 0 || (!evaluation.quantized && !isFloatMethod(options))) return false;
     if (!best || options.select === "last") return true;
     return selectionAccuracy(evaluation) >= selectionAccuracy(best.evaluation);
   }
@@ -373,9 +396,4 @@ function meanOf(values: ArrayLike<number>): number {
   let sum = 0;
   for (let i = 0; i < values.length; i++) sum += values[i] as number;
   return values.length === 0 ? 0 : sum / values.length;
-}
-
-/** @param smoothLoss absent: the method has no second pass */
-function added({ sum, smooth, count }: LossSum, { loss, smoothLoss = 0 }: StepReport): LossSum {
-  return { sum: sum + loss, smooth: smooth + smoothLoss, count: count + 1 };
 }

@@ -7,6 +7,7 @@ import {
   type DomainAccuracy,
   evaluatedDomain,
   evaluateDomains,
+  firstEvaluated,
   type Evaluation,
   type EvaluationOptions,
   selectionAccuracy,
@@ -48,6 +49,10 @@ function evenOnly(x: tf.Tensor4D): tf.Tensor2D {
   });
 }
 
+function alwaysSecond(x: tf.Tensor4D): tf.Tensor2D {
+  return tf.tile(tf.tensor2d([[0, 1, 0]]), [x.shape[0], 1]);
+}
+
 describe("accuracy by domain", () => {
   test("is the share of images whose class is found, split by split, last small batch and all", async () => {
     const domains = [
@@ -70,10 +75,11 @@ describe("accuracy by domain", () => {
       ...OPTIONS,
       onImages: (n, total) => done.push(n / total),
     });
-    expect(found).toEqual([
+    expect(found?.domains).toEqual([
       { name: "a", role: "source", training: 3 / 5, validation: 1 / 2, all: 4 / 7 },
       { name: "b", role: "test", training: 1 / 5, validation: null, all: 1 / 5 },
     ]);
+    expect(found?.classesSaid).toBe(3);
     expect(done).toEqual([4 / 12, 5 / 12, 7 / 12, 11 / 12, 1]);
     expect(tf.memory().numTensors).toBe(before);
   });
@@ -108,6 +114,41 @@ describe("what is evaluated", () => {
   test("of a test domain is all that it has", () => {
     expect([...evaluatedDomain(domain, "test", split, 4).training]).toEqual([...split.training]);
   });
+});
+
+describe("before the first step", () => {
+  const many = indices(...Array(300).keys());
+  const evaluated = { domain: madeDomain("a", 300), training: many, validation: many.slice(0, 150) };
+
+  test("at most 100 images a domain are evaluated, of those that validate", () => {
+    const source = firstEvaluated({ ...evaluated, role: "source" });
+    expect([source.training.length, source.validation.length]).toEqual([0, 100]);
+    expect(Array.from(source.validation).slice(0, 4)).toEqual([0, 1, 3, 4]);
+    const held = firstEvaluated({ ...evaluated, role: "test" });
+    expect([held.training.length, held.validation.length]).toEqual([100, 0]);
+  });
+
+  test("training images are where none validate, and no more than there are", () => {
+    const source = firstEvaluated({
+      ...evaluated,
+      training: many.slice(0, 9),
+      validation: indices(),
+      role: "source",
+    });
+    expect([source.training.length, source.validation.length]).toEqual([9, 0]);
+  });
+});
+
+test("a network that always says the same says one class", async () => {
+  const domains = [
+    {
+      domain: madeDomain("a", 9),
+      role: "source" as const,
+      training: indices(0, 1, 2),
+      validation: indices(3),
+    },
+  ];
+  expect((await evaluateDomains(alwaysSecond, domains, OPTIONS))?.classesSaid).toBe(1);
 });
 
 test("a model is selected by the mean over the source domains, and never by the test domain", () => {

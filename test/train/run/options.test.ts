@@ -67,14 +67,27 @@ describe("defaults", () => {
       learningRate: 3e-3,
       warmup: 50,
       window: 100,
-      evalEvery: 100,
+      floatSteps: 0,
+      evalEvery: null,
     });
     expect(completeOptions({ ...LEAST, model: "a/model.json" })).toMatchObject({
       imageSize: null,
-      statistics: "frozen",
-      learningRate: 1e-4,
+      statistics: "batch",
+      learningRate: 1e-3,
+      floatSteps: 333,
       warmup: 0,
     });
+  });
+
+  test("of a trained model give way to what was asked, and its rate to frozen statistics", () => {
+    const model = "a/model.json";
+    const asked = { model, statistics: "batch", learningRate: 1e-5, floatSteps: 0, evalEvery: 7 };
+    expect(completeOptions({ ...LEAST, ...asked })).toMatchObject(asked);
+    expect(completeOptions({ ...LEAST, model, statistics: "frozen" })).toMatchObject({ learningRate: 1e-4 });
+  });
+
+  test.each(["erm", "sagm", "qt-dog"])("of %s have no start in full precision of their own", (method) => {
+    expect(completeOptions({ ...LEAST, model: "a/model.json", method })).toMatchObject({ floatSteps: 0 });
   });
 
   test("of bits follow --bits, and are none where nothing is quantized", () => {

@@ -44,7 +44,7 @@ describe("a run", () => {
     ];
     expect(whole.files).toEqual(files);
     expect(whole.log.map((line) => (line as { step: number }).step)).toEqual([2, 4, 6, 8, 10, 12]);
-    expect(whole.results.map((line) => (line as { step: number }).step)).toEqual([4, 8, 12]);
+    expect(whole.results.map((line) => (line as { step: number }).step)).toEqual([0, 4, 8, 12]);
     expect(whole.freezing).toHaveLength(3);
   });
 
@@ -70,7 +70,8 @@ describe("a run", () => {
   });
 
   test("has results with the keys that DomainBed's scripts read", async () => {
-    const [line] = (await readFile(join(folder, "whole", "results.jsonl"), "utf8")).split("\n");
+    const [first, line] = (await readFile(join(folder, "whole", "results.jsonl"), "utf8")).split("\n");
+    expect(JSON.parse(first as string)).toMatchObject({ step: 0, loss: null, quantized: false });
     const result = JSON.parse(line as string) as Record<string, unknown>;
     expect(result).toMatchObject({
       args: {
@@ -124,8 +125,11 @@ describe("a run", () => {
       out: join(folder, "best"),
       observer: { ...observer, evaluated: (e, k) => void observer.evaluated(e, k) },
     });
-    const best = Math.max(...evaluations.map(([evaluation]) => score(evaluation)));
-    const expected = evaluations.findLast(([evaluation]) => Math.abs(score(evaluation) - best) < 1e-9)?.[0];
+    // The network as it is before the first step is evaluated, and no candidate.
+    const trained = evaluations.filter(([{ step }]) => step > 0);
+    expect(trained).toHaveLength(evaluations.length - 1);
+    const best = Math.max(...trained.map(([evaluation]) => score(evaluation)));
+    const expected = trained.findLast(([evaluation]) => Math.abs(score(evaluation) - best) < 1e-9)?.[0];
     expect(kept?.step).toBe(expected?.step);
     expect(evaluations.findLast(([, isKept]) => isKept)?.[0].step).toBe(expected?.step);
     const last = await train({ options: { ...options, select: "last" }, out: join(folder, "last") });
@@ -139,6 +143,7 @@ describe("a run", () => {
     expect(result.kept?.quantized).toBe(true);
     const { results, model } = await contentOf(join(folder, "float-first"));
     expect(results.map((line) => (line as { quantized: boolean }).quantized)).toEqual([
+      false,
       false,
       false,
       false,
@@ -323,7 +328,7 @@ describe("the folder of a run", () => {
     await writeFile(join(out, "notes.txt"), "mine");
     await train({ options: { ...TINY, steps: 4 }, out, force: true });
     const content = await contentOf(out);
-    expect(content.results).toHaveLength(1);
+    expect(content.results).toHaveLength(2);
     expect(content.files).toContain("notes.txt");
   });
 
@@ -360,12 +365,52 @@ test("a run starts from the model of another, with its size and preprocessing", 
     options: { ...rest, keepHead: true, learningRate: 1e-9 },
     out: join(folder, "second"),
   });
-  expect(result.options).toMatchObject({ imageSize: 8, statistics: "frozen" });
+  expect(result.options).toMatchObject({ imageSize: 8, statistics: "batch" });
   const before = await loadLayersModel(join(folder, "whole", "model.json"));
   const after = await loadLayersModel(join(folder, "second", "model.json"));
   const kernel = (model: typeof before): Float32Array =>
     model.weights.get("classes/kernel")?.data as Float32Array;
   kernel(after).forEach((x, i) => expect(x).toBeCloseTo(kernel(before)[i] as number, 6));
+});
+
+describe("a run from a trained model", () => {
+  const { imageSize: _, window: __, ...rest } = TINY;
+
+  test("learns by its defaults: from the loss of guessing, first in full precision, then at 3 bits", async () => {
+    const notes: string[] = [];
+    const options = {
+      ...rest,
+      method: "lsq",
+      bits: 3,
+      activationBits: 8,
+      model: join(folder, "whole", "model.json"),
+      steps: 150,
+      batchSize: 4,
+      evalEvery: 150,
+    };
+    const { options: used } = await train({
+      options,
+      out: join(folder, "recipe"),
+      observer: { ...silentObserver, note: (note) => void notes.push(note) },
+    });
+    expect(used).toMatchObject({ statistics: "batch", learningRate: 1e-3, floatSteps: 50 });
+    const { log } = await contentOf(join(folder, "recipe"));
+    const losses = log.map((line) => (line as { loss: number }).loss);
+    expect(Math.abs((losses[0] as number) - Math.log(7))).toBeLessThan(0.1);
+    expect(losses.at(-1)).toBeLessThan(0.9 * Math.log(7));
+    // The model before is of a dozen steps, and has little to give at first.
+    expect(notes.filter((note) => note.includes("with quantizers"))).toEqual([]);
+  });
+
+  test("that does not learn says so while it runs, with the likely reason", async () => {
+    const notes: string[] = [];
+    const observer = { ...silentObserver, note: (note: string) => void notes.push(note) };
+    const options = { ...TINY, learningRate: 1e-7, steps: 24, evalEvery: 24 };
+    await train({ options, out: join(folder, "dead"), observer });
+    expect(notes[0]).toMatch(
+      /^it does not learn: after 20 steps with quantizers the loss is \d\.\d\d, and guessing among 7 classes has 1\.95; the likely reason is --learning-rate 1e-7, which is low/,
+    );
+  });
 });
 
 describe("a folder that another run is in", () => {
