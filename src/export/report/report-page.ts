@@ -20,6 +20,7 @@ const STYLE = `
 .bar.before{background:var(--series-1);margin-top:2px}
 .bars{min-width:130px}
 .parts td:last-child{width:40vw;min-width:120px}
+figure+.caption{margin-top:14px}
 h1,li,p{overflow-wrap:anywhere}
 ${CHART_STYLE}`;
 
@@ -65,7 +66,7 @@ function facts({ sizeBytes, cost, verification }: ExportResult, report: ExportRe
 ${tile(grouped(sizeBytes), `bytes, ${percent(sizeBytes / floatBytes)} of ${grouped(floatBytes)} in float32`)}${
     cost
       ? tile(db(cost.sqnrDb), `signal to error of the output, on ${samples ?? ""}${before}`)
-      : tile("-", "error not measured: no samples")
+      : tile("-", "error not measured: no held-out samples")
   }${
     cost?.agreement == null
       ? null
@@ -258,7 +259,7 @@ function kernelSection({ files }: ExportReport): Markup {
   return section(
     "kernels",
     "What each target fuses",
-    markup`<p>As ONNX Runtime optimizes the file for the CPU; its WebAssembly build applies the same rules to the same file. A file for webgpu is shown as it is written.</p>
+    markup`<p>As ONNX Runtime optimizes the file for the CPU: its WebAssembly build is the same code, and was not looked at. A file for webgpu is shown as it is written.</p>
 ${table("Nodes of each file, and what they are", ["target", "file", "form", "nodes", "operators"], rows, "texts")}`,
   );
 }

@@ -201,7 +201,7 @@ test("without samples the page shows bits, weights and bytes, and says that no e
   expect(stderr).toContain(`${path}: `);
   expect(stderr).toMatch(/\.html: \d+\.\d % of the float file's size\n/);
   const page = await readFile(path, "utf8");
-  expect(page).toContain("error not measured: no samples");
+  expect(page).toContain("error not measured: no held-out samples");
   expect(page).not.toContain("Error by layer");
   expect(illFormed(page)).toEqual([]);
 });
