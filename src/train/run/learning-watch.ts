@@ -67,20 +67,38 @@ export class LearningWatch {
    * @param said of the last batch
    */
   judgeLoss(said: Said): string | null {
-    const late = this.#losses.slice(Math.floor(this.#losses.length / 2));
-    const mean = late.reduce((sum, loss) => sum + loss, 0) / late.length;
-    const guess = Math.log(this.#classes);
-    if (mean < GUESSING * guess || (said.classes > 1 && said.right > this.#mostByChance(said.images)))
+    if (this.#hasLeftGuessing() || (said.classes > 1 && said.right > this.#mostByChance(said.images)))
       return null;
     const phase = this.#quantized ? "with quantizers" : "in full precision";
-    return `it does not learn: after ${this.#losses.length} steps ${phase} the loss is ${mean.toFixed(2)}, and guessing among ${this.#classes} classes has ${guess.toFixed(2)}; ${this.#reason()}`;
+    this.#saidOneClass = said.classes === 1;
+    const one = this.#saidOneClass ? ", and the network says one class whatever it sees" : "";
+    return `it does not learn: after ${this.#losses.length} steps ${phase} the loss is ${this.#lateLoss().toFixed(2)}, guessing among ${this.#classes} classes has ${this.#guess.toFixed(2)}${one}; ${this.#reason()}`;
   }
 
   /** What is to be said of a network that says one class whatever it sees; once a phase. */
   judgeClasses({ images, classes }: Omit<Said, "right">): string | null {
     if (classes > 1 || images < 2 * this.#classes || this.#saidOneClass) return null;
     this.#saidOneClass = true;
-    return `the network says one class for all of ${images} images; ${this.#reason()}`;
+    const reason =
+      this.#hasLeftGuessing() && this.#options.statistics === "batch"
+        ? "the loss on batches has left guessing, so the likely reason is that the moving statistics of batch normalization lag behind; see the next evaluation, or take more --steps"
+        : this.#reason();
+    return `the network says one class for all of ${images} images; ${reason}`;
+  }
+
+  /** Of guessing: ln(classes). */
+  get #guess(): number {
+    return Math.log(this.#classes);
+  }
+
+  /** Mean of the last half of the losses of the phase that were taken; not a number before the first. */
+  #lateLoss(): number {
+    const late = this.#losses.slice(Math.floor(this.#losses.length / 2));
+    return late.reduce((sum, loss) => sum + loss, 0) / late.length;
+  }
+
+  #hasLeftGuessing(): boolean {
+    return this.#lateLoss() < GUESSING * this.#guess;
   }
 
   #mostByChance(images: number): number {

@@ -221,7 +221,6 @@ export class Trainer {
     const found = tf.tidy(() => tf.argMax(this.#parts.network.logits(x), 1).dataSync<"int32">());
     const said = saidOf(found, labels.dataSync<"int32">());
     this.#note(this.#watch.judgeLoss(said));
-    this.#note(this.#watch.judgeClasses(said));
   }
 
   #note(text: string | null): void {

@@ -408,7 +408,7 @@ describe("a run from a trained model", () => {
     const options = { ...TINY, learningRate: 1e-7, steps: 24, evalEvery: 24 };
     await train({ options, out: join(folder, "dead"), observer });
     expect(notes[0]).toMatch(
-      /^it does not learn: after 20 steps with quantizers the loss is \d\.\d\d, and guessing among 7 classes has 1\.95; the likely reason is --learning-rate 1e-7, which is low/,
+      /^it does not learn: after 20 steps with quantizers the loss is \d\.\d\d, guessing among 7 classes has 1\.95; the likely reason is --learning-rate 1e-7, which is low/,
     );
   });
 });
