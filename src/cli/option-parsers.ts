@@ -15,6 +15,24 @@ export function integer(option: string, least: number): (text: string) => number
   };
 }
 
+/** A parser of decimal numbers for commander; how large they may be is said elsewhere. */
+export function decimal(option: string, expected: string): (text: string) => number {
+  return (text) => {
+    if (/^\d+(\.\d+)?$/.test(text)) return Number(text);
+    throw new QdgError("usage", option, `got "${text}", expected ${expected}`);
+  };
+}
+
+/** `450kB`, `1.5 MB`, `450000`: bytes, kB = 1000, MB = 1000 kB. */
+export function byteCount(option: string): (text: string) => number {
+  return (text) => {
+    const [, number, unit = ""] = /^(\d+(?:\.\d+)?) ?(B|kB|KB|MB)?$/.exec(text) ?? [];
+    const count = Math.floor(Number(number) * (unit === "MB" ? 1e6 : unit === "" || unit === "B" ? 1 : 1e3));
+    if (count >= 1) return count;
+    throw new QdgError("usage", option, `got "${text}", expected a size such as 450kB, 1.5MB or 450000`);
+  };
+}
+
 /** A parser of bits for commander. */
 export function bitCount(option: string): (text: string) => number {
   return (text) => {

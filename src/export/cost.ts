@@ -135,8 +135,15 @@ export function largest(values: ArrayLike<number>): number {
   return best;
 }
 
-/** Why the result should not be used as it is, and what to do; null when it is good enough. */
-export function costWarning(cost: Cost): string | null {
+/**
+ * Why the result should not be used as it is, and what to do; null when it is good enough.
+ *
+ * @param advice a sentence; what to do without knowing more when absent
+ */
+export function costWarning(
+  cost: Cost,
+  advice = "Give those layers more bits (--layer-bits), or train the model at these bits.",
+): string | null {
   const { sqnrDb, classesPredicted, classesPredictedByFloat } = cost;
   const collapsed = classesPredicted !== null && classesPredicted < 2 && (classesPredictedByFloat ?? 0) >= 2;
   if (sqnrDb >= LOW_SQNR_DB && !collapsed) return null;
@@ -147,5 +154,5 @@ export function costWarning(cost: Cost): string | null {
     .slice(0, 3)
     .map(({ layer, what, bits, sqnrDb: local }) => `${layer} (${what}, ${bits} bits, ${local.toFixed(1)} dB)`)
     .join(", ");
-  return `${reason}. Most is lost in ${layers}. Give those layers more bits (--layer-bits), or train the model at these bits.`;
+  return `${reason}. Most is lost in ${layers}. ${advice}`;
 }

@@ -4,21 +4,21 @@ import { basename, dirname, resolve } from "node:path";
 import { checkWritable, writeFileAtomic, writeFilesAtomic } from "../base/atomic-file.js";
 import { QdgError } from "../base/error.js";
 import { noProgress, type Progress } from "../base/progress.js";
-import type { Graph } from "../graph/graph.js";
 import { FLOAT_PASSES, QUANTIZED_PASSES, runPasses } from "../graph/passes/pipelines.js";
 import type { Recipe } from "../graph/recipe.js";
 import { vainBits } from "../graph/recipe-effects.js";
 import { type LearnedQuantizers, parseLearned } from "../quant/learned.js";
 import { type ReadModel, readModel } from "../read/read-model.js";
-import type { Lowered } from "../lower/lower.js";
 import { layersModelMetadata } from "../model/layers-model-metadata.js";
 import type { FormName, ScalesMode } from "../model/onnx-metadata.js";
+import { adviceOf } from "./budget/advice.js";
+import { budgetGoal, checkBudgetOfModel } from "./budget/options.js";
+import { type ChosenBits, underBudget } from "./budget/under-budget.js";
 import { type Cost, measureCost } from "./cost.js";
-import { isForWebgpu, type PlannedFile, plannedFiles } from "./file-plan.js";
+import { ExportSteps, type MadeFile } from "./export-steps.js";
+import { plannedFiles } from "./file-plan.js";
 import { floatFile } from "./float-file.js";
-import { chooseForm } from "./form-choice.js";
-import { integerFile } from "./integer-file.js";
-import { bitsByLayer, type FileFacts, floatMetadata, quantizedMetadata } from "./metadata.js";
+import { bitsByLayer, type FileFacts, floatMetadata } from "./metadata.js";
 import {
   type CompleteExportOptions,
   type ExportOptions,
@@ -27,8 +27,6 @@ import {
   withDefaults,
 } from "./options.js";
 import { observe } from "./observe.js";
-import { quantize } from "./quantize.js";
-import { reconstructWeights } from "./reconstruction/reconstruct-weights.js";
 import { type ExportReport, exportReport } from "./report/export-report.js";
 import { exportPage } from "./report/report-page.js";
 import { openSamples } from "./samples.js";
@@ -63,6 +61,8 @@ export interface ExportResult {
   readonly bits: Readonly<Record<string, readonly [number, number]>>;
   /** What was asked for, with what is a default; null for a plain float32 file. Learned bits stay as they are. */
   readonly recipe: Recipe | null;
+  /** The bits that were chosen for a budget, and by what; null without one. */
+  readonly chosen: ChosenBits | null;
   /** null without samples to measure on */
   readonly cost: Cost | null;
   /** What `report` asked for, as data; null unless it was given. */
@@ -117,6 +117,7 @@ async function exportFloat(
     files: [file],
     bits: {},
     recipe: null,
+    chosen: null,
     cost: null,
     report: null,
     verification: { skipped: "nothing is quantized" },
@@ -131,65 +132,33 @@ async function exportQuantized(
   options: CompleteExportOptions,
   progress: Progress,
 ): Promise<ExportResult> {
-  const { calibration, observer, powerOfTwo, freeWeights, biasCorrection } = options;
-  if (!learned && options.bits === undefined && options.weightBits === undefined) {
-    throw new QdgError(
-      "usage",
-      "--bits",
-      "got none, expected 2 to 8: the bits of inner weights, since the model carries no learned scales",
-    );
-  }
-  if (learned && options.ptq !== undefined) {
-    throw new QdgError(
-      "usage",
-      "--ptq",
-      `got ${options.ptq}, but the model's scales were learned and its integers are used as they are; leave it out`,
-    );
-  }
+  const { calibration, observer } = options;
+  const goal = budgetGoal(options);
+  checkAsked(learned, options);
   const samples =
     calibration.length > 0 ? await openSamples(calibration, source.inputs, facts, options) : null;
   const float = runPasses(source, QUANTIZED_PASSES);
-  const recipe = recipeOfOptions(options);
   const statistics = samples && (await observe(float, samples.calibration, { observer, learned, progress }));
-  const { preprocessing } = facts;
-  // Learned integers are never changed; scales by powers of two have no room for a fit.
-  const reconstructs = samples !== null && !learned && !powerOfTwo && options.ptq !== "nearest";
-  const how = { preprocessing, powerOfTwo, freeWeights };
-  const quantized = quantize(float, recipe, statistics, learned, {
-    ...how,
-    biasCorrection: biasCorrection && !reconstructs,
-  });
+  const found = { calibration: samples?.calibration ?? null, statistics, learned };
+  const steps = new ExportSteps(float, facts, options, found, progress);
+  const chosen = goal && samples && (await underBudget(steps, goal, samples, options, progress));
+  const { recipe, quantized, left, files } = chosen
+    ? chosen.made
+    : await steps.make(recipeOfOptions(options));
   const { graph, placements, scales } = quantized;
-  const left = reconstructs
-    ? await reconstructWeights(quantized, samples.calibration, { biasCorrection, freeWeights, progress })
-    : [];
   const vain = vainBits(recipe, placements, {
     weightsOnly: scales === "weights-only",
     learned: learned !== null,
   });
-  const written: WrittenFile[] = [];
-  for (const planned of plannedFiles(options)) {
-    const form = await formOf(planned, graph, options, progress);
-    const file = integerFile(graph, options.opset, { form, weights: options.weights }, (lowered) =>
-      quantizedMetadata(facts, graph, scales, form, lowered),
-    );
-    written.push({ ...planned, ...file, form });
-  }
-  const [first] = written as [WrittenFile, ...WrittenFile[]];
+  const [first] = files;
   const cost =
     samples && samples.heldOut.count > 0
       ? await measureCost(float, placements, first.bytes, samples.heldOut, progress)
       : null;
-  const inputs = verificationInputs(samples, graph, preprocessing, options);
+  const inputs = verificationInputs(samples, graph, facts.preprocessing, options);
   const verification = options.verify
-    ? await verifyFiles(written, inputs, progress)
+    ? await verifyFiles(files, inputs, progress)
     : { skipped: "--no-verify" };
-  const files = written.map(({ path, targets, form, bytes }) => ({
-    path,
-    targets,
-    form,
-    sizeBytes: bytes.length,
-  }));
   const report =
     options.report === undefined
       ? null
@@ -198,11 +167,9 @@ async function exportQuantized(
             path: options.report,
             floatBytes: floatFile(runPasses(source, FLOAT_PASSES), options.opset).length,
             quantized,
-            nearest: reconstructs
-              ? quantize(float, recipe, statistics, learned, { ...how, biasCorrection }).graph
-              : null,
+            nearest: steps.nearest(recipe),
             samples: samples && samples.heldOut.count > 0 ? samples.heldOut : null,
-            files: written,
+            files,
             frontier: null,
           },
           progress,
@@ -212,9 +179,10 @@ async function exportQuantized(
     sizeBytes: first.bytes.length,
     scales,
     form: first.form,
-    files,
+    files: files.map(({ path, targets, form, bytes }) => ({ path, targets, form, sizeBytes: bytes.length })),
     bits: bitsByLayer(graph),
     recipe,
+    chosen: chosen?.chosen ?? null,
     cost,
     report,
     verification,
@@ -224,41 +192,47 @@ async function exportQuantized(
         scales,
         [...(samples?.calibration.drawn ? [drawnWarning(scales)] : []), ...vain, ...left],
         cost,
-        written,
+        files,
         verification,
+        learned ? undefined : adviceOf(recipe, chosen?.chosen ?? null),
       ),
     ],
   };
   const page = report
     ? [{ path: report.path, bytes: exportPage(result, report, basename(dirname(resolve(options.model)))) }]
     : [];
-  await writeFilesAtomic([...written, ...page], { force: options.force });
+  await writeFilesAtomic([...files, ...page], { force: options.force });
   return result;
 }
 
-interface WrittenFile extends PlannedFile {
-  readonly bytes: Uint8Array;
-  readonly lowered: Lowered;
-  readonly form: FormName;
+/** @throws QdgError `usage` where nothing says how many bits, or something speaks against what was learned */
+function checkAsked(learned: LearnedQuantizers | null, options: CompleteExportOptions): void {
+  const { bits, weightBits, ptq } = options;
+  if (!learned && bits === undefined && weightBits === undefined && !budgetGoal(options)) {
+    throw new QdgError(
+      "usage",
+      "--bits",
+      "got none, expected 2 to 8: the bits of inner weights, since the model carries no learned scales",
+    );
+  }
+  if (learned && ptq !== undefined) {
+    throw new QdgError(
+      "usage",
+      "--ptq",
+      `got ${ptq}, but the model's scales were learned and its integers are used as they are; leave it out`,
+    );
+  }
+  checkBudgetOfModel(options, learned !== null);
 }
 
 async function verifyFiles(
-  files: readonly WrittenFile[],
+  files: readonly MadeFile[],
   inputs: VerificationInputs,
   progress: Progress,
 ): Promise<FileVerification> {
   const verified: FileVerification[] = [];
   for (const { path, bytes } of files) verified.push(await verifyFile(path, bytes, inputs, progress));
   return together(verified);
-}
-
-async function formOf(
-  { targets }: PlannedFile,
-  graph: Graph,
-  options: CompleteExportOptions,
-  progress: Progress,
-): Promise<FormName> {
-  return isForWebgpu(targets) ? "webgpu" : chooseForm(graph, targets, options, progress);
 }
 
 /** What the options say wins over what the model carries, and that over Teachable Machine's metadata.json. */

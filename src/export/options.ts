@@ -9,6 +9,7 @@ import type { HostForm, WeightStorage } from "../lower/form.js";
 import { DEFAULT_OPSET, INT4_OPSET, irVersionFor } from "../onnx/opset.js";
 import type { ObserverName } from "../quant/observers/observers.js";
 import { checkBits } from "../quant/spec.js";
+import { checkBudget } from "./budget/options.js";
 import { plannedFiles } from "./file-plan.js";
 
 /** What files are made for: one for cpu and wasm, another for webgpu. */
@@ -70,6 +71,18 @@ export interface ExportOptions {
    * adds in 16 bits pass them: about 1.4 dB of the weights, for kernels that are several times as fast.
    */
   readonly freeWeights?: boolean;
+
+  /**
+   * Bytes that a file may take: the bits of layers of which nobody says anything are chosen for it, 2 to 8 each. Needs
+   * calibration samples, as the next two; at most one of the three is given, and no `bits`.
+   */
+  readonly budget?: number;
+  /** 2..8, also between: as `budget`, for the size that inner weights of these bits would have. */
+  readonly averageBits?: number;
+  /** Percent, above 0: the smallest file whose top-1 agreement with the float network on held-out samples reaches it. */
+  readonly minAgreement?: number;
+  /** Seconds to better the bits of a budget by trial on the whole network; 0. Bytes then depend on the machine's speed. */
+  readonly searchTime?: number;
 
   /** How an image becomes the input, where the model does not say. */
   readonly preprocessing?: Preprocessing;
@@ -136,7 +149,7 @@ const DEFAULTS: Required<Pick<ExportOptions, Defaulted>> = {
   targets: ["cpu", "wasm"],
 };
 
-/** @throws QdgError `invalid-quantization` or `usage` for bits, opset and counts out of range */
+/** @throws QdgError `invalid-quantization` or `usage` for bits, opset, budgets and counts out of range */
 export function withDefaults(options: ExportOptions): CompleteExportOptions {
   const complete = { ...DEFAULTS, ...options };
   const { bits, weightBits, activationBits, firstLastBits } = options;
@@ -155,6 +168,7 @@ export function withDefaults(options: ExportOptions): CompleteExportOptions {
   checkTargets(complete);
   checkPtq(complete);
   checkReport(complete);
+  checkBudget(complete);
   if (complete.calibration.length > 0 && complete.calibrationCount < 1) {
     throw new QdgError("usage", "calibrationCount", `got ${complete.calibrationCount}, expected at least 1`);
   }

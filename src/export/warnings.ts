@@ -32,6 +32,7 @@ export function warningsOf(
   cost: Cost | null,
   files: readonly WrittenForm[],
   verification: FileVerification,
+  advice?: string,
 ): string[] {
   const warnings: string[] = [];
   if (scales === "weights-only") {
@@ -40,7 +41,7 @@ export function warningsOf(
     );
   }
   warnings.push(...before);
-  const warning = cost && costWarning(cost);
+  const warning = cost && costWarning(cost, advice);
   if (warning) warnings.push(warning);
   // The same in all forms.
   const dead = deadChannels([...(files[0]?.lowered.adjusted ?? [])]);

@@ -2,6 +2,7 @@
 
 import { Command } from "commander";
 import { type ExportedFile, exportModel, type ExportResult } from "../../export/export-model.js";
+import type { ChosenBits } from "../../export/budget/under-budget.js";
 import { type ExportOptions, PTQ, TARGETS } from "../../export/options.js";
 import { reportLine } from "../../export/report/report-page.js";
 import type { FileVerification } from "../../export/verify-file.js";
@@ -10,7 +11,17 @@ import { DEFAULT_OPSET } from "../../onnx/opset.js";
 import { OBSERVER_NAMES } from "../../quant/observers/observers.js";
 import { modelJsonPath } from "../../read/model-path.js";
 import { formatBytes } from "../format.js";
-import { bitCount, integer, layerBits, listOf, oneOf, preprocessing, size } from "../option-parsers.js";
+import {
+  bitCount,
+  byteCount,
+  decimal,
+  integer,
+  layerBits,
+  listOf,
+  oneOf,
+  preprocessing,
+  size,
+} from "../option-parsers.js";
 import { terminalProgress } from "../progress.js";
 import { tell, type Terminal } from "../terminal.js";
 
@@ -49,6 +60,26 @@ export function exportCommand(name: string, terminal: Terminal = process): Comma
     .option(
       "--layer-bits <file>",
       'JSON file: {"layer": bits of its weights} or {"layer": {"weightBits": b, "activationBits": b}}; * in a name is any text',
+    )
+    .option(
+      "--budget <size>",
+      "bits by layer, chosen for a file of at most this size: 450kB, 1.5MB (kB = 1000 bytes)",
+      byteCount("--budget"),
+    )
+    .option(
+      "--average-bits <b>",
+      "the same for the size that inner weights of b bits would have; 3.5 too",
+      decimal("--average-bits", "a number from 2 to 8"),
+    )
+    .option(
+      "--min-agreement <percent>",
+      "bits by layer for the smallest file whose top-1 agreement on held-out samples reaches this",
+      decimal("--min-agreement", "a percentage"),
+    )
+    .option(
+      "--search-time <seconds>",
+      "seconds to better the chosen bits by trial on the whole network (default: 0)",
+      decimal("--search-time", "seconds"),
     )
     .option(
       "--calibration <path...>",
@@ -151,6 +182,7 @@ export function describe(result: ExportResult): string {
     const form = result.scales === "weights-only" || result.files.length > 1 ? "" : `; ${result.form} form`;
     lines.push(`weights: ${bits.join(", ")}; scales ${result.scales}${form}`);
   }
+  if (result.chosen) lines.push(chosenLine(result.chosen));
   const { cost, report } = result;
   if (cost) {
     const agreement =
@@ -166,6 +198,30 @@ export function describe(result: ExportResult): string {
   if (report) lines.push(`${report.path}: ${reportLine(result, report)}`);
   lines.push(...result.warnings.map((warning) => `warning: ${warning}`));
   return `${lines.join("\n")}\n`;
+}
+
+/** What was chosen under a budget, and what it was compared with. */
+function chosenLine({
+  option,
+  asked,
+  written,
+  averageBits,
+  uniform,
+  mixedSqnrDb,
+  search,
+}: ChosenBits): string {
+  const goal =
+    option === "--budget" ? formatBytes(asked) : option === "--average-bits" ? `${asked} bits` : `${asked} %`;
+  const what =
+    written === "mixed"
+      ? `chosen for ${option} ${goal}: ${averageBits.toFixed(2)} bits on average`
+      : `for ${option} ${goal} all inner layers have ${uniform?.bits} bits: bits by layer were worse`;
+  const gain = search
+    ? `; ${search.trials} trials gained ${search.gainDb.toFixed(1)} dB on the samples tried on`
+    : "";
+  if (mixedSqnrDb === null || !uniform) return what + gain;
+  const { bits, sizeBytes, sqnrDb } = uniform;
+  return `${what} (on the calibration samples ${mixedSqnrDb.toFixed(1)} dB, with ${bits} bits in all inner layers ${sqnrDb.toFixed(1)} dB at ${formatBytes(sizeBytes)})${gain}`;
 }
 
 function verificationLine(verification: FileVerification): string {

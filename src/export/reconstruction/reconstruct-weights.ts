@@ -8,7 +8,8 @@ import { isDepthwise } from "../../graph/node-kinds.js";
 import type { Placement } from "../../graph/place-quantizers.js";
 import { materialize } from "../../lower/materialize.js";
 import { reductionOrder } from "../../lower/pair-sums.js";
-import { type PairLimit, reconstruct } from "../../quant/reconstruction/reconstruct.js";
+import { type LayerStatistics, type PairLimit, reconstruct } from "../../quant/reconstruction/reconstruct.js";
+import type { QuantSpec } from "../../quant/spec.js";
 import { pairLimits } from "../fit-pairs.js";
 import type { QuantizedGraph } from "../quantize.js";
 import type { Samples } from "../samples.js";
@@ -45,26 +46,45 @@ export async function reconstructWeights(
   const quantizedWalk = await Walk.over(quantized.graph, samples);
   const floatWalk = await Walk.over(quantized.float, samples);
   try {
-    return await reconstructAlong(quantized, quantizedWalk, floatWalk, options);
+    return await reconstructAlong([quantized], quantizedWalk, floatWalk, options);
   } finally {
     await quantizedWalk.dispose();
     await floatWalk.dispose();
   }
 }
 
+/**
+ * The same of several annotations of one network, each layer as if the float network fed it: what layers are measured by
+ * one at a time.
+ *
+ * @param all of one float network, changed in place
+ */
+export async function reconstructEachAlone(
+  all: readonly [QuantizedGraph, ...QuantizedGraph[]],
+  samples: Samples,
+  options: ReconstructWeightsOptions = {},
+): Promise<void> {
+  const inputs = await Walk.over(all[0].float, samples);
+  const outputs = await Walk.over(all[0].float, samples);
+  try {
+    await reconstructAlong(all, inputs, outputs, options);
+  } finally {
+    await inputs.dispose();
+    await outputs.dispose();
+  }
+}
+
+/** @param all annotations of one network: what is seen of a layer serves each of them */
 async function reconstructAlong(
-  { graph, float, placements }: QuantizedGraph,
+  all: readonly [QuantizedGraph, ...QuantizedGraph[]],
   quantizedWalk: Walk,
   floatWalk: Walk,
   { biasCorrection = true, freeWeights = false, progress = noProgress }: ReconstructWeightsOptions,
 ): Promise<readonly string[]> {
-  const byWeight = new Map(
-    placements.flatMap((each) =>
-      each.role === "weight" ? each.values.map((value) => [value, each] as const) : [],
-    ),
-  );
+  const [{ graph, float }] = all;
+  const byWeight = new Map(all.flatMap(({ placements }) => weightPlacements(placements)));
   const uses = consumers(graph);
-  const limits = freeWeights ? new Map<Value, number>() : pairLimits(graph);
+  const limits = new Map(freeWeights ? [] : all.flatMap((each) => [...pairLimits(each.graph)]));
   const left = new Map<string, string[]>();
   for (const [index, node] of graph.nodes.entries()) {
     progress.report("reconstructing", index + 1, graph.nodes.length);
@@ -84,8 +104,14 @@ async function reconstructAlong(
       const values = [await quantizedWalk.value(i, x), await floatWalk.value(i, y)] as const;
       await sums.add(columnsOf(node, rows, ...values, most, (i * GOLDEN) % 1));
     }
-    const limit = placement.spec.bits < 8 ? undefined : limits.get(weight);
-    await fit(node, rows, placement, sums, biasCorrection, limit ?? null);
+    const seen = await statisticsOf(rows, sums, biasOf(node, rows.groups * rows.outputs));
+    for (const each of all) {
+      const same = each.graph.nodes[index] as Node;
+      const own = inputOf(same, 1);
+      const { spec } = byWeight.get(own) as Placement;
+      const limit = spec.bits < 8 ? undefined : limits.get(own);
+      fit(same, rows, spec, seen, biasCorrection, limit ?? null);
+    }
   }
   return [...left].map(
     ([reason, layers]) => `rounded to nearest, not fitted, for ${reason}: ${layers.join(", ")}`,
@@ -109,23 +135,59 @@ function whyNot(
   return null;
 }
 
-async function fit(
+function weightPlacements(placements: readonly Placement[]): (readonly [Value, Placement])[] {
+  return placements.flatMap((each) =>
+    each.role === "weight" ? each.values.map((value) => [value, each] as const) : [],
+  );
+}
+
+interface SeenLayer {
+  /** Of each group. */
+  readonly statistics: readonly LayerStatistics[];
+  /** See {@link LayerSums}. */
+  readonly inputSums: Float64Array;
+  readonly outputSums: Float64Array;
+  readonly positions: number;
+  /** In float. */
+  readonly bias: Float32Array;
+}
+
+/** The float network's outputs hold the bias, and the product does not: it is taken out of what goes with the inputs. */
+async function statisticsOf(
+  { groups, outputs, inputs }: WeightRows,
+  sums: LayerSums,
+  bias: Float32Array,
+): Promise<SeenLayer> {
+  const { inputSums, outputSums } = sums;
+  const statistics = await sums.finish();
+  for (let g = 0; g < groups; g++) {
+    const { cross } = statistics[g] as LayerStatistics;
+    for (let o = 0; o < outputs; o++) {
+      for (let k = 0; k < inputs; k++) {
+        const at = o * inputs + k;
+        cross[at] =
+          (cross[at] as number) - (bias[g * outputs + o] as number) * (inputSums[g * inputs + k] as number);
+      }
+    }
+  }
+  return { statistics, inputSums, outputSums, positions: sums.positions, bias };
+}
+
+function fit(
   node: Node,
   rows: WeightRows,
-  placement: Placement,
-  sums: LayerSums,
+  spec: QuantSpec,
+  seen: SeenLayer,
   biasCorrection: boolean,
   limit: number | null,
-): Promise<void> {
+): void {
   const weight = inputOf(node, 1);
   const where = `${node.origin} (${node.op})`;
   const { data, shape } = expectDType(materialize(weight), "float32", where);
   const { groups, outputs, inputs, rowStart, offsets } = rows;
+  const { statistics, inputSums, outputSums, positions } = seen;
   const channels = groups * outputs;
-  const bias = Float64Array.from(biasOf(node, channels));
-  const statistics = await sums.finish();
-  const { spec } = placement;
-  const positions = sums.positions;
+  const bias = Float64Array.from(seen.bias);
   const scale = new Float32Array(channels);
   const integers = new Int32Array(data.length);
   const pairs = limit === null ? null : pairsOf(node, rows, limit);
@@ -135,17 +197,7 @@ async function fit(
       const start = rowStart[g * outputs + o] as number;
       for (let k = 0; k < inputs; k++) row[o * inputs + k] = data[start + (offsets[k] as number)] as number;
     }
-    const { cross, ...rest } = statistics[g] as (typeof statistics)[number];
-    // The float network's outputs hold the bias; the product does not.
-    for (let o = 0; o < outputs; o++) {
-      for (let k = 0; k < inputs; k++) {
-        const at = o * inputs + k;
-        cross[at] =
-          (cross[at] as number) -
-          (bias[g * outputs + o] as number) * (sums.inputSums[g * inputs + k] as number);
-      }
-    }
-    const found = reconstruct(row, { ...rest, cross }, spec, { where, pairs });
+    const found = reconstruct(row, statistics[g] as LayerStatistics, spec, { where, pairs });
     for (let o = 0; o < outputs; o++) {
       const channel = g * outputs + o;
       const start = rowStart[channel] as number;
@@ -155,9 +207,9 @@ async function fit(
       for (let k = 0; k < inputs; k++) {
         const q = found.integers[o * inputs + k] as number;
         integers[start + (offsets[k] as number)] = q;
-        mean += q * s * (sums.inputSums[g * inputs + k] as number);
+        mean += q * s * (inputSums[g * inputs + k] as number);
       }
-      if (biasCorrection) bias[channel] = ((sums.outputSums[channel] as number) - mean) / positions;
+      if (biasCorrection) bias[channel] = ((outputSums[channel] as number) - mean) / positions;
     }
   }
   // Batch normalization is in the target, so it is no factor of the scale any more.

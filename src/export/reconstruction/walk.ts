@@ -82,7 +82,7 @@ export class Walk {
 const THREADS = 2;
 
 /** Nodes as a graph of their own, and the computed values that it reads. */
-function pieceOf(
+export function pieceOf(
   name: string,
   nodes: readonly Node[],
   inputs: readonly Value[],

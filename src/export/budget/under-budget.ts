@@ -1,0 +1,266 @@
+// Chooses the bits of layers for a size or an agreement, and makes the file. What is written is never worse on the
+// calibration samples than the same bits in all inner layers within the same size.
+
+import { QdgError } from "../../base/error.js";
+import { noProgress, type Progress } from "../../base/progress.js";
+import type { Graph } from "../../graph/graph.js";
+import type { Recipe } from "../../graph/recipe.js";
+import { MAX_BITS, MIN_BITS } from "../../quant/spec.js";
+import { type ExportSteps, largestSize, type Made } from "../export-steps.js";
+import { type CompleteExportOptions, recipeOfOptions } from "../options.js";
+import type { SampleSplit } from "../samples.js";
+import { LARGER } from "./advice.js";
+import { allocate, type BitOption, bytesOf, errorOf, type LayerOptions } from "./allocate.js";
+import { Choices } from "./choices.js";
+import { judgeFile } from "./judge-file.js";
+import type { BudgetGoal } from "./options.js";
+import { checkClasses, smallestThatAgrees } from "./smallest-that-agrees.js";
+import { TrialNetwork } from "./trial-network.js";
+
+export interface ChosenBits {
+  /** The option that asked for it, and what it asked. */
+  readonly option: BudgetGoal["option"];
+  readonly asked: number;
+  /** What the largest file may take; null for an agreement. */
+  readonly budgetBytes: number | null;
+  /** Which was written: bits by layer, or the same in all inner layers because that was no worse. */
+  readonly written: "mixed" | "uniform";
+  /** Bits of the layers that were free to choose for. */
+  readonly bits: Readonly<Record<string, number>>;
+  /** Their mean, each weighted with its number of weights. */
+  readonly averageBits: number;
+  /** Both on the calibration samples, in dB of the outputs; null where there is nothing to compare with. */
+  readonly mixedSqnrDb: number | null;
+  readonly uniform: {
+    readonly bits: number;
+    readonly sizeBytes: number;
+    readonly sqnrDb: number;
+  } | null;
+  /** What `--search-time` gained on the samples that it tries on, in dB. */
+  readonly search: { readonly trials: number; readonly gainDb: number } | null;
+  /** What bits by layer in a quarter more size would take off the error of the weights, as it was measured; null if nothing. */
+  readonly larger: { readonly sizeBytes: number; readonly gainDb: number } | null;
+  /** Relative squared error of the outputs of each layer alone, by its bits. */
+  readonly sensitivities: Readonly<Record<string, Readonly<Record<string, number>>>>;
+}
+
+export interface UnderBudget {
+  readonly made: Made;
+  readonly chosen: ChosenBits;
+}
+
+/**
+ * @param steps with calibration samples, without learned scales
+ * @throws QdgError `usage` for a size below what 2 bits take, and for an agreement that 8 bits do not reach
+ */
+export async function underBudget(
+  steps: ExportSteps,
+  goal: BudgetGoal,
+  samples: SampleSplit,
+  options: CompleteExportOptions,
+  progress: Progress = noProgress,
+): Promise<UnderBudget> {
+  if (goal.option === "--min-agreement") checkClasses(steps.float, samples.heldOut);
+  const choices = await Choices.of(steps, recipeOfOptions(options), goal.option);
+  const uniformMade = goal.option === "--average-bits" ? await wholeUniform(goal.bits, steps, options) : null;
+  const budgetBytes = await budgetOf(goal, uniformMade?.made ?? null, steps, options);
+  if (budgetBytes !== null && budgetBytes < choices.least) throw tooSmall(budgetBytes, choices.least);
+  const quantized = await choices.quantized(samples.calibration);
+  const { options: layers, byLayer } = await choices.measure(quantized, samples.calibration, progress);
+  const facts = {
+    option: goal.option,
+    asked:
+      goal.option === "--budget" ? goal.bytes : goal.option === "--average-bits" ? goal.bits : goal.percent,
+    budgetBytes,
+    sensitivities: Object.fromEntries(
+      [...byLayer].map(([layer, errors]) => [layer, Object.fromEntries(errors)]),
+    ),
+  };
+  if (goal.option === "--min-agreement" || budgetBytes === null) {
+    const made = await smallestThatAgrees(choices, layers, facts.asked, samples.heldOut, progress);
+    const none = { mixedSqnrDb: null, uniform: null, search: null };
+    return { made, chosen: { ...facts, ...none, written: "mixed", ...about(choices, layers, made) } };
+  }
+  const mixed = await mixedWithin(budgetBytes, choices, layers, quantized, samples, options, progress);
+  const uniform = uniformMade ?? (await uniformWithin(budgetBytes, choices, options));
+  const { float } = steps;
+  const fileError = async ({ files }: Made): Promise<number> =>
+    (await judgeFile(float, files[0].bytes, samples.calibration)).error;
+  const mixedError = await fileError(mixed.made);
+  const uniformError = uniform && (await fileError(uniform.made));
+  const written = better(mixedError, uniformError);
+  const made = written === "uniform" && uniform ? uniform.made : mixed.made;
+  return {
+    made,
+    chosen: {
+      ...facts,
+      written,
+      ...about(choices, layers, made),
+      mixedSqnrDb: decibels(mixedError),
+      uniform:
+        uniform && uniformError !== null
+          ? {
+              bits: uniform.bits,
+              sizeBytes: largestSize(uniform.made.files),
+              sqnrDb: decibels(uniformError),
+            }
+          : null,
+      search: mixed.search,
+    },
+  };
+}
+
+/** Bits by layer unless the same bits everywhere have less error. @param uniformError null where none fit */
+export function better(mixedError: number, uniformError: number | null): "mixed" | "uniform" {
+  return uniformError !== null && uniformError < mixedError ? "uniform" : "mixed";
+}
+
+interface Uniform {
+  readonly bits: number;
+  readonly made: Made;
+}
+
+/** null for bits that are no whole number. */
+async function wholeUniform(
+  bits: number,
+  steps: ExportSteps,
+  options: CompleteExportOptions,
+): Promise<Uniform | null> {
+  if (!Number.isInteger(bits)) return null;
+  return { bits, made: await steps.make(uniformRecipe(bits, options)) };
+}
+
+/** The same bits in all inner layers, as `--bits`. */
+function uniformRecipe(bits: number, options: CompleteExportOptions): Recipe {
+  return recipeOfOptions({ ...options, bits });
+}
+
+/** Bytes; of a mean between two whole bits, between the sizes of the two. */
+async function budgetOf(
+  goal: BudgetGoal,
+  uniform: Made | null,
+  steps: ExportSteps,
+  options: CompleteExportOptions,
+): Promise<number | null> {
+  switch (goal.option) {
+    case "--budget":
+      return goal.bytes;
+    case "--min-agreement":
+      return null;
+    case "--average-bits": {
+      if (uniform) return largestSize(uniform.files);
+      const below = Math.floor(goal.bits);
+      const [low, high] = [
+        await steps.roundedSize(uniformRecipe(below, options)),
+        await steps.roundedSize(uniformRecipe(below + 1, options)),
+      ];
+      return Math.floor(low + (goal.bits - below) * (high - low));
+    }
+    default:
+      throw new QdgError("internal", "budget", `unknown goal ${String(goal satisfies never)}`);
+  }
+}
+
+/** The most bits that all inner layers can have. */
+async function uniformWithin(
+  budgetBytes: number,
+  { steps, sizes, layers }: Choices,
+  options: CompleteExportOptions,
+): Promise<Uniform | null> {
+  for (let bits = MAX_BITS; bits >= MIN_BITS; bits--) {
+    const predicted = layers.reduce(
+      (sum, layer) => sum + sizes.bytesOf(layer, layer.isInner ? bits : 8),
+      sizes.rest,
+    );
+    // What was predicted is some bytes off, not a hundredth.
+    if (predicted > 1.01 * budgetBytes) continue;
+    const recipe = uniformRecipe(bits, options);
+    if ((await steps.roundedSize(recipe)) > budgetBytes) continue;
+    const made = await steps.make(recipe);
+    if (largestSize(made.files) <= budgetBytes) return { bits, made };
+  }
+  return null;
+}
+
+/** Each try takes what the one before was over. */
+const MOST_TRIES = 5;
+
+async function mixedWithin(
+  budgetBytes: number,
+  choices: Choices,
+  layers: readonly LayerOptions[],
+  quantized: ReadonlyMap<number, Graph>,
+  { calibration }: SampleSplit,
+  { searchTime = 0, seed }: CompleteExportOptions,
+  progress: Progress,
+): Promise<{ readonly made: Made; readonly search: ChosenBits["search"] }> {
+  const { steps, sizes } = choices;
+  const least = layers.map(([first]) => first);
+  let room = budgetBytes - sizes.rest;
+  let search: ChosenBits["search"] = null;
+  let over = 0;
+  for (let i = 0; i < MOST_TRIES; i++) {
+    let chosen: readonly BitOption[] = allocate(layers, room) ?? least;
+    if (searchTime > 0 && search === null) {
+      const trials = await TrialNetwork.over(steps.float, quantized, choices.layers, calibration);
+      try {
+        const found = await trials.search(layers, chosen, { room, seconds: searchTime, seed, progress });
+        chosen = found.chosen;
+        search = { trials: found.trials, gainDb: decibels(found.error) - decibels(found.errorBefore) };
+      } finally {
+        await trials.dispose();
+      }
+    }
+    const recipe = choices.recipeOf(chosen);
+    over = (await steps.roundedSize(recipe)) - budgetBytes;
+    if (over <= 0) {
+      const made = await steps.make(recipe);
+      over = largestSize(made.files) - budgetBytes;
+      if (over <= 0) return { made, search };
+    }
+    room -= over;
+  }
+  throw tooSmall(budgetBytes, budgetBytes + over);
+}
+
+/** Of a file that was made: the bits of the free layers, and what more room would give. */
+function about(
+  { layers: free }: Choices,
+  layers: readonly LayerOptions[],
+  { quantized, files }: Made,
+): Pick<ChosenBits, "bits" | "averageBits" | "larger"> {
+  const bits: Record<string, number> = {};
+  for (const { role, layer, spec } of quantized.placements)
+    if (role === "weight" && free.some((each) => each.layer === layer)) bits[layer] = spec.bits;
+  const weights = free.map(({ sizes }) => sizes.reduce((sum, size) => sum + size, 0));
+  const total = weights.reduce((sum, size) => sum + size, 0);
+  const sum = free.reduce((all, { layer }, i) => all + (bits[layer] as number) * (weights[i] as number), 0);
+  const now = layers.map(
+    (options, i) => options.find((option) => option.bits === bits[free[i]?.layer ?? ""]) ?? options[0],
+  );
+  const sizeBytes = Math.ceil(LARGER * largestSize(files));
+  const more = allocate(layers, bytesOf(now) + sizeBytes - largestSize(files));
+  const gainDb = more ? decibels(errorOf(more)) - decibels(errorOf(now)) : 0;
+  return {
+    bits,
+    averageBits: sum / total,
+    larger: gainDb > 0.1 && Number.isFinite(gainDb) ? { sizeBytes, gainDb } : null,
+  };
+}
+
+/** Signal to noise of a relative squared error. */
+export function decibels(error: number): number {
+  return -10 * Math.log10(error);
+}
+
+function tooSmall(got: number, least: number): QdgError {
+  return new QdgError(
+    "usage",
+    "--budget",
+    `got ${kilobytes(got, Math.floor)} kB, but with 2 bits in every layer that is free the file takes ${kilobytes(least, Math.ceil)} kB; give at least that`,
+  );
+}
+
+function kilobytes(bytes: number, round: (x: number) => number): number {
+  return round(bytes / 100) / 10;
+}
