@@ -146,6 +146,23 @@ describe("accuracies", () => {
     expect(selected(run())).toBeNull();
   });
 
+  test("from before the first step are not selected, whatever the method", () => {
+    const results = [
+      result(0, [
+        [1, 1],
+        [1, 1],
+      ]),
+      result(9, [
+        [1, 0.5],
+        [1, 0.5],
+      ]),
+    ];
+    const float = run({ results });
+    expect(selected(float)?.step).toBe(9);
+    expect(selected({ ...float, description: { ...float.description, quantizers: [] } })?.step).toBe(9);
+    expect(selected(run({ results: results.slice(0, 1) }))).toBeNull();
+  });
+
   test("of a network that is not quantized yet are not selected, but for a method that never quantizes", () => {
     const results = [
       result(
