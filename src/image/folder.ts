@@ -67,7 +67,7 @@ export async function listImages(folder: string): Promise<ImageEntry[]> {
     throw new QdgError(
       "invalid-data",
       folder,
-      `no image in it or below, expected files ending in ${IMAGE_EXTENSIONS.join(" ")}`,
+      `got no image in it or below, expected files ending in ${IMAGE_EXTENSIONS.join(" ")}; put images there, or give another folder`,
     );
   }
   // The default order of sort is by UTF-16 code units, whatever the locale.
