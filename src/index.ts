@@ -77,7 +77,8 @@ export { type ExportedFile, exportModel, type ExportResult } from "./export/expo
 export type { FileVerification, NotVerified, Verified } from "./export/verify-file.js";
 export type { ExportOptions, Target } from "./export/options.js";
 export type { Cost } from "./export/cost.js";
-export type { BitsFrontier, ExportReport, LayerReport } from "./export/report/export-report.js";
+export type { BitsFrontier } from "./export/budget/frontier.js";
+export type { ExportReport, LayerReport } from "./export/report/export-report.js";
 export { type Inspection, inspectFile, type LayerInspection } from "./export/inspect.js";
 
 export { parity, type ParityOptions } from "./parity/parity.js";

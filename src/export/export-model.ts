@@ -170,7 +170,7 @@ async function exportQuantized(
             nearest: steps.nearest(recipe),
             samples: samples && samples.heldOut.count > 0 ? samples.heldOut : null,
             files,
-            frontier: null,
+            frontier: chosen?.chosen.frontier ?? null,
           },
           progress,
         );

@@ -21,3 +21,8 @@ export class Sqnr {
     return this.#noise === 0 ? Number.POSITIVE_INFINITY : 10 * Math.log10(this.#signal / this.#noise);
   }
 }
+
+/** Signal to noise of a relative squared error, in dB; Infinity for none. */
+export function decibels(relativeError: number): number {
+  return -10 * Math.log10(relativeError);
+}

@@ -6,12 +6,14 @@ import { noProgress, type Progress } from "../../base/progress.js";
 import type { Graph } from "../../graph/graph.js";
 import type { Recipe } from "../../graph/recipe.js";
 import { MAX_BITS, MIN_BITS } from "../../quant/spec.js";
+import { decibels } from "../../quant/sqnr.js";
 import { type ExportSteps, largestSize, type Made } from "../export-steps.js";
 import { type CompleteExportOptions, recipeOfOptions } from "../options.js";
 import type { SampleSplit } from "../samples.js";
 import { LARGER } from "./advice.js";
 import { allocate, type BitOption, bytesOf, errorOf, type LayerOptions } from "./allocate.js";
 import { Choices } from "./choices.js";
+import { type BitsFrontier, frontierOf } from "./frontier.js";
 import { judgeFile } from "./judge-file.js";
 import type { BudgetGoal } from "./options.js";
 import { checkClasses, smallestThatAgrees } from "./smallest-that-agrees.js";
@@ -40,6 +42,8 @@ export interface ChosenBits {
   readonly search: { readonly trials: number; readonly gainDb: number } | null;
   /** What bits by layer in a quarter more size would take off the error of the weights, as it was measured; null if nothing. */
   readonly larger: { readonly sizeBytes: number; readonly gainDb: number } | null;
+  /** What other sizes would give; null where some of it has no error. */
+  readonly frontier: BitsFrontier | null;
   /** Relative squared error of the outputs of each layer alone, by its bits. */
   readonly sensitivities: Readonly<Record<string, Readonly<Record<string, number>>>>;
 }
@@ -225,14 +229,14 @@ async function mixedWithin(
 
 /** Of a file that was made: the bits of the free layers, and what more room would give. */
 function about(
-  { layers: free }: Choices,
+  { layers: free, sizes }: Choices,
   layers: readonly LayerOptions[],
   { quantized, files }: Made,
-): Pick<ChosenBits, "bits" | "averageBits" | "larger"> {
+): Pick<ChosenBits, "bits" | "averageBits" | "larger" | "frontier"> {
   const bits: Record<string, number> = {};
   for (const { role, layer, spec } of quantized.placements)
     if (role === "weight" && free.some((each) => each.layer === layer)) bits[layer] = spec.bits;
-  const weights = free.map(({ sizes }) => sizes.reduce((sum, size) => sum + size, 0));
+  const weights = free.map((layer) => layer.sizes.reduce((sum, size) => sum + size, 0));
   const total = weights.reduce((sum, size) => sum + size, 0);
   const sum = free.reduce((all, { layer }, i) => all + (bits[layer] as number) * (weights[i] as number), 0);
   const now = layers.map(
@@ -245,12 +249,13 @@ function about(
     bits,
     averageBits: sum / total,
     larger: gainDb > 0.1 && Number.isFinite(gainDb) ? { sizeBytes, gainDb } : null,
+    frontier: frontierOf(
+      layers,
+      free.map(({ isInner }) => isInner),
+      sizes.rest,
+      now,
+    ),
   };
-}
-
-/** Signal to noise of a relative squared error. */
-export function decibels(error: number): number {
-  return -10 * Math.log10(error);
 }
 
 function tooSmall(got: number, least: number): QdgError {

@@ -13,6 +13,7 @@ import { type Inspection, inspectBytes } from "../inspect.js";
 import type { QuantizedGraph } from "../quantize.js";
 import type { Samples } from "../samples.js";
 import { bitsByLayer } from "../metadata.js";
+import type { BitsFrontier } from "../budget/frontier.js";
 import { isForWebgpu, type PlannedFile } from "../file-plan.js";
 import { GridCounts, type GridHistogram } from "./grid-histogram.js";
 import { type LayerErrors, measureLayers } from "./layer-errors.js";
@@ -53,21 +54,6 @@ export interface FileKernels {
   readonly nodesWritten: number;
   /** null where the target optimizes by itself, in a browser. */
   readonly nodesOptimized: number | null;
-}
-
-export interface SizeAndError {
-  readonly sizeBytes: number;
-  /** Of the output. */
-  readonly sqnrDb: number;
-}
-
-/** Networks that a search for bits judged. */
-export interface BitsFrontier {
-  /** No other is both smaller and nearer to the float network; by size. */
-  readonly points: readonly SizeAndError[];
-  /** The same bits for all layers. */
-  readonly uniform: readonly (SizeAndError & { readonly bits: number })[];
-  readonly chosen: SizeAndError;
 }
 
 /** Of the output on held-out samples. */

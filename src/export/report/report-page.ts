@@ -7,7 +7,8 @@ import { staticPage } from "../../base/page/static-page.js";
 import { row, table } from "../../base/page/table.js";
 import type { ExportResult } from "../export-model.js";
 import { CHART_STYLE, curveChart, gridChart, percent, type Series } from "./charts.js";
-import type { BitsFrontier, ExportReport, LayerReport, SizeAndError } from "./export-report.js";
+import type { BitsFrontier, SizeAndError } from "../budget/frontier.js";
+import type { ExportReport, LayerReport } from "./export-report.js";
 import type { GridHistogram } from "./grid-histogram.js";
 
 const STYLE = `
@@ -91,8 +92,13 @@ ${body}</section>
 function frontierSection(frontier: BitsFrontier | null): Markup | null {
   if (!frontier) return null;
   const series: Series[] = [
-    { name: "frontier of the search", color: 0, kind: "line", points: frontier.points.map(pointOf) },
-    { name: "the same bits everywhere", color: 1, kind: "dots", points: frontier.uniform.map(pointOf) },
+    { name: "bits by layer", color: 0, kind: "line", points: frontier.points.map(pointOf) },
+    {
+      name: "the same bits in all inner layers",
+      color: 1,
+      kind: "dots",
+      points: frontier.uniform.map(pointOf),
+    },
     { name: "chosen", color: 2, kind: "chosen", points: [pointOf(frontier.chosen)] },
   ];
   const sizes = series.flatMap((each) => each.points.map(([size]) => size));
@@ -103,13 +109,14 @@ function frontierSection(frontier: BitsFrontier | null): Markup | null {
     `${grouped(most)} bytes`,
   ]);
   const uniform = frontier.uniform.map(({ bits, sizeBytes, sqnrDb }) =>
-    row(`${bits} bits everywhere`, [grouped(sizeBytes), db(sqnrDb)]),
+    row(`${bits} bits in all inner layers`, [grouped(sizeBytes), db(sqnrDb)]),
   );
   const chosen = row("chosen", [grouped(frontier.chosen.sizeBytes), db(frontier.chosen.sqnrDb)], true);
   return section(
     "frontier",
     "Size against error",
-    markup`${chart}${table("Bytes of the file and signal to error of the output", ["", "bytes", "dB"], [...uniform, chosen])}`,
+    markup`<p>Estimated for all of them in the same way: the errors that the weights of each layer make alone on the calibration samples, added up. What the file does as a whole is measured above.</p>
+${chart}${table("Bytes of the file and estimated signal to error of the output", ["", "bytes", "dB"], [...uniform, chosen])}`,
   );
 }
 
