@@ -164,6 +164,7 @@ export type FileOptions = Pick<
   ExportOptions,
   | "bits"
   | "weightBits"
+  | "averageBits"
   | "activationBits"
   | "firstLastBits"
   | "powerOfTwo"
@@ -218,10 +219,11 @@ export async function exported(
 
 function labelOf({ float, bits, weightBits, activationBits, form, targets, ...counts }: FileOptions): string {
   if (float) return "float";
-  const { calibrationCount, heldOutCount, firstLastBits, powerOfTwo, freeWeights, ptq } = counts;
-  const weights = weightBits ?? bits;
+  const { averageBits, calibrationCount, heldOutCount, firstLastBits, powerOfTwo, freeWeights, ptq } = counts;
+  const weights = weightBits ?? bits ?? averageBits;
   return [
     weights === undefined ? "learned" : bitsName([weights, activationBits ?? 8]).toLowerCase(),
+    ...(averageBits === undefined ? [] : ["mixed"]),
     ...(firstLastBits === undefined ? [] : [`outer-${firstLastBits}`]),
     ...(powerOfTwo ? ["pow2"] : []),
     ...(freeWeights ? ["free-weights"] : []),
