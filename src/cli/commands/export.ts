@@ -206,6 +206,7 @@ function chosenLine({
   asked,
   written,
   averageBits,
+  comparedOn,
   uniform,
   mixedSqnrDb,
   search,
@@ -221,7 +222,7 @@ function chosenLine({
     : "";
   if (mixedSqnrDb === null || !uniform) return what + gain;
   const { bits, sizeBytes, sqnrDb } = uniform;
-  return `${what} (on the calibration samples ${mixedSqnrDb.toFixed(1)} dB, with ${bits} bits in all inner layers ${sqnrDb.toFixed(1)} dB at ${formatBytes(sizeBytes)})${gain}`;
+  return `${what} (on the ${comparedOn} samples ${mixedSqnrDb.toFixed(1)} dB, with ${bits} bits in all inner layers ${sqnrDb.toFixed(1)} dB at ${formatBytes(sizeBytes)})${gain}`;
 }
 
 function verificationLine(verification: FileVerification): string {

@@ -1,5 +1,5 @@
 // How large a file is by the bits of its layers: from two files that were encoded, and the planes that weights are stored
-// in. Good to some bytes; who needs all of them right encodes.
+// in. Good to some hundred bytes, since each number of bits in use brings a function; who needs all right encodes.
 
 import { planeBytes } from "../../quant/pack.js";
 import type { FreeLayer } from "./layers.js";

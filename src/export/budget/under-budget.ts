@@ -1,5 +1,5 @@
-// Chooses the bits of layers for a size or an agreement, and makes the file. What is written is never worse on the
-// calibration samples than the same bits in all inner layers within the same size.
+// Chooses the bits of layers for a size or an agreement, and makes the file. What is written is never worse on samples that
+// neither was fitted to than the same bits in all inner layers within the same size.
 
 import { QdgError } from "../../base/error.js";
 import { noProgress, type Progress } from "../../base/progress.js";
@@ -31,7 +31,9 @@ export interface ChosenBits {
   readonly bits: Readonly<Record<string, number>>;
   /** Their mean, each weighted with its number of weights. */
   readonly averageBits: number;
-  /** Both on the calibration samples, in dB of the outputs; null where there is nothing to compare with. */
+  /** Which samples the two were compared on: calibration's only where none are held out, since both are fitted to them. */
+  readonly comparedOn: "held-out" | "calibration";
+  /** Both in dB of the outputs; null where there is nothing to compare with. */
   readonly mixedSqnrDb: number | null;
   readonly uniform: {
     readonly bits: number;
@@ -82,14 +84,16 @@ export async function underBudget(
   };
   if (goal.option === "--min-agreement" || budgetBytes === null) {
     const made = await smallestThatAgrees(choices, layers, facts.asked, samples.heldOut, progress);
-    const none = { mixedSqnrDb: null, uniform: null, search: null };
+    const none = { comparedOn: "held-out", mixedSqnrDb: null, uniform: null, search: null } as const;
     return { made, chosen: { ...facts, ...none, written: "mixed", ...about(choices, layers, made) } };
   }
   const mixed = await mixedWithin(budgetBytes, choices, layers, quantized, samples, options, progress);
   const uniform = uniformMade ?? (await uniformWithin(budgetBytes, choices, options));
   const { float } = steps;
+  const comparedOn = samples.heldOut.count > 0 ? "held-out" : "calibration";
+  const compared = comparedOn === "held-out" ? samples.heldOut : samples.calibration;
   const fileError = async ({ files }: Made): Promise<number> =>
-    (await judgeFile(float, files[0].bytes, samples.calibration)).error;
+    (await judgeFile(float, files[0].bytes, compared)).error;
   const mixedError = await fileError(mixed.made);
   const uniformError = uniform && (await fileError(uniform.made));
   const written = better(mixedError, uniformError);
@@ -99,6 +103,7 @@ export async function underBudget(
     chosen: {
       ...facts,
       written,
+      comparedOn,
       ...about(choices, layers, made),
       mixedSqnrDb: decibels(mixedError),
       uniform:
@@ -176,8 +181,8 @@ async function uniformWithin(
       (sum, layer) => sum + sizes.bytesOf(layer, layer.isInner ? bits : 8),
       sizes.rest,
     );
-    // What was predicted is some bytes off, not a hundredth.
-    if (predicted > 1.01 * budgetBytes) continue;
+    // What was predicted is some hundred bytes off: functions that unpack come with the numbers of bits in use.
+    if (predicted > 1.01 * budgetBytes + 1000) continue;
     const recipe = uniformRecipe(bits, options);
     if ((await steps.roundedSize(recipe)) > budgetBytes) continue;
     const made = await steps.make(recipe);

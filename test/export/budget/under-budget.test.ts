@@ -43,7 +43,7 @@ function exported(options: Partial<ExportOptions>): Promise<ExportResult> {
 }
 
 test.each([2, 4])(
-  "--average-bits %i is no larger than --bits, and no worse on the calibration samples",
+  "--average-bits %i is no larger than --bits, and no worse on held-out samples",
   async (bits) => {
     const uniform = await exported({ bits });
     const mixed = await exported({ averageBits: bits });
@@ -61,6 +61,13 @@ test("bits by layer are written unless the same bits everywhere have less error"
   expect(better(0.1, 0.1)).toBe("mixed");
   expect(better(0.1, null)).toBe("mixed");
   expect(better(0.2, 0.1)).toBe("uniform");
+});
+
+test("without held-out samples the two are compared on those of calibration", async () => {
+  const { chosen, cost } = await exported({ averageBits: 4, heldOutCount: 0 });
+  expect(cost).toBeNull();
+  expect(chosen?.comparedOn).toBe("calibration");
+  expect((await exported({ averageBits: 4 })).chosen?.comparedOn).toBe("held-out");
 });
 
 test("a mean between two bits lies between their sizes, and all of a budget is used but for a step of a layer", async () => {
