@@ -115,8 +115,8 @@ function frontierSection(frontier: BitsFrontier | null): Markup | null {
   return section(
     "frontier",
     "Size against error",
-    markup`<p>Estimated for all of them in the same way: the errors that the weights of each layer make alone on the calibration samples, added up. What the file does as a whole is measured above.</p>
-${chart}${table("Bytes of the file and estimated signal to error of the output", ["", "bytes", "dB"], [...uniform, chosen])}`,
+    markup`<p>Sizes and errors are estimated, for all in the same way: the errors that the weights of each layer make alone on the calibration samples, added up. What the file does as a whole is measured above.</p>
+${chart}${table("Estimated bytes of the file, and signal to error of the output", ["", "bytes", "dB"], [...uniform, chosen])}`,
   );
 }
 
