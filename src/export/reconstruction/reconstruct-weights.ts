@@ -1,6 +1,7 @@
 // Post-training quantization of weights, layer by layer in the order of the graph: each layer is fitted to give what the
 // float network gives, from what the quantized network feeds it.
 
+import { QdgError } from "../../base/error.js";
 import { noProgress, type Progress } from "../../base/progress.js";
 import { expectDType, float32 } from "../../base/tensor.js";
 import { consumers, inputOf, type Node, outputOf, type Value } from "../../graph/graph.js";
@@ -110,13 +111,20 @@ async function reconstructAlong(
       const own = inputOf(same, 1);
       const { spec } = byWeight.get(own) as Placement;
       const limit = spec.bits < 8 ? undefined : limits.get(own);
-      fit(same, rows, spec, seen, biasCorrection, limit ?? null);
+      try {
+        fit(same, rows, spec, seen, biasCorrection, limit ?? null);
+      } catch (thrown) {
+        if (!(thrown instanceof QdgError) || thrown.code !== "invalid-data") throw thrown;
+        left.set(OVERFLOW, [...(left.get(OVERFLOW) ?? []), node.origin]);
+      }
     }
   }
   return [...left].map(
     ([reason, layers]) => `rounded to nearest, not fitted, for ${reason}: ${layers.join(", ")}`,
   );
 }
+
+const OVERFLOW = "values whose products leave float32";
 
 /** Multiples of it fill 0..1 evenly: samples look at different positions. */
 const GOLDEN = 0.618033988749895;

@@ -114,6 +114,29 @@ test("a layer that is called twice keeps rounded weights, and that is said", asy
   }
 });
 
+test("a layer whose inputs are too large to multiply in float32 keeps rounded weights, and that is said", async () => {
+  const network = tf.sequential({
+    layers: [
+      L.conv2d({ inputShape: [16, 16, 3], filters: 4, kernelSize: 3, activation: "relu", name: "large" }),
+      L.conv2d({ filters: 4, kernelSize: 3, name: "after", activation: "relu" }),
+      L.flatten(),
+      L.dense({ units: 3 }),
+    ],
+  });
+  randomizeWeights(network, seeded(6));
+  const large = network.getLayer("large");
+  large.setWeights(large.getWeights().map((weight) => weight.mul(1e25)));
+  const saved = await saveToFolder(await saveLayersModel(network));
+  try {
+    const { warnings } = await exported({ model: saved.path, bits: 4 });
+    expect(
+      warnings.some((line) => /not fitted, for values whose products leave float32: after/.test(line)),
+    ).toBe(true);
+  } finally {
+    await removeFolder(saved.folder);
+  }
+});
+
 test("calibration images that are all black give finite weights", async () => {
   const black = join(folder, "black.npy");
   const header = "{'descr': '<f4', 'fortran_order': False, 'shape': (4, 16, 16, 3), }";
