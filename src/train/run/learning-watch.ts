@@ -39,9 +39,10 @@ export class LearningWatch {
     this.#classes = classes;
   }
 
-  /** Steps of a phase after which it is judged: a tenth of the run. */
+  /** Steps of a phase after which it is judged: a tenth of the run, a quarter where weights were random to begin with. */
   get #patience(): number {
-    return Math.max(LEAST_STEPS, Math.ceil(this.#options.steps / 10));
+    const share = isPretrained(this.#options) ? 10 : 4;
+    return Math.max(LEAST_STEPS, Math.ceil(this.#options.steps / share));
   }
 
   /**
