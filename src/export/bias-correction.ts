@@ -34,15 +34,20 @@ export function correctBiases(graph: Graph, channelMeans: ReadonlyMap<string, Fl
       means,
       node.origin,
     );
-    const value: Value = {
-      // Not the old bias's name: a shared layer corrects its bias for each of its inputs.
-      name: `${outputOf(node).name}/corrected_bias`,
-      dtype: "float32",
-      shape: [channels],
-      constant: float32([channels], corrected),
-    };
-    node.inputs = [inputOf(node, 0), weight, value];
+    setBias(node, corrected);
   }
+}
+
+/** Gives a weighted node another bias, [K]. */
+export function setBias(node: Node, bias: ArrayLike<number>): void {
+  const value: Value = {
+    // Not the old bias's name: a shared layer corrects its bias for each of its inputs.
+    name: `${outputOf(node).name}/corrected_bias`,
+    dtype: "float32",
+    shape: [bias.length],
+    constant: float32([bias.length], bias),
+  };
+  node.inputs = [inputOf(node, 0), inputOf(node, 1), value];
 }
 
 function correctedLayer(node: Node): CorrectedLayer | null {

@@ -12,10 +12,7 @@ import type { Session } from "../../runtime/runtime.js";
 import type { Feeds } from "../arrays.js";
 import { floatFile } from "../float-file.js";
 import { withFakeQuantizers } from "../reconstruction/fake-quantizers.js";
-import { pieceOf } from "../reconstruction/walk.js";
-
-/** Two cores are what these machines have; results do not depend on it. */
-const THREADS = 2;
+import { pieceOf, THREADS } from "../reconstruction/walk.js";
 
 export class OpenNetwork {
   readonly #session: Session;

@@ -8,6 +8,7 @@ import type { LayerStatistics } from "../../quant/reconstruction/reconstruct.js"
 import { cpuRuntime } from "../../runtime/cpu.js";
 import type { Session } from "../../runtime/runtime.js";
 import { floatFile } from "../float-file.js";
+import { THREADS } from "./walk.js";
 import type { Columns, WeightRows } from "./weight-rows.js";
 
 /** Columns that one product takes at least: smaller ones cost more to start than to compute. */
@@ -35,7 +36,7 @@ export class LayerSums {
   }
 
   static async open(rows: WeightRows): Promise<LayerSums> {
-    return new LayerSums(rows, await cpuRuntime.open({ bytes: productsFile(rows) }, { threads: 2 }));
+    return new LayerSums(rows, await cpuRuntime.open({ bytes: productsFile(rows) }, { threads: THREADS }));
   }
 
   get positions(): number {

@@ -11,6 +11,7 @@ import { materialize } from "../../lower/materialize.js";
 import { reductionOrder } from "../../lower/pair-sums.js";
 import { type LayerStatistics, type PairLimit, reconstruct } from "../../quant/reconstruction/reconstruct.js";
 import type { QuantSpec } from "../../quant/spec.js";
+import { setBias } from "../bias-correction.js";
 import { pairLimits } from "../fit-pairs.js";
 import type { QuantizedGraph } from "../quantize.js";
 import type { Samples } from "../samples.js";
@@ -233,17 +234,6 @@ function biasOf(node: Node, channels: number): Float32Array {
   return bias?.constant
     ? expectDType(materialize(bias), "float32", node.origin).data
     : new Float32Array(channels);
-}
-
-function setBias(node: Node, bias: Float64Array): void {
-  const value: Value = {
-    // Not the old bias's name: a shared layer corrects its bias for each of its inputs.
-    name: `${outputOf(node).name}/corrected_bias`,
-    dtype: "float32",
-    shape: [bias.length],
-    constant: float32([bias.length], bias),
-  };
-  node.inputs = [inputOf(node, 0), inputOf(node, 1), value];
 }
 
 /** Which elements of a row meet in a kernel. */

@@ -4,7 +4,7 @@
 import { open, type FileHandle, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { QdgError } from "../../base/error.js";
-import { expectDType, float32, type Tensor } from "../../base/tensor.js";
+import { expectDType, float32, sizeOf, type Tensor } from "../../base/tensor.js";
 import { temporaryFolder } from "../../base/temporaries.js";
 
 /** Bytes that stay in memory. */
@@ -52,7 +52,7 @@ export class ValueStore {
     const file = this.#files.get(name);
     if (!written || !file)
       throw new QdgError("internal", name, "is not at hand in this piece of the network");
-    const bytes = new Uint8Array(4 * written.shape.reduce((product, dim) => product * dim, 1));
+    const bytes = new Uint8Array(4 * sizeOf(written.shape));
     await file.handle.read(bytes, 0, bytes.length, written.at);
     return float32(written.shape, new Float32Array(bytes.buffer));
   }

@@ -10,6 +10,9 @@ import type { Samples } from "../samples.js";
 import { withFakeQuantizers } from "./fake-quantizers.js";
 import { ValueStore } from "./value-store.js";
 
+/** Of sessions that fit and measure layers; results do not depend on it. */
+export const THREADS = 2;
+
 export class Walk {
   readonly #graph: Graph;
   readonly #values = new ValueStore();
@@ -77,9 +80,6 @@ export class Walk {
     return this.#values.dispose();
   }
 }
-
-/** Two cores are what these machines have; results do not depend on it. */
-const THREADS = 2;
 
 /** Nodes as a graph of their own, and the computed values that it reads. */
 export function pieceOf(
