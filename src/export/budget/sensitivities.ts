@@ -42,7 +42,7 @@ export async function measureSensitivities(
   const judged = await judgedInFloat(float, names, samples);
   const byLayer = new Map<string, Sensitivity>();
   const inOrder = [...layers].sort((a, b) => (a.nodes[0] ?? 0) - (b.nodes[0] ?? 0));
-  const walk = await Walk.over(float, samples);
+  const [walk] = (await Walk.over([float], samples)) as [Walk];
   try {
     for (const [done, { layer, nodes }] of inOrder.entries()) {
       const from = nodes[0] ?? 0;

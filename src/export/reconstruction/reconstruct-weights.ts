@@ -45,8 +45,10 @@ export async function reconstructWeights(
   samples: Samples,
   options: ReconstructWeightsOptions = {},
 ): Promise<readonly string[]> {
-  const quantizedWalk = await Walk.over(quantized.graph, samples);
-  const floatWalk = await Walk.over(quantized.float, samples);
+  const [quantizedWalk, floatWalk] = (await Walk.over([quantized.graph, quantized.float], samples)) as [
+    Walk,
+    Walk,
+  ];
   try {
     return await reconstructAlong([quantized], quantizedWalk, floatWalk, options);
   } finally {
@@ -66,8 +68,8 @@ export async function reconstructEachAlone(
   samples: Samples,
   options: ReconstructWeightsOptions = {},
 ): Promise<void> {
-  const inputs = await Walk.over(all[0].float, samples);
-  const outputs = await Walk.over(all[0].float, samples);
+  const { float } = all[0];
+  const [inputs, outputs] = (await Walk.over([float, float], samples)) as [Walk, Walk];
   try {
     await reconstructAlong(all, inputs, outputs, options);
   } finally {

@@ -5,6 +5,7 @@ import type { Tensor } from "../../base/tensor.js";
 import type { Graph, Node, Value } from "../../graph/graph.js";
 import { DEFAULT_OPSET } from "../../onnx/opset.js";
 import { cpuRuntime } from "../../runtime/cpu.js";
+import type { Feeds } from "../arrays.js";
 import { floatFile } from "../float-file.js";
 import type { Samples } from "../samples.js";
 import { withFakeQuantizers } from "./fake-quantizers.js";
@@ -30,14 +31,20 @@ export class Walk {
     this.#lastReader = last;
   }
 
-  /** @param graph float, or annotated: annotated values are rounded, weights are what their integers stand for */
-  static async over(graph: Graph, samples: Samples): Promise<Walk> {
-    const walk = new Walk(graph);
-    for await (const feeds of samples.read()) {
-      for (const [name, value] of Object.entries(feeds)) await walk.#values.set(walk.#samples, name, value);
-      walk.#samples++;
-    }
-    return walk;
+  /**
+   * A walk for each graph over the same samples, which are read once.
+   *
+   * @param graphs float, or annotated: annotated values are rounded, weights are what their integers stand for
+   */
+  static async over(graphs: readonly Graph[], samples: Samples): Promise<Walk[]> {
+    const walks = graphs.map((graph) => new Walk(graph));
+    for await (const feeds of samples.read()) for (const walk of walks) await walk.#take(feeds);
+    return walks;
+  }
+
+  async #take(feeds: Feeds): Promise<void> {
+    for (const [name, value] of Object.entries(feeds)) await this.#values.set(this.#samples, name, value);
+    this.#samples++;
   }
 
   get samples(): number {
