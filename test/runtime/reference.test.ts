@@ -7,8 +7,8 @@ import type { Attribute, Value } from "../../src/graph/graph.js";
 import { encodeModel } from "../../src/onnx/codec.js";
 import { graphToModel } from "../../src/onnx/from-graph.js";
 import { openGraph, referenceRuntime } from "../../src/runtime/reference.js";
-import { erf } from "../../src/runtime/reference/activations.js";
-import { fromFloat16, toFloat16 } from "../../src/runtime/reference/cast.js";
+import { erf } from "../../src/compute/activations.js";
+import { fromFloat16, toFloat16 } from "../../src/compute/cast.js";
 import type { Model } from "./sketch.js";
 import { Sketch } from "./sketch.js";
 

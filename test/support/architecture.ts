@@ -19,6 +19,7 @@ export const ROOMS: readonly string[] = [
   "lower",
   "model",
   "read",
+  "compute",
   "onnx",
   "graph",
   "image",

@@ -6,12 +6,12 @@ import type { DType, Tensor } from "../../base/tensor.js";
 import { QdgError } from "../../base/error.js";
 import { intAttribute } from "../../graph/graph.js";
 import { clip, requantize, requantizeMultiplier, roundHalfEven } from "../../quant/affine.js";
-import { convGeometry, convolve } from "./convolution.js";
-import type { Call } from "./kernel.js";
-import { checkedSize, inputAt, newTensor, numbersOf, whereOf } from "./kernel.js";
-import { gemmGeometry, matMulGeometry, multiply, multiplyBatches } from "./matrix.js";
-import { forEachWindow, globalShape, poolGeometry } from "./pooling.js";
-import { around, broadcastIndex, broadcastShape } from "./shapes.js";
+import { convGeometry, convolve } from "../../compute/convolution.js";
+import type { Call } from "../../compute/kernel.js";
+import { checkedSize, inputAt, newTensor, numbersOf, whereOf } from "../../compute/kernel.js";
+import { gemmGeometry, matMulGeometry, multiply, multiplyBatches } from "../../compute/matrix.js";
+import { forEachWindow, globalShape, poolGeometry } from "../../compute/pooling.js";
+import { around, broadcastIndex, broadcastShape } from "../../compute/shapes.js";
 
 /** The parameters of a DequantizeLinear: x = (q - zeroPoint[k]) * scale[k], k along `axis` or 0. */
 export interface Operand {

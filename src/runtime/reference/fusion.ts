@@ -13,7 +13,7 @@ import {
   quantizedMul,
   weightedSum,
 } from "./fused-kernels.js";
-import { RANGE_BY_DTYPE } from "./quantize.js";
+import { RANGE_BY_DTYPE } from "../../compute/quantize.js";
 
 /** One computation: a node by itself, or several as one. */
 export interface Step {

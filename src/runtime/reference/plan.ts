@@ -8,9 +8,9 @@ import { sizeOf } from "../../base/tensor.js";
 import type { Graph, Node, Value } from "../../graph/graph.js";
 import type { Step } from "./fusion.js";
 import { fuse } from "./fusion.js";
-import { whereOf } from "./kernel.js";
+import { whereOf } from "../../compute/kernel.js";
 import { LiveValues, MAX_LIVE_BYTES } from "./live-values.js";
-import { kernelOf } from "./operators.js";
+import { kernelOf } from "../../compute/operators.js";
 
 export interface Plan {
   readonly steps: readonly Step[];

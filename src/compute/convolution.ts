@@ -1,7 +1,7 @@
 // Convolution sums, in double: exact for integers (every sum is far below 2^53), and more accurate than any
 // runtime for real numbers, which round once at the end. The integer path uses the same sums.
 
-import { intAttribute, intsAttribute } from "../../graph/graph.js";
+import { intAttribute, intsAttribute } from "../graph/graph.js";
 import type { Call, Kernel } from "./kernel.js";
 import { float32At, inputAt, invalid, newTensor, optionalInput, unsupported } from "./kernel.js";
 import type { Volume, Window } from "./window.js";

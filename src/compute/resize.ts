@@ -1,7 +1,7 @@
 // ONNX Resize: nearest (every type) and linear (float32), one axis after the other.
 
-import type { Tensor } from "../../base/tensor.js";
-import { stringAttribute } from "../../graph/graph.js";
+import type { Tensor } from "../base/tensor.js";
+import { stringAttribute } from "../graph/graph.js";
 import type { Call, Kernel } from "./kernel.js";
 import {
   float32At,

@@ -1,10 +1,10 @@
-// What an operator of the reference interpreter is: a pure function from tensors to tensors. Kernels check
+// What computes an operator: a pure function from tensors to tensors. Kernels check
 // what they are given and refuse what they do not compute exactly; they never approximate.
 
-import { QdgError } from "../../base/error.js";
-import type { DataOf, DType, Tensor } from "../../base/tensor.js";
-import { allocate, boundedSize } from "../../base/tensor.js";
-import type { Node } from "../../graph/graph.js";
+import { QdgError } from "../base/error.js";
+import type { DataOf, DType, Tensor } from "../base/tensor.js";
+import { allocate, boundedSize } from "../base/tensor.js";
+import type { Node } from "../graph/graph.js";
 
 /** One evaluation of one node. An input that is left out is null. */
 export interface Call {

@@ -1,6 +1,6 @@
 // Matrix products, summed in double as convolutions are: exact for integers.
 
-import { floatAttribute, intAttribute } from "../../graph/graph.js";
+import { floatAttribute, intAttribute } from "../graph/graph.js";
 import type { Call, Kernel } from "./kernel.js";
 import { checkedSize, float32At, inputAt, invalid, newTensor, optionalInput } from "./kernel.js";
 import { broadcastIndex, broadcastShape, walk } from "./shapes.js";

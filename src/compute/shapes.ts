@@ -1,6 +1,6 @@
 // Index arithmetic of row-major tensors: strides and NumPy broadcasting. No data, no operators.
 
-import { sizeOf } from "../../base/tensor.js";
+import { sizeOf } from "../base/tensor.js";
 
 /** Elements between neighbours along each axis. */
 export function stridesOf(shape: readonly number[]): number[] {

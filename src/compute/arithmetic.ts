@@ -1,10 +1,10 @@
 // Operators of two or more operands, element by element with broadcasting: arithmetic, comparison, logic, bits.
 // float32 results are rounded once an operation; integers wrap as their type does.
 
-import { QdgError } from "../../base/error.js";
-import type { DType, Tensor } from "../../base/tensor.js";
-import { allocate } from "../../base/tensor.js";
-import { stringAttribute } from "../../graph/graph.js";
+import { QdgError } from "../base/error.js";
+import type { DType, Tensor } from "../base/tensor.js";
+import { allocate } from "../base/tensor.js";
+import { stringAttribute } from "../graph/graph.js";
 import type { Call, Kernel, NumberData } from "./kernel.js";
 import { inputAt, invalid, isBig, newTensor, numbersOf, unsupported } from "./kernel.js";
 import { broadcastIndex, broadcastShape, sameShape } from "./shapes.js";

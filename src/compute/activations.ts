@@ -1,10 +1,10 @@
 // Functions of one element in float32: the value is computed in double and rounded once, unless ONNX Runtime
 // is known to round in between where that reaches a quantized result (LeakyRelu, PRelu: one product).
 
-import type { Tensor } from "../../base/tensor.js";
-import { roundHalfEven } from "../../quant/affine.js";
-import type { Node } from "../../graph/graph.js";
-import { floatAttribute, stringAttribute } from "../../graph/graph.js";
+import type { Tensor } from "../base/tensor.js";
+import { roundHalfEven } from "../quant/affine.js";
+import type { Node } from "../graph/graph.js";
+import { floatAttribute, stringAttribute } from "../graph/graph.js";
 import type { Call, Kernel } from "./kernel.js";
 import { float32At, inputAt, isBig, newTensor, numbersAt, unsupported } from "./kernel.js";
 import { broadcastIndex } from "./shapes.js";

@@ -1,8 +1,8 @@
-// Every operator that the reference interpreter computes, by its ONNX name. One line an operator; anything else
-// is an error that names the node.
+// Every operator that qdg computes by itself, by its ONNX name: for the reference interpreter, and for the constants of a
+// model. One line an operator; anything else is an error that names the node.
 
-import { QdgError } from "../../base/error.js";
-import type { Node } from "../../graph/graph.js";
+import { QdgError } from "../base/error.js";
+import type { Node } from "../graph/graph.js";
 import { clipOperator, prelu, signed, unary } from "./activations.js";
 import {
   binary,

@@ -2,7 +2,7 @@
 // for Conv, ConvTranspose and the pools. Fewer than three spatial axes are treated as a volume
 // of one image, or an image of one row.
 
-import { intAttribute, intsAttribute, stringAttribute } from "../../graph/graph.js";
+import { intAttribute, intsAttribute, stringAttribute } from "../graph/graph.js";
 import type { Call } from "./kernel.js";
 import { invalid, unsupported } from "./kernel.js";
 

@@ -1,8 +1,8 @@
 // Pools. MaxPool and GlobalMaxPool work on integers as on floats; averages are float32 here, those between
 // quantized values are in fused-kernels.ts.
 
-import type { Tensor } from "../../base/tensor.js";
-import { intAttribute, intsAttribute } from "../../graph/graph.js";
+import type { Tensor } from "../base/tensor.js";
+import { intAttribute, intsAttribute } from "../graph/graph.js";
 import { RANGE_BY_DTYPE } from "./quantize.js";
 import type { Call, Kernel } from "./kernel.js";
 import { float32At, inputAt, invalid, newTensor, numbersAt, unsupported } from "./kernel.js";

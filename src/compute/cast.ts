@@ -1,10 +1,10 @@
 // Cast between element types. A float outside an integer type's range has no defined result in ONNX and
 // runtimes differ there: it is refused.
 
-import { QdgError } from "../../base/error.js";
-import type { DType, Tensor } from "../../base/tensor.js";
-import { intAttribute } from "../../graph/graph.js";
-import { dataTypeName, dtypeOf } from "../../onnx/data-type.js";
+import { QdgError } from "../base/error.js";
+import type { DType, Tensor } from "../base/tensor.js";
+import { intAttribute } from "../graph/graph.js";
+import { dataTypeName, dtypeOf } from "../onnx/data-type.js";
 import type { Call, Kernel } from "./kernel.js";
 import { inputAt, isBig, newTensor, unsupported, whereOf } from "./kernel.js";
 

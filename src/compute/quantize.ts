@@ -1,9 +1,9 @@
 // QuantizeLinear and DequantizeLinear as ONNX 21 defines them: one scale a tensor, an index of an axis, or a
 // block along an axis. Rounding and clipping are those of src/quant/affine.ts.
 
-import type { DType, Tensor } from "../../base/tensor.js";
-import { intAttribute } from "../../graph/graph.js";
-import { clip, roundHalfEven } from "../../quant/affine.js";
+import type { DType, Tensor } from "../base/tensor.js";
+import { intAttribute } from "../graph/graph.js";
+import { clip, roundHalfEven } from "../quant/affine.js";
 import { dtypeOfNumber } from "./cast.js";
 import type { Call, Kernel } from "./kernel.js";
 import {

@@ -1,8 +1,8 @@
 // Reductions over axes, Softmax and the normalizations: sums in double, rounded once to float32.
 
-import { floatAttribute, intAttribute, intsAttribute } from "../../graph/graph.js";
-import type { Tensor } from "../../base/tensor.js";
-import { sizeOf } from "../../base/tensor.js";
+import { floatAttribute, intAttribute, intsAttribute } from "../graph/graph.js";
+import type { Tensor } from "../base/tensor.js";
+import { sizeOf } from "../base/tensor.js";
 import type { Call, Kernel } from "./kernel.js";
 import {
   axisOf,

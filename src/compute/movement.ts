@@ -1,8 +1,8 @@
 // Operators that move, select or repeat elements without changing them. All element types.
 
-import type { Tensor } from "../../base/tensor.js";
-import { int64, sizeOf, tensor, transpose } from "../../base/tensor.js";
-import { intAttribute, intsAttribute } from "../../graph/graph.js";
+import type { Tensor } from "../base/tensor.js";
+import { int64, sizeOf, tensor, transpose } from "../base/tensor.js";
+import { intAttribute, intsAttribute } from "../graph/graph.js";
 import type { Call, Kernel } from "./kernel.js";
 import {
   axisOf,
