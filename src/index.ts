@@ -59,6 +59,7 @@ export { type OutputKind, outputKindOf } from "./model/output-kind.js";
 export type { Classification } from "./model/classification.js";
 export type { ClassifierKind, ClassifierOutput } from "./model/classifier-output.js";
 
+export { type Model, type ModelFacts, openModel, type OpenOptions } from "./open/open-model.js";
 export { readModel, type ReadModel } from "./read/read-model.js";
 export { lower, type Lowered, type LowerOptions } from "./lower/lower.js";
 

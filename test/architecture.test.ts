@@ -55,6 +55,15 @@ test("all that qdg/web and the room model/ load runs in a browser: no Node, no p
   expect([...loadedBy("src/onnx/codec.ts").keys()]).toContain("protobufjs");
 });
 
+test("nothing behind the front door asks which reader it was", () => {
+  // The readers themselves, the door, who hands a model.json to tfjs, and training, which holds a layers-model.
+  const may = /^src\/(read|open|train)\/|^src\/(runtime\/tfjs|parity\/float-network|index|train)\.ts$/;
+  const readers = /\/read\/(read-model|layers-model|graph-model\/.*|onnx\/.*)\.js$/;
+  const asking = sources.filter(({ text }) => importedNames(text).some((name) => readers.test(name)));
+  expect(asking.map(({ path }) => path).filter((path) => !may.test(path))).toEqual([]);
+  expect(asking.map(({ path }) => path)).toContain("src/open/model-json.ts");
+});
+
 test("the files of src that import others are seen to do so", () => {
   const imports = sources.flatMap((file) => importedNames(file.text));
   expect(imports.length).toBeGreaterThan(sources.length);

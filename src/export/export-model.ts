@@ -1,4 +1,4 @@
-// The pipeline from a model.json to ONNX files: read, place, find scales, lower, measure, write.
+// The pipeline from a model to ONNX files: read, place, find scales, lower, measure, write.
 
 import { basename, dirname, resolve } from "node:path";
 import { checkWritable, writeFileAtomic, writeFilesAtomic } from "../base/atomic-file.js";
@@ -7,9 +7,8 @@ import { noProgress, type Progress } from "../base/progress.js";
 import { FLOAT_PASSES, QUANTIZED_PASSES, runPasses } from "../graph/passes/pipelines.js";
 import type { Recipe } from "../graph/recipe.js";
 import { vainBits } from "../graph/recipe-effects.js";
-import { type LearnedQuantizers, parseLearned } from "../quant/learned.js";
-import { type ReadModel, readModel } from "../read/read-model.js";
-import { layersModelMetadata } from "../model/layers-model-metadata.js";
+import { type Model, openModel } from "../open/open-model.js";
+import type { LearnedQuantizers } from "../quant/learned.js";
 import type { FormName, ScalesMode } from "../model/onnx-metadata.js";
 import { adviceOf } from "./budget/advice.js";
 import { budgetGoal, checkBudgetOfModel } from "./budget/options.js";
@@ -73,7 +72,7 @@ export interface ExportResult {
 }
 
 /**
- * Exports a tfjs layers-model as one ONNX file, or two when webgpu is a target among others.
+ * Exports a model as one ONNX file, or two when webgpu is a target among others.
  *
  * @throws QdgError for what the model or the options lack, and for a file whose integers ONNX Runtime does not compute;
  * nothing is written then
@@ -82,26 +81,24 @@ export async function exportModel(
   options: ExportOptions,
   progress: Progress = noProgress,
 ): Promise<ExportResult> {
-  const complete = withDefaults(options);
-  if (resolve(complete.output) === resolve(complete.model)) {
-    throw new QdgError("usage", complete.output, "the output is the model itself; give another name");
+  const asked = withDefaults(options);
+  if (resolve(asked.output) === resolve(asked.model)) {
+    throw new QdgError("usage", asked.output, "the output is the model itself; give another name");
   }
-  if (complete.report !== undefined) await checkWritable(complete.report, complete.force);
-  for (const { path } of complete.float ? [{ path: complete.output }] : plannedFiles(complete)) {
-    await checkWritable(path, complete.force);
+  if (asked.report !== undefined) await checkWritable(asked.report, asked.force);
+  for (const { path } of asked.float ? [{ path: asked.output }] : plannedFiles(asked)) {
+    await checkWritable(path, asked.force);
   }
-  const model = await readModel(complete.model, { layout: complete.layout });
-  const learned = parseLearned(model.userDefinedMetadata);
-  const facts = fileFacts(model, complete);
-  // A model that was trained in full precision carries labels and preprocessing, and no scales.
-  const scales = learned && learned.quantizers.size > 0 ? learned : null;
+  const model = await openModel(asked.model, asked.layout ? { layout: asked.layout } : {});
+  const facts = fileFacts(model, asked);
+  const complete = facts.layout === null ? asked : { ...asked, layout: facts.layout };
   return complete.float
     ? exportFloat(model, facts, complete)
-    : exportQuantized(model, scales, facts, complete, progress);
+    : exportQuantized(model, facts, complete, progress);
 }
 
 async function exportFloat(
-  { graph, warnings }: ReadModel,
+  { graph, warnings }: Model,
   facts: FileFacts,
   options: CompleteExportOptions,
 ): Promise<ExportResult> {
@@ -126,12 +123,13 @@ async function exportFloat(
 }
 
 async function exportQuantized(
-  { graph: source, warnings }: ReadModel,
-  learned: LearnedQuantizers | null,
+  { graph: source, learned: carried, warnings }: Model,
   facts: FileFacts,
   options: CompleteExportOptions,
   progress: Progress,
 ): Promise<ExportResult> {
+  // A model that was trained in full precision carries labels and preprocessing, and no scales.
+  const learned = carried && carried.quantizers.size > 0 ? carried : null;
   const { calibration, observer } = options;
   const goal = budgetGoal(options);
   checkAsked(learned, options);
@@ -235,13 +233,12 @@ async function verifyFiles(
   return together(verified);
 }
 
-/** What the options say wins over what the model carries, and that over Teachable Machine's metadata.json. */
-function fileFacts(model: ReadModel, options: CompleteExportOptions): FileFacts {
-  const stated = layersModelMetadata(model, options.model);
+/** What the options say wins over what the model says. */
+function fileFacts({ facts, sourceHash }: Model, options: CompleteExportOptions): FileFacts {
   return {
-    source: model.sourceHash,
-    layout: options.layout,
-    preprocessing: options.preprocessing ?? stated.preprocessing,
-    labels: options.labels ?? stated.labels,
+    source: sourceHash,
+    layout: facts.layout,
+    preprocessing: options.preprocessing ?? facts.preprocessing,
+    labels: options.labels ?? facts.labels,
   };
 }

@@ -90,6 +90,7 @@ export interface ExportOptions {
   /** Height and width of images for a model whose input leaves them open. */
   readonly inputSize?: readonly [height: number, width: number];
 
+  /** Order of the axes of images; as the model has it when absent: nhwc for a tfjs model. */
   readonly layout?: "nhwc" | "nchw";
   readonly opset?: number;
   /** How weights below 8 bits are stored; packed. */
@@ -118,7 +119,6 @@ type Defaulted =
   | "biasCorrection"
   | "powerOfTwo"
   | "freeWeights"
-  | "layout"
   | "opset"
   | "weights"
   | "tune"
@@ -141,7 +141,6 @@ const DEFAULTS: Required<Pick<ExportOptions, Defaulted>> = {
   biasCorrection: true,
   powerOfTwo: false,
   freeWeights: false,
-  layout: "nhwc",
   opset: DEFAULT_OPSET,
   weights: "packed",
   tune: false,

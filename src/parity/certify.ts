@@ -9,7 +9,7 @@ import { VERSION } from "../base/version.js";
 import type { BrokenImage } from "../image/folder.js";
 import { type Preprocessing, preprocessingToJson } from "../image/preprocessing.js";
 import { encodeModel } from "../onnx/codec.js";
-import { readModelFiles } from "../read/read-model.js";
+import { openModel } from "../open/open-model.js";
 import { referenceRuntime } from "../runtime/reference.js";
 import { requireAvailable, runtimeOf } from "../runtime/registry.js";
 import type { BrowserOptions, Runtime, RuntimeName, RuntimeOptions, Session } from "../runtime/runtime.js";
@@ -90,7 +90,7 @@ export async function readSources(options: CertifyOptions): Promise<CertifiedSou
   const { model, folder, targets, progress = noProgress } = options;
   const [first] = targets;
   if (first === undefined) throw new QdgError("usage", "--targets", "got none, expected cpu, wasm or others");
-  const source = (await readModelFiles(model)).sourceHash;
+  const source = (await openModel(model)).sourceHash;
   const files = await readExportedFiles(folder, source);
   for (const target of targets) fileFor(target, files, folder);
   // The host's file, because its integers are bytes; a GPU's where it stands alone.

@@ -5,7 +5,7 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { QdgError } from "../base/error.js";
 import { readBytes, readError } from "../base/read-bytes.js";
-import { readModelFiles } from "../read/read-model.js";
+import { openModel } from "../open/open-model.js";
 import { type Certificate, hasPassed, type TargetResult } from "./certificate.js";
 import { certifySources, type CertifyOptions, readSources } from "./certify.js";
 import { type HashedBytes, readHashed } from "./exported-files.js";
@@ -54,7 +54,7 @@ export async function verifyCertificate(path: string, options: VerifyOptions = {
     ...(inputSize && { inputSize }),
     ...(labels && { labels }),
   };
-  const { sourceHash } = await readModelFiles(given.model);
+  const { sourceHash } = await openModel(given.model);
   checkHash("another model", given.model, sourceHash, stated.model.sha256, path);
   checkFiles(await readHashed(given.folder), stated, given.folder, path);
   const found = await readSources(given);

@@ -1,4 +1,4 @@
-// The JSON of a tfjs layers-model: parsed, checked, and turned into maps, so that no key of a file can reach
+// The JSON of a tfjs model: parsed, that of a layers-model checked, and turned into maps, so that no key of a file can reach
 // an object's prototype. Knows the file's outer keys only; layers read their own.
 
 import { errorText, QdgError } from "../base/error.js";
@@ -34,18 +34,29 @@ const MAX_DEPTH = 256;
  * @throws QdgError `invalid-json`; `unsupported-model` for a graph-model; `invalid-model` when keys are missing
  */
 export function parseModelJson(text: string, where: string): ModelJson {
-  let parsed: unknown;
+  return checkModelJson(parseJson(text, where), where);
+}
+
+/** The JSON of a model.json of either format, unread. @throws QdgError `invalid-json` */
+export function parseJson(text: string, where: string): unknown {
   try {
-    parsed = JSON.parse(text.replace(/^\uFEFF/, ""));
+    return JSON.parse(text.replace(/^\uFEFF/, ""));
   } catch (thrown) {
     throw new QdgError(
       "invalid-json",
       where,
-      `is not JSON (${errorText(thrown)}); give the model.json of a tfjs layers-model`,
+      `is not JSON (${errorText(thrown)}); give the model.json of a tfjs model`,
       { cause: thrown },
     );
   }
-  return checkModelJson(parsed, where);
+}
+
+/** Whether a model.json says, by its format or by its topology of nodes, that it is a graph-model. */
+export function isGraphModel(parsed: unknown): boolean {
+  if (typeof parsed !== "object" || parsed === null) return false;
+  const { format, modelTopology } = parsed as { format?: unknown; modelTopology?: unknown };
+  if (format === "graph-model") return true;
+  return typeof modelTopology === "object" && modelTopology !== null && Object.hasOwn(modelTopology, "node");
 }
 
 /** The same for JSON that is parsed already. @throws QdgError as {@link parseModelJson} */
@@ -57,7 +68,7 @@ export function checkModelJson(parsed: unknown, where: string): ModelJson {
   if (!isMap(root)) return fail(`got ${describe(root)}, expected an object with modelTopology`);
   const outer = root.get("modelTopology") ?? root.get("model_topology");
   const format = root.get("format");
-  if (format === "graph-model" || (isMap(outer) && outer.has("node"))) {
+  if (isGraphModel(parsed)) {
     throw new QdgError(
       "unsupported-model",
       where,
@@ -89,7 +100,8 @@ export function checkModelJson(parsed: unknown, where: string): ModelJson {
   return { topology, weightsManifest: manifest as readonly Json[], userDefinedMetadata: metadata ?? null };
 }
 
-function toJson(value: unknown, where: string, depth = 0): Json {
+/** JSON with maps for objects. @throws QdgError `invalid-model` where it is nested too deep */
+export function toJson(value: unknown, where: string, depth = 0): Json {
   if (depth > MAX_DEPTH) {
     throw new QdgError("invalid-model", where, `is nested more than ${MAX_DEPTH} levels deep`);
   }

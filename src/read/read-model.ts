@@ -8,7 +8,7 @@ import type { Graph } from "../graph/graph.js";
 import { classicModel } from "./classic/classic-model.js";
 import { readLayersModel, type ReadOptions } from "./layers-model.js";
 import { parseTeachableMachineMetadata, type TeachableMachineMetadata } from "./metadata.js";
-import { type ModelJson, parseModelJson } from "./model-json.js";
+import { checkModelJson, type ModelJson, parseJson } from "./model-json.js";
 import { modelJsonPath } from "./model-path.js";
 import { parseManifest, readWeights, type Weights } from "./weights.js";
 
@@ -58,9 +58,27 @@ export async function readModel(path: string, options: ReadOptions = {}): Promis
  * {@link classicModel} throws
  */
 export async function readModelFiles(path: string): Promise<ModelFiles> {
-  const file = await modelJsonPath(path);
-  const bytes = await readBytes(file);
-  const json = parseModelJson(bytes.toString("utf8"), file);
+  return readLayersFiles(await readJsonFile(path));
+}
+
+/** A model.json of either format, before anybody has looked at what it says. */
+export interface JsonFile {
+  /** Of the file, where its folder was given too. */
+  readonly path: string;
+  readonly bytes: Uint8Array;
+  readonly parsed: unknown;
+}
+
+/** @throws QdgError `not-found`, `io`, `invalid-json`, `unsupported-model` */
+export async function readJsonFile(given: string): Promise<JsonFile> {
+  const path = await modelJsonPath(given);
+  const bytes = await readBytes(path);
+  return { path, bytes, parsed: parseJson(bytes.toString("utf8"), path) };
+}
+
+/** {@link readModelFiles} of a file that is read already. */
+export async function readLayersFiles({ path: file, bytes, parsed }: JsonFile): Promise<ModelFiles> {
+  const json = checkModelJson(parsed, file);
   const hash = createHash("sha256").update(bytes);
   const stored = await readWeights(parseManifest(json.weightsManifest, file), file, hash);
   const classic = classicModel(json, stored.weights);

@@ -14,6 +14,7 @@ export const ROOMS: readonly string[] = [
   "parity",
   "train",
   "export",
+  "open",
   "web",
   "runtime",
   "lower",
