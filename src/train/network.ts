@@ -142,10 +142,10 @@ export class TrainingNetwork implements Objective<Batch> {
     tf.tidy(() => this.#run(batch.x, "initializing", false));
   }
 
-  evaluate({ x, labels }: Batch, { updateStatistics }: EvaluateOptions): Evaluated {
+  evaluate({ x, labels, teacher }: Batch, { updateStatistics }: EvaluateOptions): Evaluated {
     const variables = this.trainables.map(({ variable }) => variable);
     const { value, grads } = tf.variableGrads(
-      () => crossEntropy(this.#run(x, "training", updateStatistics), labels),
+      () => crossEntropy(this.#run(x, "training", updateStatistics), labels, teacher),
       variables,
     );
     const loss = value.dataSync<"float32">()[0] as number;

@@ -9,12 +9,14 @@ import { channelTables, writePixels } from "./batch-maker.js";
 import type { Domain } from "./dataset.js";
 import { CHANNELS, checkInteger } from "./dataset.js";
 
-/** The receiver disposes of both tensors: disposeBatch. */
+/** The receiver disposes of images and labels: disposeBatch. */
 export interface Batch {
   /** [N, H, W, 3] float32, preprocessed. */
   readonly x: tf.Tensor4D;
   /** [N] int32, indices of classes. */
   readonly labels: tf.Tensor1D;
+  /** [N, classes] float32, the probabilities that a teacher gives them; whoever put them here disposes of them. */
+  readonly teacher?: tf.Tensor2D;
 }
 
 export function toBatch({ x, labels }: BatchArrays, imageSize: number): Batch {
@@ -24,7 +26,7 @@ export function toBatch({ x, labels }: BatchArrays, imageSize: number): Batch {
   };
 }
 
-/** Frees the tensors of a batch. */
+/** Frees the images and labels of a batch. */
 export function disposeBatch(batch: Batch): void {
   batch.x.dispose();
   batch.labels.dispose();

@@ -15,7 +15,7 @@ import { type MethodRow, METHODS } from "../methods/methods.js";
 import { checkedOption } from "./option-kinds.js";
 import { DEFAULT_METHOD, flagOf, type OptionRow, TRAIN_OPTIONS } from "./option-table.js";
 import type { AskedTrainOptions, TrainOptionName, TrainOptions } from "./train-options.js";
-import { isFloatMethod, isPretrained, methodOf } from "./train-options.js";
+import { isFloatMethod, isPretrained, methodOf, SELF } from "./train-options.js";
 
 const NAMES = Object.keys(TRAIN_OPTIONS) as readonly TrainOptionName[];
 /** What --data calls the drawn set: SHAPES_DG of shapes-dg.ts, which loads more. */
@@ -33,6 +33,7 @@ export function completeOptions(asked: AskedTrainOptions): TrainOptions {
   for (const name of NAMES) known[name] = valueOf(name, asked[name], known as unknown as TrainOptions);
   const options = known as unknown as TrainOptions;
   checkSteps(options);
+  checkTeacher(options);
   methodSettings(methodOptions(options));
   return options;
 }
@@ -170,6 +171,19 @@ function checkSteps(options: TrainOptions): void {
       "got 0, but the model is selected on images held out; give a share above 0, or --select last",
     );
   }
+}
+
+/** Of itself a network can only learn what it knows, once there is a quantized one to teach. */
+function checkTeacher(options: TrainOptions): void {
+  if (options.teacher !== SELF) return;
+  const { quantizedFrom: from } = methodOf(options);
+  if (from !== "never" && (quantizedFrom(options) > 0 || options.keepHead)) return;
+  const start = flagOf(from === "quantizeFrom" ? "qtDogStart" : "floatSteps");
+  const why =
+    from === "never"
+      ? `${options.method} quantizes nothing, so there is nobody to teach; give a model.json, or a quantized --method`
+      : `quantizers begin before the network has learned anything; give ${start}, or a model.json`;
+  throw new QdgError("usage", flagOf("teacher"), `got ${SELF}, but ${why}`);
 }
 
 function storedOptions(stored: unknown, where: string): TrainOptions {

@@ -40,6 +40,7 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly TrainOptionName[]>>
     "scaleRate",
     "clipNorm",
     "floatSteps",
+    "teacher",
     "seed",
   ],
   "Method:": [

@@ -291,6 +291,14 @@ export const TRAIN_OPTIONS: { readonly [K in TrainOptionName]: OptionRow<TrainOp
     otherwise: defaultFloatSteps,
     says: "0; a third of the steps for a model.json",
   },
+  teacher: {
+    kind: TEXT,
+    argument: "<self|file>",
+    help: "a float network whose probabilities are learned beside the labels: self (this one, as its quantizers begin), or a model.json",
+    otherwise: null,
+    says: "none",
+    nullable: true,
+  },
   rho: {
     kind: RATE,
     argument: "<x>",
@@ -373,12 +381,7 @@ export const TRAIN_OPTIONS: { readonly [K in TrainOptionName]: OptionRow<TrainOp
     help: "of the training images of a source domain, at most n are evaluated, always the same",
     otherwise: 500,
   },
-  evalBatch: {
-    kind: whole(1, 65_536),
-    argument: "<n>",
-    help: "images evaluated at once",
-    otherwise: 128,
-  },
+  evalBatch: { kind: whole(1, 65_536), argument: "<n>", help: "images evaluated at once", otherwise: 128 },
   select: {
     kind: choice("validation", "last"),
     argument: "<which>",

@@ -46,6 +46,8 @@ export interface TrainOptions {
   readonly scaleRate: number;
   readonly clipNorm: number | null;
   readonly floatSteps: number;
+  /** "self", or the path of a model.json. */
+  readonly teacher: string | null;
   readonly rho: number;
   readonly alpha: number;
   readonly window: number;
@@ -72,6 +74,9 @@ export type AskedTrainOptions = { readonly [K in TrainOptionName]?: TrainOptions
 
 /** Networks of their own; any other `--model` is the path of a model.json. */
 export const BUILT_IN_MODELS: readonly string[] = ["resnet8", "resnet18", "mobilenet-v2"];
+
+/** Of `--teacher`: the network itself, as its quantizers begin. */
+export const SELF = "self";
 
 /** Whether the model brings trained weights along. */
 export function isPretrained({ model }: Pick<TrainOptions, "model">): boolean {

@@ -32,6 +32,7 @@ import {
 } from "./prepare-run.js";
 import { checkDataset, checkModel, datasetFacts, modelFacts } from "./run-facts.js";
 import { RunFolder } from "./run-folder.js";
+import { withTeacher } from "./taught-network.js";
 import { type AskedTrainOptions, isPretrained, methodOf, type TrainOptions } from "./train-options.js";
 import { Trainer } from "./trainer.js";
 
@@ -142,7 +143,9 @@ async function trainLocked(request: TrainRequest): Promise<TrainResult> {
     preprocessing,
     labels: dataset.classes,
   });
-  for (const note of [...sourceNotes(domains, options), ...network.notes]) observer.note(note);
+  const learner = await withTeacher(network, options, { classes: dataset.classes, imageSize, preprocessing });
+  for (const note of [...sourceNotes(domains, options), ...network.notes, ...learner.notes])
+    observer.note(note);
   const method = createMethod<Batch>(
     options.method as MethodName,
     network.trainables,
@@ -174,7 +177,7 @@ async function trainLocked(request: TrainRequest): Promise<TrainResult> {
       evalEvery,
       classes: dataset.classes.length,
       domains: evaluated,
-      network,
+      network: learner.network,
       method,
       batches,
       observer,
@@ -212,7 +215,7 @@ async function trainLocked(request: TrainRequest): Promise<TrainResult> {
   } finally {
     batches.dispose();
     method.dispose();
-    network.dispose();
+    learner.network.dispose();
   }
 }
 

@@ -197,6 +197,21 @@ const ROWS: readonly (readonly [what: string, asked: object, says: RegExp])[] = 
     { data: "PACS", shapesCount: 3 },
     /^--shapes-count: got 3, but that is for --data shapes-dg/,
   ],
+  [
+    "itself as the teacher with nothing quantized",
+    { method: "erm", teacher: "self" },
+    /--teacher: got self, but erm quantizes nothing/,
+  ],
+  [
+    "itself as the teacher from random weights",
+    { teacher: "self" },
+    /--teacher: got self, but quantizers begin before.*give --float-steps/,
+  ],
+  [
+    "itself as the teacher from random weights, of qt-dog",
+    { method: "qt-dog", qtDogStart: 0, teacher: "self" },
+    /--teacher: got self.*give --qt-dog-start/,
+  ],
 ];
 
 test.each(ROWS)("%s is wrong usage that names the option", (_, asked, says) => {

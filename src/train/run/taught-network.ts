@@ -1,0 +1,148 @@
+// A network that learns from a teacher beside the labels: the network in training, whose batches get what the teacher
+// says of them. Owns the teacher and its place in checkpoints; the loss is the network's.
+
+import type * as tf from "@tensorflow/tfjs";
+import { QdgError } from "../../base/error.js";
+import type { Batch } from "../data/batch.js";
+import type { MethodState } from "../methods/method.js";
+import type { TrainingNetwork } from "../network.js";
+import type { Evaluated, EvaluateOptions } from "../objective.js";
+import { type Lesson, readTeacher, Teacher } from "../teacher.js";
+import { SELF, type TrainOptions } from "./train-options.js";
+import type { TrainedNetwork } from "./trainer.js";
+
+/** Parts of its state. Both networks may have weights of the same name. */
+const STUDENT = "student/";
+const TEACHER = "teacher/";
+
+/**
+ * The network as the trainer gets it: with the teacher of `--teacher`, if there is one.
+ *
+ * @throws QdgError as `readTeacher`
+ */
+export async function withTeacher(
+  network: TrainingNetwork,
+  { teacher }: Pick<TrainOptions, "teacher">,
+  lesson: Lesson,
+): Promise<{ readonly network: TrainedNetwork & { dispose(): void }; readonly notes: readonly string[] }> {
+  if (teacher === null) return { network, notes: [] };
+  if (teacher === SELF) return { network: new TaughtNetwork(network, null), notes: [] };
+  const { notes, ...read } = await readTeacher(teacher, lesson);
+  return { network: new TaughtNetwork(network, read), notes };
+}
+
+export class TaughtNetwork implements TrainedNetwork {
+  readonly #network: TrainingNetwork;
+  /** SELF, or the hash of the teacher: what a state must have been made with. */
+  readonly #identity: string;
+  /** null: the network itself as its quantizers begin, and they have not. */
+  #teacher: Teacher | null;
+  /** Of the last batch: a sharpness-aware step asks twice. */
+  #said: { readonly x: tf.Tensor4D; readonly probabilities: tf.Tensor2D } | null = null;
+
+  /** @param from the teacher, which it takes over, and its hash; null: the network itself as its quantizers begin */
+  constructor(network: TrainingNetwork, from: { readonly teacher: Teacher; readonly sha256: string } | null) {
+    this.#network = network;
+    this.#teacher = from?.teacher ?? null;
+    this.#identity = from?.sha256 ?? SELF;
+  }
+
+  get trainables(): TrainedNetwork["trainables"] {
+    return this.#network.trainables;
+  }
+
+  get quantizers(): TrainedNetwork["quantizers"] {
+    return this.#network.quantizers;
+  }
+
+  evaluate(batch: Batch, options: EvaluateOptions): Evaluated {
+    const teacher = this.#probabilities(batch.x);
+    return this.#network.evaluate(teacher ? { ...batch, teacher } : batch, options);
+  }
+
+  #probabilities(x: tf.Tensor4D): tf.Tensor2D | null {
+    if (this.#teacher && this.#said?.x !== x) {
+      this.#forget();
+      this.#said = { x, probabilities: this.#teacher.probabilities(x) };
+    }
+    return this.#said?.probabilities ?? null;
+  }
+
+  #forget(): void {
+    this.#said?.probabilities.dispose();
+    this.#said = null;
+  }
+
+  setQuantized(on: boolean): void {
+    // As it stands before a value is rounded.
+    if (on) this.#teacher ??= new Teacher(this.#network.toLayersModel());
+    this.#network.setQuantized(on);
+  }
+
+  constrain(): void {
+    this.#network.constrain();
+  }
+
+  initialize(batch: Batch): void {
+    this.#network.initialize(batch);
+  }
+
+  logits(x: tf.Tensor4D): tf.Tensor2D {
+    return this.#network.logits(x);
+  }
+
+  firstNotFinite(x: tf.Tensor4D): string | null {
+    return this.#network.firstNotFinite(x);
+  }
+
+  weightIntegers(): ReturnType<TrainedNetwork["weightIntegers"]> {
+    return this.#network.weightIntegers();
+  }
+
+  toLayersModel(): ReturnType<TrainedNetwork["toLayersModel"]> {
+    return this.#network.toLayersModel();
+  }
+
+  /** That of the network; with a teacher of itself, which no file has, the teacher's too. */
+  state(): MethodState {
+    const { arrays, values } = this.#network.state();
+    const own = this.#identity === SELF ? this.#teacher?.state() : undefined;
+    return {
+      arrays: { ...prefixed(arrays, STUDENT), ...prefixed(own?.arrays ?? {}, TEACHER) },
+      values: { ...values, teacher: this.#identity },
+    };
+  }
+
+  /** @throws QdgError `invalid-data` for the state of another network, or of one with another teacher */
+  restore({ arrays, values }: MethodState): void {
+    if (values["teacher"] !== this.#identity) {
+      throw new QdgError(
+        "invalid-data",
+        "--teacher",
+        `got a model of hash ${this.#identity}, expected that which the run was started with (${String(values["teacher"])}); bring it back, or start anew with --force`,
+      );
+    }
+    const taught = unprefixed(arrays, TEACHER);
+    if (this.#identity === SELF && Object.keys(taught).length > 0) {
+      this.#teacher?.dispose();
+      this.#teacher = new Teacher(this.#network.toLayersModel());
+      this.#teacher.restore({ arrays: taught, values: {} });
+    }
+    this.#network.restore({ arrays: unprefixed(arrays, STUDENT), values });
+  }
+
+  dispose(): void {
+    this.#forget();
+    this.#teacher?.dispose();
+    this.#network.dispose();
+  }
+}
+
+function prefixed(arrays: MethodState["arrays"], prefix: string): Record<string, Float32Array> {
+  return Object.fromEntries(Object.entries(arrays).map(([name, array]) => [prefix + name, array]));
+}
+
+function unprefixed(arrays: MethodState["arrays"], prefix: string): Record<string, Float32Array> {
+  const found = Object.entries(arrays).filter(([name]) => name.startsWith(prefix));
+  return Object.fromEntries(found.map(([name, array]) => [name.slice(prefix.length), array]));
+}
