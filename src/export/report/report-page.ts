@@ -22,6 +22,7 @@ const STYLE = `
 .bars{min-width:130px}
 .parts td:last-child{width:40vw;min-width:120px}
 figure+.caption{margin-top:14px}
+#kernels td:last-child{min-width:24ch}
 h1,li,p{overflow-wrap:anywhere}
 ${CHART_STYLE}`;
 
