@@ -16,9 +16,16 @@ import type { Batch } from "./data/batch.js";
 import { constantTensor, execute, type Hooks } from "./execute.js";
 import { type LayersModel, namedGraphOf } from "./layers-model-file.js";
 import type { MethodState } from "./methods/method.js";
+import {
+  movingStatistics,
+  moveStatistics,
+  type SeeStatistics,
+  StatisticsEstimate,
+  type StatisticVariables,
+} from "./normalization-statistics.js";
 import type { Evaluated, EvaluateOptions, Objective, Trainable } from "./objective.js";
 import { relu } from "./kernels/relu.js";
-import { normalize, type Statistics } from "./ops/batch-normalization.js";
+import { normalize } from "./ops/batch-normalization.js";
 import { channelsLast, type HeldTensor } from "./ops/op.js";
 import { channelShape, createParameters, type Parameter } from "./parameters.js";
 import { Quantizer, type ScaleParameterization } from "./quantizers/quantizer.js";
@@ -40,9 +47,6 @@ export interface NetworkOptions {
   readonly labels?: readonly string[];
 }
 
-/** The share of the old statistics that one batch leaves. */
-const STATISTICS_MOMENTUM = 0.95;
-
 type Mode = "training" | "initializing" | "predicting";
 
 export class TrainingNetwork implements Objective<Batch> {
@@ -58,6 +62,7 @@ export class TrainingNetwork implements Objective<Batch> {
   /** Quantized once and for all: the input, whose pixels are integers already. */
   readonly #fixed = new Map<string, Quantizer>();
   readonly #constants = new Map<Value, HeldTensor | null>();
+  readonly #moving: ReadonlyMap<Node, StatisticVariables>;
   #quantized: boolean;
   #statistics: "batch" | "frozen";
 
@@ -83,6 +88,7 @@ export class TrainingNetwork implements Objective<Batch> {
         })
       : [];
     this.#statistics = options.statistics;
+    this.#moving = movingStatistics(this.#plan.graph, this.#parameters);
     this.quantizers = this.#createQuantizers();
     this.trainables = [
       ...[...this.#parameters.values()]
@@ -139,13 +145,23 @@ export class TrainingNetwork implements Objective<Batch> {
 
   /** Finds the first scales of all quantizers, each on what those before it let through. */
   initialize(batch: Batch): void {
-    tf.tidy(() => this.#run(batch.x, "initializing", false));
+    tf.tidy(() => void this.#run(batch.x, "initializing"));
+  }
+
+  /** For statistics of batch normalization that do not lag behind. */
+  estimateStatistics(): StatisticsEstimate {
+    return new StatisticsEstimate(this.#moving, (x, seen) => {
+      tf.tidy(() => void this.#run(x, "training", seen));
+    });
   }
 
   evaluate({ x, labels, teacher }: Batch, { updateStatistics }: EvaluateOptions): Evaluated {
     const variables = this.trainables.map(({ variable }) => variable);
+    const seen: SeeStatistics | null = updateStatistics
+      ? (node, statistics) => moveStatistics(this.#moving.get(node), statistics)
+      : null;
     const { value, grads } = tf.variableGrads(
-      () => crossEntropy(this.#run(x, "training", updateStatistics), labels, teacher),
+      () => crossEntropy(this.#run(x, "training", seen), labels, teacher),
       variables,
     );
     const loss = value.dataSync<"float32">()[0] as number;
@@ -156,7 +172,7 @@ export class TrainingNetwork implements Objective<Batch> {
 
   /** The values before the softmax, [N, classes], by the moving statistics. */
   logits(x: tf.Tensor4D): tf.Tensor2D {
-    return tf.tidy(() => this.#run(x, "predicting", false));
+    return tf.tidy(() => this.#run(x, "predicting"));
   }
 
   /**
@@ -165,7 +181,7 @@ export class TrainingNetwork implements Objective<Batch> {
   firstNotFinite(x: tf.Tensor4D): string | null {
     let found: string | null = null;
     tf.tidy(() => {
-      for (const [value, { tensor }] of this.#execute(x, "predicting", false)) {
+      for (const [value, { tensor }] of this.#execute(x, "predicting", null)) {
         const isFinite = tf.all(tf.isFinite(tensor)).dataSync()[0];
         if (!isFinite) found ??= value.producer?.origin ?? value.name;
       }
@@ -254,13 +270,13 @@ export class TrainingNetwork implements Objective<Batch> {
     ]);
   }
 
-  #run(x: tf.Tensor4D, mode: Mode, updateStatistics: boolean): tf.Tensor2D {
+  #run(x: tf.Tensor4D, mode: Mode, seen: SeeStatistics | null = null): tf.Tensor2D {
     const { logits } = this.#plan;
-    const values = this.#execute(x, mode, updateStatistics);
+    const values = this.#execute(x, mode, seen);
     return channelsLast(values.get(logits) as HeldTensor) as tf.Tensor2D;
   }
 
-  #execute(x: tf.Tensor4D, mode: Mode, updateStatistics: boolean): Map<Value, HeldTensor> {
+  #execute(x: tf.Tensor4D, mode: Mode, seen: SeeStatistics | null): Map<Value, HeldTensor> {
     const { graph } = this.#plan;
     const weights = new Map<Value, HeldTensor>();
     const hooks: Hooks = {
@@ -275,7 +291,7 @@ export class TrainingNetwork implements Objective<Batch> {
         return held;
       },
       node: (node, inputs) => {
-        if (node.op === "BatchNormalization") return [this.#normalize(node, inputs, mode, updateStatistics)];
+        if (node.op === "BatchNormalization") return [this.#normalize(node, inputs, mode, seen)];
         return node.op === "Relu" ? [this.#rectify(node, inputs[0] as HeldTensor, mode)] : null;
       },
       after: (value, { tensor, layout }) => ({ tensor: this.#quantize(value.name, tensor, mode), layout }),
@@ -335,7 +351,7 @@ export class TrainingNetwork implements Objective<Batch> {
     node: Node,
     inputs: readonly (HeldTensor | null)[],
     mode: Mode,
-    updateStatistics: boolean,
+    seen: SeeStatistics | null,
   ): HeldTensor {
     const [x, gamma, beta, mean, variance] = inputs as [
       HeldTensor,
@@ -348,15 +364,14 @@ export class TrainingNetwork implements Objective<Batch> {
     const epsilon = epsilonOf?.float ?? 1e-5;
     const moving = { mean: mean.tensor, variance: variance.tensor };
     const byBatch = mode !== "predicting" && this.#statistics === "batch";
-    const seen = (statistics: Statistics): void => {
-      if (updateStatistics) this.#moveStatistics(node, statistics);
-    };
     // The bias is rounded as it is deployed: with the statistics that the file will have.
     const offset = this.#roundedBeta(node, beta.tensor, moving.mean, () =>
       tf.tidy(() => tf.mul(gamma.tensor, tf.rsqrt(tf.add(moving.variance, epsilon)))),
     );
     const values = channelsLast(x);
-    const tensor = normalize(values, gamma.tensor, offset, epsilon, byBatch ? null : moving, seen);
+    const tensor = normalize(values, gamma.tensor, offset, epsilon, byBatch ? null : moving, (statistics) =>
+      seen?.(node, statistics),
+    );
     return { tensor, layout: values.rank < 3 ? "as-is" : "channels-last" };
   }
 
@@ -366,17 +381,5 @@ export class TrainingNetwork implements Objective<Batch> {
     if (!before || !unit) return beta;
     const own = before.inputs[2] ? (this.#parameters.get(before.inputs[2])?.variable ?? null) : null;
     return roundBeta(beta, factor(), mean, own, unit);
-  }
-
-  #moveStatistics(node: Node, now: Statistics): void {
-    const move = (index: number, to: tf.Tensor): void => {
-      const variable = this.#parameters.get(inputOf(node, index))?.variable;
-      if (!variable) return;
-      tf.tidy(() =>
-        variable.assign(tf.add(tf.mul(variable, STATISTICS_MOMENTUM), tf.mul(to, 1 - STATISTICS_MOMENTUM))),
-      );
-    };
-    move(3, now.mean);
-    move(4, now.variance);
   }
 }

@@ -211,6 +211,32 @@ describeOnBackends((backend) => {
     network.dispose();
   });
 
+  it("estimates those of several batches as if they were one, and gives the moving ones back", () => {
+    const network = TrainingNetwork.create(resnet(), OPTIONS);
+    const batch = images(12, 9);
+    network.initialize(batch);
+    // Later normalizations follow from how the first ones are computed, by their own batch: they tell nothing here.
+    const first = (): [string, Float32Array][] =>
+      Object.entries(network.state().arrays).filter(([name]) => /^bn1.*moving/.test(name));
+    const before = network.state();
+    const whole = network.estimateStatistics();
+    whole.add(batch.x);
+    const putBack = whole.hold();
+    whole.apply();
+    const expected = first();
+    expect(expected).toHaveLength(2);
+    const parts = network.estimateStatistics();
+    for (const part of tf.split(batch.x, 3)) parts.add(part as tf.Tensor4D);
+    parts.apply();
+    first().forEach(([, values], i) => {
+      values.forEach((value, c) => expect(value).toBeCloseTo(expected[i]?.[1][c] as number, 4));
+    });
+    expect(network.state()).not.toEqual(before);
+    putBack();
+    expect(network.state()).toEqual(before);
+    network.dispose();
+  });
+
   it("takes the model of models/shapes, with its depthwise convolution and its sum of branches", async () => {
     const model = await loadLayersModel("models/shapes/model.json");
     const network = TrainingNetwork.create(model, { ...OPTIONS, statistics: "frozen" });

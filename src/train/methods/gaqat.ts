@@ -60,6 +60,7 @@ export class Gaqat<Batch> implements Method<Batch> {
   }
 
   step(objective: Objective<Batch>, batch: Batch, step: number, learningRate: number): StepReport {
+    if (step < this.#settings.plainSteps) return this.#plainStep(objective, batch, step, learningRate);
     const { frozenPart, measuredPart, clipNorm, scaleRate } = this.#settings;
     const { vector, values, task, smoothness } = this.#passes;
     const losses = sagmPasses(this.#passes, objective, batch, step, this.#settings);
@@ -92,6 +93,17 @@ export class Gaqat<Batch> implements Method<Batch> {
     const fraction = frozen.length === 0 ? 0 : frozenCount / frozen.length;
     const full = this.#disorder.record(measuredPart === "task" ? scaleTask : scaleSmoothness);
     return { ...losses, frozen: fraction, ...(full ? { window: this.#endWindow(step) } : {}) };
+  }
+
+  /** Before there are quantizers, scales have no gradient whose signs could be counted. */
+  #plainStep(objective: Objective<Batch>, batch: Batch, step: number, learningRate: number): StepReport {
+    const { vector, values, task } = this.#passes;
+    const loss = this.#passes.atTheta(objective, batch, step);
+    const factor = clipFactor(this.#settings.clipNorm, () => Math.sqrt(sumOfSquares(task)));
+    this.#adam.stepWeights(values, task, factor, learningRate);
+    vector.write(values);
+    objective.constrain();
+    return { loss };
   }
 
   /** Of what the step moves by: a frozen part shall not shorten the rest. */

@@ -4,6 +4,7 @@
 import type { Objective, Trainable } from "../objective.js";
 import { RoleAdam } from "../optimizer/role-adam.js";
 import { clipFactor, sumOfSquares } from "../optimizer/trainable-vector.js";
+import { erm } from "./erm.js";
 import type { Method, MethodState, StepReport } from "./method.js";
 import type { MethodSettings } from "./method-options.js";
 import { StateReader, StateWriter } from "./method-state.js";
@@ -38,7 +39,8 @@ export class GradientMethod<Batch> implements Method<Batch> {
   }
 
   step(objective: Objective<Batch>, batch: Batch, step: number, learningRate: number): StepReport {
-    const { report, gradient } = this.#rule.gradient(this.#passes, objective, batch, step, this.#settings);
+    const rule = step < this.#settings.plainSteps ? erm : this.#rule;
+    const { report, gradient } = rule.gradient(this.#passes, objective, batch, step, this.#settings);
     const { values, vector } = this.#passes;
     const factor = clipFactor(this.#settings.clipNorm, () => Math.sqrt(sumOfSquares(gradient)));
     this.#adam.stepWeights(values, gradient, factor, learningRate);

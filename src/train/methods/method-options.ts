@@ -46,6 +46,11 @@ export interface MethodSettings {
   readonly measuredPart: GradientPart;
   /** Default `scale`. */
   readonly granularity: Granularity;
+  /**
+   * Steps at the start that are taken with the plain gradient, as erm takes them: those in full precision. gaqat's first
+   * window begins after them. From 0. Default 0.
+   */
+  readonly plainSteps: number;
   /** qt-dog: the first step with quantized weights, 0 to the run's. Default two fifths of the run (2000 of 5000). */
   readonly quantizeFrom: number;
   /** Of Adam; 0 <= beta < 1. Default 0.9. */
@@ -95,6 +100,7 @@ export function methodSettings(options: MethodOptions): MethodSettings {
     frozenPart: oneOf("frozenPart", options.frozenPart ?? "task", FROZEN_PARTS),
     measuredPart: oneOf("measuredPart", options.measuredPart ?? "task", GRADIENT_PARTS),
     granularity: oneOf("granularity", options.granularity ?? "scale", GRANULARITIES),
+    plainSteps: integer("plainSteps", options.plainSteps ?? 0, 0, Number.MAX_SAFE_INTEGER),
     quantizeFrom: integer("quantizeFrom", options.quantizeFrom ?? Math.floor(steps * 0.4), 0, steps),
     beta1: number("beta1", options.beta1 ?? 0.9, (x) => x >= 0 && x < 1, "from 0, below 1"),
     beta2: number("beta2", options.beta2 ?? 0.999, (x) => x >= 0 && x < 1, "from 0, below 1"),

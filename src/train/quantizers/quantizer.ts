@@ -5,6 +5,7 @@ import * as tf from "@tensorflow/tfjs";
 import { QdgError } from "../../base/error.js";
 import type { LearnedQuantizer } from "../../quant/learned.js";
 import { MseObserver } from "../../quant/observers/mse.js";
+import { leastSquaresScale } from "../../quant/weight-scale.js";
 import { type QuantParams, qmax, qmin, type QuantSpec } from "../../quant/spec.js";
 import type { Trainable } from "../objective.js";
 import { deployedZeroPoint, fakeQuantize, fakeQuantizeAsymmetric, type Range } from "./fake-quantize.js";
@@ -66,13 +67,12 @@ export class Quantizer {
   }
 
   /**
-   * The first scales: LSQ's `2 mean|v| / sqrt(qmax)` where the zero point is 0, the range of least squared
-   * error otherwise.
+   * The first scales, and the first zero point: those of least squared error.
    *
    * @throws QdgError `invalid-data` when a value is not finite
    */
   initialize(v: tf.Tensor): void {
-    const scales = this.#zeroPoint ? this.#fitRange(v, this.#zeroPoint) : this.#fitMean(v);
+    const scales = this.role === "weight" ? this.#fitWeight(v) : this.#fitRange(v);
     if (!scales.every(Number.isFinite)) {
       throw new QdgError(
         "invalid-data",
@@ -91,24 +91,25 @@ export class Quantizer {
     this.initialized = true;
   }
 
-  #fitMean(v: tf.Tensor): Float32Array {
-    return tf.tidy(() => {
-      const { shape } = this.#parameter;
-      const axes = v.shape.flatMap((_, axis) => ((shape[axis] ?? 1) === 1 ? [axis] : []));
-      const mean = shape.length === 0 ? tf.mean(tf.abs(v)) : tf.mean(tf.abs(v), axes);
-      return tf
-        .mul(mean, 2 / Math.sqrt(this.#range.high))
-        .dataSync<"float32">()
-        .slice();
-    });
+  #fitWeight(v: tf.Tensor): Float32Array {
+    const { shape, size } = this.#parameter;
+    const axes = v.shape.map((_, axis) => axis);
+    const scaled = axes.filter((axis) => (shape[axis] ?? 1) !== 1);
+    const order = [...scaled, ...axes.filter((axis) => !scaled.includes(axis))];
+    const rows = tf.tidy(() => tf.transpose(v, order).dataSync<"float32">());
+    const length = rows.length / size;
+    const spec = { ...this.spec, axis: 0 };
+    const { scale } = leastSquaresScale(rows, [size, length], spec, { where: this.id });
+    // What an integer of the sum is worth, and so the bias is rounded to, is to be nothing where weights are all 0.
+    return scale.map((s, k) => (rows.subarray(k * length, (k + 1) * length).every((w) => w === 0) ? 0 : s));
   }
 
-  #fitRange(v: tf.Tensor, zeroPoint: tf.Variable): Float32Array {
+  #fitRange(v: tf.Tensor): Float32Array {
     const observer = new MseObserver();
     observer.observe(v.dataSync<"float32">(), this.id);
-    const params = observer.params(this.spec, { powerOfTwo: false });
-    tf.tidy(() => zeroPoint.assign(tf.scalar(params.zeroPoint[0] as number)));
-    return params.scale;
+    const { scale, zeroPoint } = observer.params(this.spec, { powerOfTwo: false });
+    tf.tidy(() => this.#zeroPoint?.assign(tf.scalar(zeroPoint[0] as number)));
+    return scale;
   }
 
   #assign(scales: Float32Array): void {

@@ -78,6 +78,7 @@ export function methodOptions(options: TrainOptions): MethodOptions {
     frozenPart: options.freeze as FrozenPart,
     measuredPart: options.measure as GradientPart,
     granularity: options.disorder as Granularity,
+    plainSteps: options.floatSteps,
     quantizeFrom: options.qtDogStart,
     beta1: options.beta1,
     beta2: options.beta2,

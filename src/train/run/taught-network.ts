@@ -6,10 +6,11 @@ import { QdgError } from "../../base/error.js";
 import type { Batch } from "../data/batch.js";
 import type { MethodState } from "../methods/method.js";
 import type { TrainingNetwork } from "../network.js";
+import type { StatisticsEstimate } from "../normalization-statistics.js";
 import type { Evaluated, EvaluateOptions } from "../objective.js";
 import { type Lesson, readTeacher, Teacher } from "../teacher.js";
 import { SELF, type TrainOptions } from "./train-options.js";
-import type { TrainedNetwork } from "./trainer.js";
+import type { TrainedNetwork } from "./trainer-parts.js";
 
 /** Parts of its state. Both networks may have weights of the same name. */
 const STUDENT = "student/";
@@ -85,6 +86,10 @@ export class TaughtNetwork implements TrainedNetwork {
 
   initialize(batch: Batch): void {
     this.#network.initialize(batch);
+  }
+
+  estimateStatistics(): StatisticsEstimate {
+    return this.#network.estimateStatistics();
   }
 
   logits(x: tf.Tensor4D): tf.Tensor2D {

@@ -3,17 +3,15 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { QdgError } from "../../base/error.js";
-import type { Preprocessing } from "../../image/preprocessing.js";
 import { type Batch, disposeBatch } from "../data/batch.js";
 import { IntegerNetwork } from "../integer-network.js";
 import { type LayersModel, saveLayersModel } from "../layers-model-file.js";
-import type { Method, StepReport, WindowReport } from "../methods/method.js";
-import type { TrainingNetwork } from "../network.js";
+import type { StepReport, WindowReport } from "../methods/method.js";
 import { learningRateAt, type ScheduleName } from "../optimizer/schedule.js";
 import { Oscillation, STEPS_BETWEEN_LOOKS } from "../oscillation.js";
 import { type RunCheckpoint, type RunProgress, saveRunCheckpoint } from "./checkpoint.js";
-import type { WriteFile } from "./checkpoint-file.js";
 import { quantizedFrom } from "./complete-options.js";
+import { estimatedStatistics } from "./estimated-statistics.js";
 import {
   type EvaluatedDomain,
   evaluateDomains,
@@ -25,51 +23,9 @@ import {
 import { LearningWatch, saidOf } from "./learning-watch.js";
 import { addLoss, meanLoss, NO_LOSSES } from "./loss-sum.js";
 import { notFiniteError } from "./not-finite-error.js";
-import type { TrainObserver } from "./observer.js";
 import { resultLine } from "./result-line.js";
-import type { DatasetFacts, ModelFacts } from "./run-facts.js";
-import type { RunFolder } from "./run-folder.js";
-import { isFloatMethod, type TrainOptions } from "./train-options.js";
-
-/** What the loop uses of a TrainingNetwork. */
-export type TrainedNetwork = Pick<
-  TrainingNetwork,
-  | "trainables"
-  | "quantizers"
-  | "evaluate"
-  | "constrain"
-  | "setQuantized"
-  | "initialize"
-  | "logits"
-  | "firstNotFinite"
-  | "weightIntegers"
-  | "toLayersModel"
-  | "state"
-  | "restore"
->;
-
-export interface TrainerParts {
-  readonly options: TrainOptions;
-  readonly folder: RunFolder;
-  readonly created: string;
-  readonly backend: string;
-  readonly datasetFacts: DatasetFacts;
-  readonly modelFacts: ModelFacts;
-  readonly imageSize: number;
-  /** Steps between evaluations. */
-  readonly evalEvery: number;
-  /** Classes of the data. */
-  readonly classes: number;
-  readonly preprocessing: Preprocessing;
-  readonly domains: readonly EvaluatedDomain[];
-  readonly network: TrainedNetwork;
-  readonly method: Method<Batch>;
-  readonly batches: { next(step: number): Promise<Batch>; readonly stepsPerEpoch: number };
-  readonly observer: TrainObserver;
-  readonly signal?: AbortSignal;
-  /** For tests. */
-  readonly write?: WriteFile;
-}
+import { isFloatMethod } from "./train-options.js";
+import type { TrainerParts } from "./trainer-parts.js";
 
 const NOTHING: RunProgress = {
   step: 0,
@@ -157,6 +113,8 @@ export class Trainer {
       if (!this.#progress.quantized && step >= quantizedFrom(options)) {
         network.setQuantized(true);
         network.initialize(batch);
+        // Those of the network without quantizers would take many steps to leave.
+        (await estimatedStatistics(network, batches, step)).apply();
         this.#progress = { ...this.#progress, quantized: true };
       }
       report = this.#takeStep(batch, step);
@@ -285,6 +243,20 @@ export class Trainer {
 
   /** Changes nothing when the signal comes meanwhile: it is due still, also for a run that goes on. */
   async #evaluate(): Promise<void> {
+    const { network, batches } = this.#parts;
+    const { step, quantized } = this.#progress;
+    if (!quantized) return this.#evaluateAsItStands();
+    const estimate = await estimatedStatistics(network, batches, step);
+    const putBack = estimate.hold();
+    try {
+      estimate.apply();
+      await this.#evaluateAsItStands();
+    } finally {
+      putBack();
+    }
+  }
+
+  async #evaluateAsItStands(): Promise<void> {
     const { folder, network, observer, options, batches } = this.#parts;
     const { step, quantized, sinceEvaluation } = this.#progress;
     const model = network.toLayersModel();

@@ -107,6 +107,14 @@ describe("gaqat without anything frozen", () => {
 });
 
 describe("the report of a window", () => {
+  test("counts no step that is taken in full precision", () => {
+    const plain = Array.from({ length: 6 }, () => script([0, 0, 0], [0, 0, 0]));
+    const { reports } = walk([...plain, ...opening, ...opening], { plainSteps: 6 });
+    expect(reports.flatMap(({ window }, step) => (window ? [step] : []))).toEqual([9, 13]);
+    expect(reports[9]?.window?.disorder).toEqual({ "conv/scale": [0, 1], "relu/scale": [0] });
+    expect(reports.slice(6, 11).map(({ frozen }) => frozen)).toEqual([0, 0, 0, 0, 2 / 3]);
+  });
+
   test("has the disorder of every scale by name, and what is frozen next", () => {
     const { reports } = walk([...opening, ...opening], {});
     expect(reports.flatMap(({ window }, step) => (window ? [step] : []))).toEqual([3, 7]);

@@ -31,6 +31,22 @@ function centres(steps: number): number[][][] {
   );
 }
 
+/** Eight steps on a network in full precision, whose scale has no gradient: the points, and how many gradients they took. */
+function walked(method: MethodName, plainSteps: number): [number[][][], number] {
+  const objective = new Quadratic([
+    { name: "w", start: [3, -2], curvature: [1, 2] },
+    { name: "q/scale", role: "scale", start: [2], curvature: [0] },
+  ]);
+  const taken = createMethod(method, objective.trainables, { steps: 20, window: 3, clipNorm: 2, plainSteps });
+  const points = Array.from({ length: 8 }, (_, step) => {
+    taken.step(objective, [[0, 1], [0]], step, 0.1);
+    return objective.point();
+  });
+  const { length } = objective.calls;
+  objective.dispose();
+  return [points, length];
+}
+
 function caught(run: () => unknown): unknown {
   try {
     run();
@@ -58,6 +74,17 @@ for (const backend of testBackends) {
       expect(objective.point()[0]?.[1]).toBeCloseTo(2 - 0.48, 5);
       objective.dispose();
     });
+
+    test.each(["lsq-sagm", "gaqat"] as const)(
+      "%s takes its plain steps as lsq does, with one gradient each, and its own after them",
+      (name) => {
+        const [points, passes] = walked(name, 5);
+        const [plain] = walked("lsq", 0);
+        expect(passes).toBe(5 + 2 * 3);
+        expect(points.slice(0, 5)).toEqual(plain.slice(0, 5));
+        expect(points[5]).not.toEqual(plain[5]);
+      },
+    );
 
     test.each(["sagm", "lsq-sagm", "gaqat"] as const)(
       "a step of %s on a quadratic is the one computed by hand",

@@ -177,16 +177,22 @@ describe("a run that was stopped", () => {
     expect(await contentOf(out)).toEqual(whole);
   });
 
-  test("goes on in full precision, and through the step where quantizers begin", async () => {
-    const options = { ...TINY, method: "qt-dog", bits: 4, qtDogStart: 6, window: 4 };
-    await train({ options, out: join(folder, "qt-whole") });
-    for (const step of [5, 6, 7]) {
-      const out = join(folder, `qt-${step}`);
-      await train({ options, out, ...stopAfter(step) });
-      await train({ options: {}, out, resume: true });
-      expect(await contentOf(out)).toEqual(await contentOf(join(folder, "qt-whole")));
-    }
-  });
+  test.each([
+    ["qt-dog", { bits: 4, qtDogStart: 6 }],
+    ["gaqat", { floatSteps: 6 }],
+  ])(
+    "goes on in full precision, and through the step where the quantizers of %s begin",
+    async (method, own) => {
+      const options = { ...TINY, ...own, method };
+      await train({ options, out: join(folder, `${method}-whole`) });
+      for (const step of [5, 6, 7]) {
+        const out = join(folder, `${method}-${step}`);
+        await train({ options, out, ...stopAfter(step) });
+        await train({ options: {}, out, resume: true });
+        expect(await contentOf(out)).toEqual(await contentOf(join(folder, `${method}-whole`)));
+      }
+    },
+  );
 
   test("tells nothing twice, though it had gone on past its checkpoint", async () => {
     const out = join(folder, "past");
@@ -396,7 +402,7 @@ describe("a run from a trained model", () => {
     expect(used).toMatchObject({ statistics: "batch", learningRate: 1e-3, floatSteps: 50 });
     const { log } = await contentOf(join(folder, "recipe"));
     const losses = log.map((line) => (line as { loss: number }).loss);
-    expect(Math.abs((losses[0] as number) - Math.log(7))).toBeLessThan(0.1);
+    expect(Math.abs((losses[0] as number) - Math.log(7))).toBeLessThan(0.15);
     expect(losses.at(-1)).toBeLessThan(0.9 * Math.log(7));
     // The model before is of a dozen steps, and has little to give at first.
     expect(notes.filter((note) => note.includes("with quantizers"))).toEqual([]);
