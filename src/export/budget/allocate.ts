@@ -47,6 +47,27 @@ export function allocate(layers: readonly LayerOptions[], room: number): BitOpti
   );
 }
 
+/**
+ * {@link allocate} where bytes are predictions, off by some hundred: what a file that was made is over its size is taken off
+ * what was chosen for it, so that each try has fewer bytes than the one before.
+ *
+ * @param overOf bytes that the file of a choice is over its size, made in this room; 0 and less fits
+ * @returns of the last file: above 0 only where that with the least of all does not fit
+ */
+export async function allocateMade(
+  layers: readonly LayerOptions[],
+  room: number,
+  overOf: (chosen: readonly BitOption[], room: number) => Promise<number>,
+): Promise<number> {
+  for (let left = room; ;) {
+    const allocated = allocate(layers, left);
+    const chosen = allocated ?? layers.map(([first]) => first);
+    const over = await overOf(chosen, left);
+    if (over <= 0 || !allocated) return over;
+    left = bytesOf(chosen) - over;
+  }
+}
+
 /** Without options that cost more than another and are no better: an error that was measured may rise by chance. */
 function withoutVain([first, ...rest]: LayerOptions): LayerOptions {
   const kept: [BitOption, ...BitOption[]] = [first];

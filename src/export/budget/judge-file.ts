@@ -9,6 +9,7 @@ import type { Session } from "../../runtime/runtime.js";
 import type { Feeds } from "../arrays.js";
 import { largest } from "../cost.js";
 import { floatFile } from "../float-file.js";
+import { THREADS } from "../reconstruction/walk.js";
 import type { Samples } from "../samples.js";
 import { type Judged, RelativeError } from "./sensitivities.js";
 
@@ -20,8 +21,8 @@ export interface Judgement {
 }
 
 export async function judgeFile(float: Graph, file: Uint8Array, samples: Samples): Promise<Judgement> {
-  const reference = await cpuRuntime.open({ bytes: floatFile(float, DEFAULT_OPSET) }, THREADS);
-  const candidate = await cpuRuntime.open({ bytes: file }, THREADS);
+  const reference = await cpuRuntime.open({ bytes: floatFile(float, DEFAULT_OPSET) }, { threads: THREADS });
+  const candidate = await cpuRuntime.open({ bytes: file }, { threads: THREADS });
   const error = new RelativeError();
   let [agreeing, count] = [0, 0];
   try {
@@ -38,9 +39,6 @@ export async function judgeFile(float: Graph, file: Uint8Array, samples: Samples
   }
   return { error: error.value, agreement: count === 0 ? 0 : agreeing / count };
 }
-
-/** Two cores are what these machines have; results do not depend on it. */
-const THREADS = { threads: 2 };
 
 /** By place: outputs of a file may have names of their own. */
 async function outputsOf(session: Session, feeds: Feeds): Promise<Judged> {

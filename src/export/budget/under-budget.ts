@@ -11,7 +11,7 @@ import { type ExportSteps, largestSize, type Made } from "../export-steps.js";
 import { type CompleteExportOptions, recipeOfOptions } from "../options.js";
 import type { SampleSplit } from "../samples.js";
 import { LARGER } from "./advice.js";
-import { allocate, type BitOption, bytesOf, errorOf, type LayerOptions } from "./allocate.js";
+import { allocate, allocateMade, type BitOption, bytesOf, errorOf, type LayerOptions } from "./allocate.js";
 import { Choices } from "./choices.js";
 import { type BitsFrontier, frontierOf } from "./frontier.js";
 import { judgeFile } from "./judge-file.js";
@@ -191,9 +191,6 @@ async function uniformWithin(
   return null;
 }
 
-/** Each try takes what the one before was over. */
-const MOST_TRIES = 5;
-
 async function mixedWithin(
   budgetBytes: number,
   choices: Choices,
@@ -204,12 +201,10 @@ async function mixedWithin(
   progress: Progress,
 ): Promise<{ readonly made: Made; readonly search: ChosenBits["search"] }> {
   const { steps, sizes } = choices;
-  const least = layers.map(([first]) => first);
-  let room = budgetBytes - sizes.rest;
-  let search: ChosenBits["search"] = null;
-  let over = 0;
-  for (let i = 0; i < MOST_TRIES; i++) {
-    let chosen: readonly BitOption[] = allocate(layers, room) ?? least;
+  let made = null as Made | null;
+  let search = null as ChosenBits["search"];
+  const over = await allocateMade(layers, budgetBytes - sizes.rest, async (allocated, room) => {
+    let chosen: readonly BitOption[] = allocated;
     if (searchTime > 0 && search === null) {
       const trials = await TrialNetwork.over(steps.float, quantized, choices.layers, calibration);
       try {
@@ -221,15 +216,13 @@ async function mixedWithin(
       }
     }
     const recipe = choices.recipeOf(chosen);
-    over = (await steps.roundedSize(recipe)) - budgetBytes;
-    if (over <= 0) {
-      const made = await steps.make(recipe);
-      over = largestSize(made.files) - budgetBytes;
-      if (over <= 0) return { made, search };
-    }
-    room -= over;
-  }
-  throw tooSmall(budgetBytes, budgetBytes + over);
+    const rounded = (await steps.roundedSize(recipe)) - budgetBytes;
+    if (rounded > 0) return rounded;
+    made = await steps.make(recipe);
+    return largestSize(made.files) - budgetBytes;
+  });
+  if (!made || over > 0) throw tooSmall(budgetBytes, budgetBytes + over);
+  return { made, search };
 }
 
 /** Of a file that was made: the bits of the free layers, and what more room would give. */

@@ -75,10 +75,13 @@ export class LayerSums {
     addTo(this.#cross, expectDType(cross as never, "float32", "cross").data);
   }
 
-  /** Of each group; the runtime is let go. */
+  dispose(): Promise<void> {
+    return this.#session.dispose();
+  }
+
+  /** Of each group. */
   async finish(): Promise<readonly LayerStatistics[]> {
     await this.#flush();
-    await this.#session.dispose();
     const { groups, inputs, outputs } = this.#rows;
     return Array.from({ length: groups }, (_, g) => ({
       inputs,

@@ -102,13 +102,7 @@ async function reconstructAlong(
     const [x, y] = [inputOf(node, 0).name, outputOf(float.nodes[index] as Node).name];
     await quantizedWalk.advance(index, new Set([x]));
     await floatWalk.advance(index + 1, new Set([y]));
-    const sums = await LayerSums.open(rows);
-    const most = isDepthwise(node) ? MOST_POSITIONS_DEPTHWISE : MOST_POSITIONS;
-    for (let i = 0; i < floatWalk.samples; i++) {
-      const values = [await quantizedWalk.value(i, x), await floatWalk.value(i, y)] as const;
-      await sums.add(columnsOf(node, rows, ...values, most, (i * GOLDEN) % 1));
-    }
-    const seen = await statisticsOf(rows, sums, biasOf(node, rows.groups * rows.outputs));
+    const seen = await seenOf(node, rows, [quantizedWalk, x], [floatWalk, y]);
     for (const each of all) {
       const same = each.graph.nodes[index] as Node;
       const own = inputOf(same, 1);
@@ -161,6 +155,26 @@ interface SeenLayer {
   readonly positions: number;
   /** In float. */
   readonly bias: Float32Array;
+}
+
+/** What all samples show of a layer: what enters it in one walk, and what it gives in the other. */
+async function seenOf(
+  node: Node,
+  rows: WeightRows,
+  [inputs, x]: readonly [Walk, string],
+  [outputs, y]: readonly [Walk, string],
+): Promise<SeenLayer> {
+  const most = isDepthwise(node) ? MOST_POSITIONS_DEPTHWISE : MOST_POSITIONS;
+  const sums = await LayerSums.open(rows);
+  try {
+    for (let i = 0; i < outputs.samples; i++) {
+      const values = [await inputs.value(i, x), await outputs.value(i, y)] as const;
+      await sums.add(columnsOf(node, rows, ...values, most, (i * GOLDEN) % 1));
+    }
+    return await statisticsOf(rows, sums, biasOf(node, rows.groups * rows.outputs));
+  } finally {
+    await sums.dispose();
+  }
 }
 
 /** The float network's outputs hold the bias, and the product does not: it is taken out of what goes with the inputs. */

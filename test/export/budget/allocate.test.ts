@@ -4,6 +4,7 @@ import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import {
   allocate,
+  allocateMade,
   type BitOption,
   bytesOf,
   errorOf,
@@ -101,4 +102,26 @@ test("a sensitive small layer takes more bits than an indifferent large one", ()
   const layers = [falling(144, 100), falling(80_000, 1), falling(80_000, 1)];
   const room = 4 * 18 + 4 * 20_000;
   expect(allocate(layers, room)!.map(({ bits }) => bits)).toEqual([8, 4, 3]);
+});
+
+/** Errors halve with each bit. */
+const plain = (bytesOfBit: number): LayerOptions =>
+  BITS.map((bits) => ({ bits, bytes: bits * bytesOfBit, error: 2 ** -bits })) as unknown as LayerOptions;
+
+test("a file that is over its size by less than was left of the room gives way to a smaller one", async () => {
+  const layers = [plain(1000), plain(1000)];
+  // 12 bits leave 900 bytes of the room: 10 less would change nothing of what is chosen.
+  const tried: number[] = [];
+  const over = await allocateMade(layers, 12_900, async (chosen) => {
+    tried.push(bytesOf(chosen));
+    return bytesOf(chosen) - 11_990;
+  });
+  expect(over).toBeLessThanOrEqual(0);
+  expect(tried).toEqual([12_000, 11_000]);
+});
+
+test("where the file of the fewest bits does not fit, it says by how much", async () => {
+  const layers = [plain(1000), plain(1000)];
+  expect(await allocateMade(layers, 9000, async (chosen) => bytesOf(chosen) - 3500)).toBe(500);
+  expect(await allocateMade(layers, 3000, async (chosen) => bytesOf(chosen) - 3500)).toBe(500);
 });
