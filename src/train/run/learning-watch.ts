@@ -1,12 +1,15 @@
 // Whether a run learns: looks at its losses, and at what its network says, and says at once where it seems to learn
 // nothing, with the likeliest reason. It only speaks: nothing that is computed depends on it.
 
+import { type Evaluation, selectionAccuracy } from "./evaluate-domains.js";
 import { isPretrained, methodOf, type TrainOptions } from "./train-options.js";
 
 /** A loss above this share of ln(classes) is one of guessing. */
 const GUESSING = 0.95;
 /** Fewer steps say nothing. */
 const LEAST_STEPS = 20;
+/** Evaluations without a better one that make a plateau. */
+const PLATEAU = 3;
 /** Rates beyond these find their own blame. */
 const [LOW_RATE, HIGH_RATE] = [3e-4, 1e-2];
 
@@ -32,6 +35,9 @@ export class LearningWatch {
   #quantized = false;
   #losses: number[] = [];
   #saidOneClass = false;
+  /** The best evaluation of its phase, and how many have been no better since. */
+  #best: Evaluation | null = null;
+  #notBetter = 0;
 
   /** @param classes of the data */
   constructor(options: TrainOptions, classes: number) {
@@ -87,6 +93,20 @@ export class LearningWatch {
     return `the network says one class for all of ${images} images; ${reason}`;
   }
 
+  /** What is to be said of an evaluation after the first step: that it ends a stretch of three without a better one; once a plateau. */
+  judgePlateau(evaluation: Evaluation): string | null {
+    const best = this.#best;
+    if (!best || best.quantized !== evaluation.quantized || isBetter(evaluation, best)) {
+      this.#best = evaluation;
+      this.#notBetter = 0;
+      return null;
+    }
+    this.#notBetter += 1;
+    if (this.#notBetter !== PLATEAU) return null;
+    const percent = (100 * selectionAccuracy(best)).toFixed(1);
+    return `a plateau: the last ${PLATEAU} evaluations were no better than that after step ${best.step}, ${percent} % of the sources' validation images`;
+  }
+
   /** Of guessing: ln(classes). */
   get #guess(): number {
     return Math.log(this.#classes);
@@ -125,4 +145,8 @@ export class LearningWatch {
     }
     return "see whether the folders hold what their names say, and whether --preprocess is how the model was trained; else take more --steps";
   }
+}
+
+function isBetter(evaluation: Evaluation, best: Evaluation): boolean {
+  return selectionAccuracy(evaluation) > selectionAccuracy(best);
 }

@@ -290,8 +290,9 @@ export class Trainer {
     this.#evaluationTimedSteps = 0;
     observer.evaluated(evaluation, isKept);
     // A head that nobody has trained yet may well say one class.
-    if (step > 0)
-      this.#note(this.#watch.judgeClasses({ images: imagesOf(domains), classes: found.classesSaid }));
+    if (step === 0) return;
+    this.#note(this.#watch.judgeClasses({ images: imagesOf(domains), classes: found.classesSaid }));
+    if (options.holdoutFraction > 0) this.#note(this.#watch.judgePlateau(evaluation));
   }
 
   async #accuracies(

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { completeOptions } from "../../../src/train/run/complete-options.js";
+import type { Evaluation } from "../../../src/train/run/evaluate-domains.js";
 import { LearningWatch, type Said } from "../../../src/train/run/learning-watch.js";
 import type { AskedTrainOptions } from "../../../src/train/run/train-options.js";
 
@@ -120,5 +121,44 @@ describe("a network that says one class", () => {
   test("of too few images, or of some classes, is not", () => {
     expect(watchOf({}).judgeClasses({ images: 13, classes: 1 })).toBeNull();
     expect(watchOf({}).judgeClasses({ images: 48, classes: 2 })).toBeNull();
+  });
+});
+
+describe("a plateau", () => {
+  const evaluation = (step: number, validation: number, quantized = true): Evaluation => ({
+    step,
+    quantized,
+    domains: [
+      { name: "photo", role: "source", training: 0.9, validation, all: 0.8 },
+      // Never selected by.
+      { name: "sketch", role: "test", training: step, validation: step, all: step },
+    ],
+  });
+  const said = (evaluations: readonly Evaluation[]): [number, string][] => {
+    const watch = watchOf({});
+    return evaluations.flatMap((each) => {
+      const text = watch.judgePlateau(each);
+      return text === null ? [] : [[each.step, text] as [number, string]];
+    });
+  };
+
+  test("is named after three evaluations that are no better, once, with the best one", () => {
+    const course = [0.5, 0.7, 0.7, 0.6, 0.65, 0.7, 0.5].map((x, i) => evaluation(10 * (i + 1), x));
+    expect(said(course)).toEqual([
+      [
+        50,
+        "a plateau: the last 3 evaluations were no better than that after step 20, 70.0 % of the sources' validation images",
+      ],
+    ]);
+  });
+
+  test("ends with a better one, and another is named again", () => {
+    const course = [0.7, 0.6, 0.6, 0.6, 0.71, 0.7, 0.7, 0.7].map((x, i) => evaluation(i, x));
+    expect(said(course).map(([step]) => step)).toEqual([3, 7]);
+  });
+
+  test("is of one phase: quantizers may begin lower", () => {
+    const course = [0.7, 0.6, 0.6, 0.5].map((x, i) => evaluation(i, x, i === 3));
+    expect(said(course)).toEqual([]);
   });
 });
