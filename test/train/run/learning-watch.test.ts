@@ -124,8 +124,9 @@ describe("a network that says one class", () => {
   });
 });
 
-describe("a plateau", () => {
-  const evaluation = (step: number, validation: number, quantized = true): Evaluation => ({
+/** Of quantized networks, or of those in full precision. */
+function evaluation(step: number, validation: number, quantized = true): Evaluation {
+  return {
     step,
     quantized,
     domains: [
@@ -133,18 +134,22 @@ describe("a plateau", () => {
       // Never selected by.
       { name: "sketch", role: "test", training: step, validation: step, all: step },
     ],
-  });
-  const said = (evaluations: readonly Evaluation[]): [number, string][] => {
-    const watch = watchOf({});
-    return evaluations.flatMap((each) => {
-      const text = watch.judgePlateau(each);
-      return text === null ? [] : [[each.step, text] as [number, string]];
-    });
   };
+}
 
+/** What is said after which step. */
+function plateaus(evaluations: readonly Evaluation[]): [number, string][] {
+  const watch = watchOf({});
+  return evaluations.flatMap((each) => {
+    const text = watch.judgePlateau(each);
+    return text === null ? [] : [[each.step, text] as [number, string]];
+  });
+}
+
+describe("a plateau", () => {
   test("is named after three evaluations that are no better, once, with the best one", () => {
     const course = [0.5, 0.7, 0.7, 0.6, 0.65, 0.7, 0.5].map((x, i) => evaluation(10 * (i + 1), x));
-    expect(said(course)).toEqual([
+    expect(plateaus(course)).toEqual([
       [
         50,
         "a plateau: the last 3 evaluations were no better than that after step 20, 70.0 % of the sources' validation images",
@@ -154,11 +159,11 @@ describe("a plateau", () => {
 
   test("ends with a better one, and another is named again", () => {
     const course = [0.7, 0.6, 0.6, 0.6, 0.71, 0.7, 0.7, 0.7].map((x, i) => evaluation(i, x));
-    expect(said(course).map(([step]) => step)).toEqual([3, 7]);
+    expect(plateaus(course).map(([step]) => step)).toEqual([3, 7]);
   });
 
   test("is of one phase: quantizers may begin lower", () => {
     const course = [0.7, 0.6, 0.6, 0.5].map((x, i) => evaluation(i, x, i === 3));
-    expect(said(course)).toEqual([]);
+    expect(plateaus(course)).toEqual([]);
   });
 });
