@@ -5,7 +5,8 @@
 import * as tf from "@tensorflow/tfjs";
 import { QdgError } from "../base/error.js";
 import { inputQuantization } from "../export/input-scale.js";
-import { inputOf, type Node, outputOf, type Value } from "../graph/graph.js";
+import { floatAttribute, inputOf, type Node, outputOf, type Value } from "../graph/graph.js";
+import { clipRange } from "../graph/node-kinds.js";
 import type { Placement } from "../graph/place-quantizers.js";
 import type { Recipe } from "../graph/recipe.js";
 import { vainBits } from "../graph/recipe-effects.js";
@@ -24,8 +25,7 @@ import {
   type StatisticVariables,
 } from "./normalization-statistics.js";
 import type { Evaluated, EvaluateOptions, Objective, Trainable } from "./objective.js";
-import { relu } from "./kernels/relu.js";
-import { normalize } from "./ops/batch-normalization.js";
+import { normalize, type Statistics } from "./ops/batch-normalization.js";
 import { channelsLast, type HeldTensor } from "./ops/op.js";
 import { channelShape, createParameters, type Parameter } from "./parameters.js";
 import { Quantizer, type ScaleParameterization } from "./quantizers/quantizer.js";
@@ -47,6 +47,13 @@ export interface NetworkOptions {
   readonly labels?: readonly string[];
 }
 
+type NormInputs = [
+  x: HeldTensor,
+  gamma: HeldTensor,
+  beta: HeldTensor,
+  mean: HeldTensor,
+  variance: HeldTensor,
+];
 type Mode = "training" | "initializing" | "predicting";
 
 export class TrainingNetwork implements Objective<Batch> {
@@ -175,9 +182,7 @@ export class TrainingNetwork implements Objective<Batch> {
     return tf.tidy(() => this.#run(x, "predicting"));
   }
 
-  /**
-   * The first layer whose output is not finite on this batch; null when all are.
-   */
+  /** The first layer whose output is not finite on this batch; null when all are. */
   firstNotFinite(x: tf.Tensor4D): string | null {
     let found: string | null = null;
     tf.tidy(() => {
@@ -292,9 +297,13 @@ export class TrainingNetwork implements Objective<Batch> {
       },
       node: (node, inputs) => {
         if (node.op === "BatchNormalization") return [this.#normalize(node, inputs, mode, seen)];
-        return node.op === "Relu" ? [this.#rectify(node, inputs[0] as HeldTensor, mode)] : null;
+        // A rectifier whose quantizer does its work.
+        return this.#rectified(node, mode) === null ? null : [inputs[0] as HeldTensor];
       },
-      after: (value, { tensor, layout }) => ({ tensor: this.#quantize(value.name, tensor, mode), layout }),
+      after: ({ name, producer }, { tensor, layout }) => {
+        const relu6 = producer !== undefined && this.#rectified(producer, mode) === 6;
+        return { tensor: this.#quantize(name, tensor, mode, relu6), layout };
+      },
     };
     const input = graph.inputs[0] as Value;
     // As tfjs feeds images; the graph itself turns them channels first.
@@ -318,25 +327,26 @@ export class TrainingNetwork implements Objective<Batch> {
     return unit ? roundBias(variable, unit) : this.#quantize(value.name, variable, mode);
   }
 
-  #quantize(name: string, value: tf.Tensor, mode: Mode): tf.Tensor {
+  #quantize(name: string, value: tf.Tensor, mode: Mode, relu6 = false): tf.Tensor {
     if (!this.#quantized) return value;
     const fixed = this.#fixed.get(name);
     if (fixed) return fixed.apply(value);
     const quantizer = this.#byValue.get(name);
     if (!quantizer) return value;
     if (mode === "initializing" && !quantizer.initialized) quantizer.initialize(value);
-    return quantizer.apply(value);
+    return quantizer.apply(value, { relu6 });
   }
 
-  /** Where a quantizer follows, it clips at 0 itself. */
-  #rectify(node: Node, { tensor, layout }: HeldTensor, mode: Mode): HeldTensor {
-    const quantizer = this.#quantized ? this.#byValue.get(outputOf(node).name) : undefined;
-    const clipped = quantizer?.spec.symmetric === true && !quantizer.spec.signed && mode !== "initializing";
-    return { tensor: clipped ? tensor : relu(tensor), layout };
+  /** Where a quantizer follows that clips at 0 itself: Infinity for a rectifier, 6 for one that ends there; else null. */
+  #rectified(node: Node, mode: Mode): number | null {
+    const [low, high] = clipRange(node) ?? [];
+    if (!this.#quantized || mode === "initializing" || low !== 0 || high === undefined) return null;
+    if (this.#byValue.get(outputOf(node).name)?.clipsAtZero !== true) return null;
+    return high === 6 || high === Number.POSITIVE_INFINITY ? high : null;
   }
 
   /** `s_x s_w[k]` of a weighted node, [K] or one number: what one integer of its sum is worth; null where it is real. */
-  #unit(node: Node): tf.Tensor | null {
+  #unit(node: Node): Float32Array | null {
     if (!this.#quantized) return null;
     const { sources } = this.#plan;
     const x = inputOf(node, 0);
@@ -344,7 +354,8 @@ export class TrainingNetwork implements Objective<Batch> {
     const input = this.#fixed.get(source) ?? this.#byValue.get(source);
     const weight = this.#byValue.get(inputOf(node, 1).name);
     if (!input || !weight) return null;
-    return tf.mul(tf.reshape(weight.scale(), [-1]), tf.reshape(input.scale(), []));
+    const scale = input.scales()[0] as number;
+    return weight.scales().map((each) => each * scale);
   }
 
   #normalize(
@@ -353,21 +364,12 @@ export class TrainingNetwork implements Objective<Batch> {
     mode: Mode,
     seen: SeeStatistics | null,
   ): HeldTensor {
-    const [x, gamma, beta, mean, variance] = inputs as [
-      HeldTensor,
-      HeldTensor,
-      HeldTensor,
-      HeldTensor,
-      HeldTensor,
-    ];
-    const epsilonOf = node.attributes["epsilon"] as { float: number } | undefined;
-    const epsilon = epsilonOf?.float ?? 1e-5;
+    const [x, gamma, beta, mean, variance] = inputs as NormInputs;
+    const epsilon = floatAttribute(node, "epsilon", 1e-5);
     const moving = { mean: mean.tensor, variance: variance.tensor };
     const byBatch = mode !== "predicting" && this.#statistics === "batch";
     // The bias is rounded as it is deployed: with the statistics that the file will have.
-    const offset = this.#roundedBeta(node, beta.tensor, moving.mean, () =>
-      tf.tidy(() => tf.mul(gamma.tensor, tf.rsqrt(tf.add(moving.variance, epsilon)))),
-    );
+    const offset = this.#roundedBeta(node, beta.tensor, gamma.tensor, moving, epsilon);
     const values = channelsLast(x);
     const tensor = normalize(values, gamma.tensor, offset, epsilon, byBatch ? null : moving, (statistics) =>
       seen?.(node, statistics),
@@ -375,11 +377,24 @@ export class TrainingNetwork implements Objective<Batch> {
     return { tensor, layout: values.rank < 3 ? "as-is" : "channels-last" };
   }
 
-  #roundedBeta(node: Node, beta: tf.Tensor, mean: tf.Tensor, factor: () => tf.Tensor): tf.Tensor {
+  #roundedBeta(
+    node: Node,
+    beta: tf.Tensor,
+    gamma: tf.Tensor,
+    moving: Statistics,
+    epsilon: number,
+  ): tf.Tensor {
     const before = inputOf(node, 0).producer;
     const unit = before && this.#plan.foldsInto.get(before) === node ? this.#unit(before) : null;
     if (!before || !unit) return beta;
-    const own = before.inputs[2] ? (this.#parameters.get(before.inputs[2])?.variable ?? null) : null;
-    return roundBeta(beta, factor(), mean, own, unit);
+    const own = before.inputs[2] ? this.#parameters.get(before.inputs[2])?.variable : undefined;
+    const norm = {
+      gamma: gamma.dataSync<"float32">(),
+      mean: moving.mean.dataSync<"float32">(),
+      variance: moving.variance.dataSync<"float32">(),
+      epsilon,
+      own: own?.dataSync<"float32">() ?? null,
+    };
+    return roundBeta(beta, norm, unit);
   }
 }

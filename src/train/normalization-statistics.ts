@@ -40,7 +40,11 @@ export function moveStatistics(moving: StatisticVariables | undefined, now: Stat
 }
 
 function move(variable: tf.Variable, to: tf.Tensor): void {
-  tf.tidy(() => variable.assign(tf.add(tf.mul(variable, MOMENTUM), tf.mul(to, 1 - MOMENTUM))));
+  const now = to.dataSync<"float32">();
+  const moved = variable
+    .dataSync<"float32">()
+    .map((old, c) => MOMENTUM * old + (1 - MOMENTUM) * (now[c] as number));
+  tf.tidy(() => variable.assign(tf.tensor(moved, variable.shape, "float32")));
 }
 
 /** Of batches of one size: `mean = avg(mean_i)`, `variance = avg(variance_i + (mean_i - mean)^2)`, biased. */

@@ -1,48 +1,64 @@
 // Biases in training as they are deployed: integers of the sum's unit. At few bits that unit is coarse, and a
-// network that never saw its biases rounded loses accuracy when they are.
+// network that never saw its biases rounded loses accuracy when they are. Computed on arrays: with a channel an
+// element, calling an operator costs more than its work.
 
 import * as tf from "@tensorflow/tfjs";
+import { roundHalfEven } from "../quant/affine.js";
 
 /** From here on a deployed channel gets another unit (src/quant/bias.ts), and rounding by this one means nothing. */
 const LARGEST = 2 ** 23;
 
 /**
  * `y = unit roundHalfEven(bias / unit)`, with the gradient of bias (straight through); bias itself in channels
- * where `|bias / unit| >= 2^23`.
+ * where `|bias / unit| >= 2^23`. In float32.
  *
- * @param bias [K]; unit: `s_x s_w[k]`, [K] or one number, > 0
+ * @param bias [K]; unit: `s_x s_w[k]`, K numbers or one, > 0
  */
-export function roundBias(bias: tf.Tensor, unit: tf.Tensor): tf.Tensor {
-  const compute = tf.customGrad((...args: (tf.Tensor | tf.GradSaveFunc)[]) => {
-    const [value] = args as [tf.Tensor];
-    return { value: rounded(value, unit), gradFunc: (dy: tf.Tensor) => dy };
-  });
-  return compute(bias);
+export function roundBias(bias: tf.Tensor, unit: Float32Array): tf.Tensor {
+  return straightThrough(bias, (values) => values.map((value, k) => rounded(value, unitAt(unit, k))));
+}
+
+/** What is folded into a bias, [K] each. */
+export interface FoldedNorm {
+  readonly gamma: Float32Array;
+  readonly mean: Float32Array;
+  readonly variance: Float32Array;
+  readonly epsilon: number;
+  /** The bias of the layer before, or null. */
+  readonly own: Float32Array | null;
 }
 
 /**
  * beta of a batch normalization, moved so that the bias that it folds to is such an integer:
- * `bias = beta / factor - mean + own`, `factor = gamma / sigma`; beta itself where factor is 0.
- *
- * @param own the bias of the layer before, or null
+ * `bias = beta / factor - mean + own`, `factor = gamma / sigma`; beta itself where factor is 0. In float32.
  */
-export function roundBeta(
-  beta: tf.Tensor,
-  factor: tf.Tensor,
-  mean: tf.Tensor,
-  own: tf.Tensor | null,
-  unit: tf.Tensor,
-): tf.Tensor {
-  const compute = tf.customGrad((...args: (tf.Tensor | tf.GradSaveFunc)[]) => {
-    const [value] = args as [tf.Tensor];
-    const bias = tf.sub(own ? tf.add(tf.div(value, factor), own) : tf.div(value, factor), mean);
-    const moved = tf.add(value, tf.mul(tf.sub(rounded(bias, unit), bias), factor));
-    return { value: tf.where(tf.isFinite(moved), moved, value), gradFunc: (dy: tf.Tensor) => dy };
-  });
-  return compute(beta);
+export function roundBeta(beta: tf.Tensor, norm: FoldedNorm, unit: Float32Array): tf.Tensor {
+  const { gamma, mean, variance, epsilon, own } = norm;
+  const { fround } = Math;
+  return straightThrough(beta, (values) =>
+    values.map((value, k) => {
+      const factor = fround((gamma[k] as number) / Math.sqrt((variance[k] as number) + epsilon));
+      const bias = fround(fround(value / factor) - (mean[k] as number) + (own?.[k] ?? 0));
+      const moved = fround(value + fround(rounded(bias, unitAt(unit, k)) - bias) * factor);
+      return Number.isFinite(moved) ? moved : value;
+    }),
+  );
 }
 
-function rounded(bias: tf.Tensor, unit: tf.Tensor): tf.Tensor {
-  const steps = tf.div(bias, unit);
-  return tf.where(tf.less(tf.abs(steps), LARGEST), tf.mul(tf.round(steps), unit), bias);
+function straightThrough(x: tf.Tensor, f: (values: Float32Array) => Float32Array): tf.Tensor {
+  const compute = tf.customGrad((...args: (tf.Tensor | tf.GradSaveFunc)[]) => {
+    const [value] = args as [tf.Tensor];
+    const y = tf.tensor(f(value.dataSync<"float32">()), value.shape, "float32");
+    return { value: y, gradFunc: (dy: tf.Tensor) => dy };
+  });
+  return compute(x);
+}
+
+function unitAt(unit: Float32Array, channel: number): number {
+  return unit[unit.length === 1 ? 0 : channel] as number;
+}
+
+function rounded(bias: number, unit: number): number {
+  const steps = Math.fround(bias / unit);
+  return Math.abs(steps) < LARGEST ? Math.fround(roundHalfEven(steps) * unit) : bias;
 }

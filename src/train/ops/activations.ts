@@ -2,6 +2,7 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { floatAttribute, type Node, stringAttribute } from "../../graph/graph.js";
+import { relu6 } from "../kernels/relu.js";
 import { aligned, type Constants, inputAt, type Op, withoutGradient } from "./op.js";
 
 type Unary = (x: tf.Tensor, node: Node) => tf.Tensor;
@@ -76,7 +77,7 @@ export const clip: Op = (node, inputs, constants) => {
   const { tensor, layout } = inputAt(node, inputs, 0);
   const low = boundOf(inputs[1]?.tensor, constants, 1);
   const high = boundOf(inputs[2]?.tensor, constants, 2);
-  if (low === 0 && high === 6) return [{ tensor: tf.relu6(tensor), layout }];
+  if (low === 0 && high === 6) return [{ tensor: relu6(tensor), layout }];
   if (typeof low === "number" && typeof high === "number" && low < high) {
     return [{ tensor: tf.clipByValue(tensor, low, high), layout }];
   }

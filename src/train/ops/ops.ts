@@ -2,6 +2,7 @@
 // one, write it in its family's file and name it here.
 
 import * as tf from "@tensorflow/tfjs";
+import { relu } from "../kernels/relu.js";
 import {
   clip,
   elu,
@@ -82,7 +83,7 @@ export const OPS: Readonly<Record<string, Op>> = {
   ReduceMax: reduce((x, axes, keep) => tf.max(x, axes, keep)),
   ReduceMean: reduce((x, axes, keep) => tf.mean(x, axes, keep)),
   ReduceSum: reduce((x, axes, keep) => tf.sum(x, axes, keep)),
-  Relu: unary((x) => tf.relu(x)),
+  Relu: unary(relu),
   Reshape: reshape,
   Resize: resize,
   Round: unary((x) => tf.round(x)),

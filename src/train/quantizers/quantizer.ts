@@ -8,7 +8,13 @@ import { MseObserver } from "../../quant/observers/mse.js";
 import { leastSquaresScale } from "../../quant/weight-scale.js";
 import { type QuantParams, qmax, qmin, type QuantSpec } from "../../quant/spec.js";
 import type { Trainable } from "../objective.js";
-import { deployedZeroPoint, fakeQuantize, fakeQuantizeAsymmetric, type Range } from "./fake-quantize.js";
+import {
+  deployedZeroPoint,
+  fakeQuantize,
+  fakeQuantizeAsymmetric,
+  fakeQuantizeRelu6,
+  type Range,
+} from "./fake-quantize.js";
 
 /**
  * What is learned: the logarithm of the scale, so that steps are relative and it stays above 0, or the scale
@@ -121,25 +127,53 @@ export class Quantizer {
     tf.tidy(() => this.#parameter.assign(tf.tensor(values, this.#parameter.shape)));
   }
 
-  /** The scales as they are used, float32; shape of the parameter. */
-  scale(): tf.Tensor {
-    return this.#log ? tf.exp(this.#parameter) : this.#parameter;
+  /** The scales as they are used. */
+  scales(): Float32Array {
+    const values = this.#parameter.dataSync<"float32">();
+    return this.#log ? values.map(Math.exp) : values;
   }
 
-  /** The fake-quantized value. LSQ's factor on the gradient of the scale: `1 / sqrt(N qmax)`. */
-  apply(v: tf.Tensor): tf.Tensor {
+  /** {@link scales} with the gradient of the parameter; its shape. */
+  #scale(): tf.Tensor {
+    if (!this.#log) return this.#parameter;
+    const compute = tf.customGrad((...args: (tf.Tensor | tf.GradSaveFunc)[]) => {
+      const scales = this.scales();
+      const { shape } = args[0] as tf.Tensor;
+      const gradFunc = (dy: tf.Tensor): tf.Tensor =>
+        tf.tensor(
+          dy.dataSync<"float32">().map((each, k) => each * (scales[k] as number)),
+          shape,
+          "float32",
+        );
+      return { value: tf.tensor(scales, shape, "float32"), gradFunc };
+    });
+    return compute(this.#parameter);
+  }
+
+  /** Whether values below 0 become 0, so that no rectifier is needed before. */
+  get clipsAtZero(): boolean {
+    return this.spec.symmetric && !this.spec.signed;
+  }
+
+  /**
+   * The fake-quantized value. LSQ's factor on the gradient of the scale: `1 / sqrt(N qmax)`.
+   *
+   * @param relu6 what is quantized is `min(max(v, 0), 6)`; of a quantizer that clips at 0
+   */
+  apply(v: tf.Tensor, { relu6 }: { readonly relu6: boolean } = { relu6: false }): tf.Tensor {
     const elements = v.size / this.#parameter.size;
     const gradientScale = 1 / Math.sqrt(elements * this.#range.high);
+    if (relu6) return fakeQuantizeRelu6(v, this.#scale(), this.#range.high, gradientScale);
     return this.#zeroPoint
-      ? fakeQuantizeAsymmetric(v, this.scale(), this.#zeroPoint, this.#range, gradientScale)
-      : fakeQuantize(v, this.scale(), this.#range, gradientScale);
+      ? fakeQuantizeAsymmetric(v, this.#scale(), this.#zeroPoint, this.#range, gradientScale)
+      : fakeQuantize(v, this.#scale(), this.#range, gradientScale);
   }
 
   /** The integers of a value, from the zero point. */
   integers(v: tf.Tensor): tf.Tensor {
     return tf.tidy(() => {
       const { low, high } = this.#range;
-      const q = tf.round(tf.div(v, this.scale()));
+      const q = tf.round(tf.div(v, this.#scale()));
       if (!this.#zeroPoint) return tf.clipByValue(q, low, high);
       const z = deployedZeroPoint(this.#zeroPoint, this.#range);
       return tf.sub(tf.clipByValue(tf.add(q, z), low, high), z);
@@ -148,19 +182,24 @@ export class Quantizer {
 
   /** Brings scales back above the floor. */
   constrain(): void {
-    const floor = this.#log ? Math.log(SMALLEST_SCALE) : SMALLEST_SCALE;
-    tf.tidy(() => this.#parameter.assign(tf.maximum(this.#parameter, floor)));
+    const floor = Math.fround(this.#log ? Math.log(SMALLEST_SCALE) : SMALLEST_SCALE);
+    const values = this.#parameter.dataSync<"float32">();
+    if (values.every((value) => value >= floor)) return;
+    const raised = values.map((value) => Math.max(value, floor));
+    tf.tidy(() => this.#parameter.assign(tf.tensor(raised, this.#parameter.shape)));
   }
 
   /** What the file gets: exactly the numbers that {@link apply} uses. */
   learned(): LearnedQuantizer {
-    return tf.tidy(() => {
-      const { bits, signed } = this.spec;
-      const scale = Float32Array.from(this.scale().dataSync<"float32">());
-      if (!this.#zeroPoint) return { bits, signed, scale };
-      const zeroPoint = deployedZeroPoint(this.#zeroPoint, this.#range).dataSync<"float32">();
-      return { bits, signed, scale, zeroPoint: Int32Array.from(zeroPoint) };
-    });
+    const { bits, signed } = this.spec;
+    const scale = this.scales().slice();
+    if (!this.#zeroPoint) return { bits, signed, scale };
+    return {
+      bits,
+      signed,
+      scale,
+      zeroPoint: Int32Array.of(deployedZeroPoint(this.#zeroPoint, this.#range)),
+    };
   }
 
   dispose(): void {

@@ -3,7 +3,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, expect, it } from "vitest";
 import { useBackend } from "../../../src/train/backends/backends.js";
-import { relu } from "../../../src/train/kernels/relu.js";
+import { relu, relu6 } from "../../../src/train/kernels/relu.js";
 import { normalize } from "../../../src/train/ops/batch-normalization.js";
 import { describeOnBackends } from "../support/backends.js";
 
@@ -75,6 +75,14 @@ describeOnBackends((backend) => {
       tf.tensor([1, 2, 3, 4, 5, 6, 7]),
     );
     expect([...dx.dataSync()]).toEqual([0, 0, 3, 4, 0, 6, 7]);
+  });
+
+  it("lets the gradient of a rectifier with a ceiling through between 0 and 6 alone", () => {
+    const dx = tf.grad((x) => relu6(x))(
+      tf.tensor([-1, 2, 5.5, 6.5, -3, 4, 100]),
+      tf.tensor([1, 2, 3, 4, 5, 6, 7]),
+    );
+    expect([...dx.dataSync()]).toEqual([0, 2, 3, 0, 0, 6, 0]);
   });
 });
 

@@ -7,7 +7,11 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { fakeQuantize as judge } from "../../../src/quant/affine.js";
 import { activationSpec, qmax, qmin, type QuantSpec, weightSpec } from "../../../src/quant/spec.js";
 import { useBackend } from "../../../src/train/backends/backends.js";
-import { fakeQuantize, fakeQuantizeAsymmetric } from "../../../src/train/quantizers/fake-quantize.js";
+import {
+  fakeQuantize,
+  fakeQuantizeAsymmetric,
+  fakeQuantizeRelu6,
+} from "../../../src/train/quantizers/fake-quantize.js";
 import { describeOnBackends } from "../support/backends.js";
 
 /** The range of signed 3 bits and LSQ's factor 1. */
@@ -67,6 +71,45 @@ describeOnBackends((backend) => {
       { numRuns: 60 },
     );
   });
+
+  it("takes the scales of any axis of channels: that of transposed convolutions is the last but one", () => {
+    const x = Float32Array.from({ length: 24 }, (_, i) => Math.sin(i) * 2);
+    const scale = Float32Array.of(0.3, 0.7, 0.11);
+    const spec = weightSpec(4, 1);
+    const expected = judge(x, [2, 3, 4], { spec, params: { scale, zeroPoint: new Int32Array(3) } });
+    const [dv, ds] = tf.grads((v, s) => fakeQuantize(v, s, rangeOf(spec), 1))([
+      tf.tensor(x, [2, 3, 4]),
+      tf.tensor(scale, [1, 3, 1]),
+    ]) as [tf.Tensor, tf.Tensor];
+    const got = fakeQuantize(tf.tensor(x, [2, 3, 4]), tf.tensor(scale, [1, 3, 1]), rangeOf(spec), 1);
+    expect(withoutSignOfZero(got.dataSync())).toEqual(withoutSignOfZero(expected));
+    // A scale's gradient is its channel's alone.
+    const slope = (i: number): number => {
+      const s = scale[Math.floor(i / 4) % 3] as number;
+      const isInside = dv.dataSync()[i] === 1;
+      return ((expected[i] as number) - (isInside ? (x[i] as number) : 0)) / s;
+    };
+    const sums = [0, 0, 0];
+    x.forEach((_, i) => (sums[Math.floor(i / 4) % 3] = (sums[Math.floor(i / 4) % 3] as number) + slope(i)));
+    sums.forEach((sum, k) => expect(ds.dataSync()[k]).toBeCloseTo(sum, 4));
+  });
+
+  it.each([0.02, 0.399, 0.401, 1.7])(
+    "takes a rectifier that ends at 6 with it, bit for bit, and both gradients: 4 bits of scale %d",
+    (step) => {
+      const inputs = [tf.randomUniform([400], -3, 9, "float32", 1), tf.scalar(step)];
+      const dy = tf.randomNormal([400], 0, 1, "float32", 2);
+      const apart = (x: tf.Tensor, s: tf.Tensor): tf.Tensor =>
+        fakeQuantize(tf.relu6(x), s, { low: 0, high: 15 }, 0.1);
+      const together = (x: tf.Tensor, s: tf.Tensor): tf.Tensor => fakeQuantizeRelu6(x, s, 15, 0.1);
+      const [x, s] = inputs as [tf.Tensor, tf.Tensor];
+      expect(withoutSignOfZero(together(x, s).dataSync())).toEqual(withoutSignOfZero(apart(x, s).dataSync()));
+      const [dx, ds] = tf.grads(together)(inputs, dy) as [tf.Tensor, tf.Tensor];
+      const [judgeX, judgeS] = tf.grads(apart)(inputs, dy) as [tf.Tensor, tf.Tensor];
+      expect(withoutSignOfZero(dx.dataSync())).toEqual(withoutSignOfZero(judgeX.dataSync()));
+      expect(ds.dataSync()[0]).toBeCloseTo(judgeS.dataSync()[0] as number, 2);
+    },
+  );
 
   it("gives the numbers of src/quant bit for bit with a zero point", () => {
     const spec = activationSpec(4, "asymmetric");
