@@ -19,6 +19,10 @@ const threeBits = (v: tf.Tensor, s: tf.Tensor): tf.Tensor => fakeQuantize(v, s, 
 const asymmetric = (v: tf.Tensor, s: tf.Tensor, z: tf.Tensor): tf.Tensor =>
   fakeQuantizeAsymmetric(v, s, z, { low: 0, high: 7 }, 1);
 
+const apart = (x: tf.Tensor, s: tf.Tensor): tf.Tensor =>
+  fakeQuantize(tf.relu6(x), s, { low: 0, high: 15 }, 0.1);
+const together = (x: tf.Tensor, s: tf.Tensor): tf.Tensor => fakeQuantizeRelu6(x, s, 15, 0.1);
+
 const rangeOf = (spec: QuantSpec): { low: number; high: number } => ({ low: qmin(spec), high: qmax(spec) });
 
 /** Numbers around ties and ends of the range too, in steps of the scale. */
@@ -99,9 +103,6 @@ describeOnBackends((backend) => {
     (step) => {
       const inputs = [tf.randomUniform([400], -3, 9, "float32", 1), tf.scalar(step)];
       const dy = tf.randomNormal([400], 0, 1, "float32", 2);
-      const apart = (x: tf.Tensor, s: tf.Tensor): tf.Tensor =>
-        fakeQuantize(tf.relu6(x), s, { low: 0, high: 15 }, 0.1);
-      const together = (x: tf.Tensor, s: tf.Tensor): tf.Tensor => fakeQuantizeRelu6(x, s, 15, 0.1);
       const [x, s] = inputs as [tf.Tensor, tf.Tensor];
       expect(withoutSignOfZero(together(x, s).dataSync())).toEqual(withoutSignOfZero(apart(x, s).dataSync()));
       const [dx, ds] = tf.grads(together)(inputs, dy) as [tf.Tensor, tf.Tensor];
