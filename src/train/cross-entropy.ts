@@ -1,26 +1,18 @@
-// The loss of a classifier, by labels alone or by labels and what a teacher says.
+// The loss of a classifier.
 
 import * as tf from "@tensorflow/tfjs";
 
 /**
  * Mean over the batch of `-sum_k t[k] log softmax(logits)[k]`, with its gradient `(softmax - t) / N`.
  *
- * `t` is 1 at the label and 0 elsewhere. With a teacher's probabilities q it is the mean of that and q, whose loss is, but
- * for the teacher's own entropy `H(q) / 2`, which no weight changes, `(CE(label) + KL(q || softmax)) / 2`: equal weights
- * and temperature 1 (Esser et al. 2020, section 3.5, after Hinton et al. 2015). Guessing has a loss of ln(classes) in both.
- *
- * @param logits [N, classes]; labels [N], integers; teacher [N, classes], probabilities
+ * @param logits [N, classes]
+ * @param targets t: [N] integers, the classes that are right (1 there, 0 elsewhere), or [N, classes] probabilities
  */
-export function crossEntropy(
-  logits: tf.Tensor2D,
-  labels: tf.Tensor1D,
-  teacher: tf.Tensor2D | null = null,
-): tf.Scalar {
+export function crossEntropy(logits: tf.Tensor2D, targets: tf.Tensor1D | tf.Tensor2D): tf.Scalar {
   const compute = tf.customGrad((...args: (tf.Tensor | tf.GradSaveFunc)[]) => {
     const [values, save] = args as [tf.Tensor2D, tf.GradSaveFunc];
     const [count, classes] = values.shape;
-    const labelled = tf.cast(tf.oneHot(labels, classes), "float32");
-    const target = teacher ? tf.div(tf.add(labelled, teacher), 2) : labelled;
+    const target = targets.rank === 2 ? targets : onehot(targets as tf.Tensor1D, classes);
     const logProbabilities = tf.logSoftmax(values);
     save([tf.exp(logProbabilities), target]);
     const value = tf.neg(tf.div(tf.sum(tf.mul(logProbabilities, target)), count));
@@ -31,4 +23,9 @@ export function crossEntropy(
     return { value, gradFunc };
   });
   return compute(logits) as tf.Scalar;
+}
+
+/** @returns [N, classes] float32 */
+export function onehot(labels: tf.Tensor1D, classes: number): tf.Tensor2D {
+  return tf.cast(tf.oneHot(labels, classes) as tf.Tensor2D, "float32");
 }

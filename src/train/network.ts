@@ -162,13 +162,13 @@ export class TrainingNetwork implements Objective<Batch> {
     });
   }
 
-  evaluate({ x, labels, teacher }: Batch, { updateStatistics }: EvaluateOptions): Evaluated {
+  evaluate({ x, labels, target }: Batch, { updateStatistics }: EvaluateOptions): Evaluated {
     const variables = this.trainables.map(({ variable }) => variable);
     const seen: SeeStatistics | null = updateStatistics
       ? (node, statistics) => moveStatistics(this.#moving.get(node), statistics)
       : null;
     const { value, grads } = tf.variableGrads(
-      () => crossEntropy(this.#run(x, "training", seen), labels, teacher),
+      () => crossEntropy(this.#run(x, "training", seen), target ?? labels),
       variables,
     );
     const loss = value.dataSync<"float32">()[0] as number;

@@ -17,8 +17,8 @@ import { resizeInput } from "./resize-input.js";
 
 /** What it is to teach. */
 export interface Lesson {
-  /** In the order of the other network's outputs. */
-  readonly classes: readonly string[];
+  /** In the order of the other network's outputs; null: as the teacher has them. */
+  readonly classes: readonly string[] | null;
   /** H = W of the images, in pixels. */
   readonly imageSize: number;
   /** How the images that it gets were made. */
@@ -77,6 +77,10 @@ export interface ReadTeacher {
   readonly teacher: Teacher;
   /** Of its layers, weights and metadata. */
   readonly sha256: string;
+  /** What its outputs are called: by the lesson or its file; null where neither says it. */
+  readonly labels: readonly string[] | null;
+  /** How many outputs it has. */
+  readonly classes: number;
   /** What is taken for granted, since the file does not say it. */
   readonly notes: readonly string[];
 }
@@ -97,8 +101,8 @@ export async function readTeacher(path: string, lesson: Lesson): Promise<ReadTea
     throw fail("has learned scales: it is a quantized network", "one in full precision");
   const { classes, imageSize, preprocessing } = lesson;
   const stated = layersModelMetadata(source, path);
-  checkOutput(source, classes.length, fail);
-  if (stated.labels && stated.labels.join("\n") !== classes.join("\n"))
+  const count = checkOutput(source, classes, fail);
+  if (classes && stated.labels && stated.labels.join("\n") !== classes.join("\n"))
     throw fail(
       `says that its classes are ${stated.labels.join(", ")}`,
       `${classes.join(", ")}, as the data has them`,
@@ -118,27 +122,35 @@ export async function readTeacher(path: string, lesson: Lesson): Promise<ReadTea
       ? []
       : [`is made for ${own?.[1]} x ${own?.[2]} pixels and sees ${imageSize} x ${imageSize}`]),
     ...(its ? [] : ["does not say how pixels become its input, and gets what the network gets"]),
-    ...(stated.labels ? [] : [`does not name its classes; they are taken to be ${classes.join(", ")}`]),
+    ...(stated.labels || !classes
+      ? []
+      : [`does not name its classes; they are taken to be ${classes.join(", ")}`]),
   ];
   return {
     teacher: new Teacher(model, its && { from: preprocessing, to: its }),
     sha256: hashOf(source),
+    labels: classes ?? stated.labels,
+    classes: count,
     notes: notes.map((note) => `the teacher ${path} ${note}`),
   };
 }
 
+/** @returns how many classes it has */
 function checkOutput(
   source: LayersModel,
-  classes: number,
+  classes: readonly string[] | null,
   fail: (got: string, expected: string) => QdgError,
-): void {
+): number {
   const { outputs } = graphOf(source);
   const [output, ...more] = outputs;
   const shapes = outputs.map(({ shape }) => `[${shape.join(", ")}]`).join(" and ") || "none";
-  if (!output || more.length > 0 || output.shape.length !== 2 || output.shape[1] !== classes)
-    throw fail(`has outputs ${shapes}`, `one of [N, ${classes}], the classes of the data`);
+  const count = output?.shape[1];
+  if (!output || more.length > 0 || output.shape.length !== 2 || typeof count !== "number")
+    throw fail(`has outputs ${shapes}`, `one of [N, ${classes?.length ?? "classes"}]`);
+  if (classes && count !== classes.length)
+    throw fail(`has outputs ${shapes}`, `one of [N, ${classes.length}], the classes of the data`);
   const kind = outputKindOf(output);
-  if (kind === "logits" || (kind === "softmax" && output.producer?.op === "Softmax")) return;
+  if (kind === "logits" || (kind === "softmax" && output.producer?.op === "Softmax")) return count;
   throw fail(`ends in ${output.producer?.op ?? "nothing"} (${kind})`, "a softmax, or logits");
 }
 

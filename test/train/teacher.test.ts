@@ -7,7 +7,6 @@ import * as tf from "@tensorflow/tfjs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { preprocessingToJson, rangePreprocessing } from "../../src/image/preprocessing.js";
 import { useBackend } from "../../src/train/backends/backends.js";
-import { crossEntropy } from "../../src/train/cross-entropy.js";
 import { type LayersModel, saveLayersModel } from "../../src/train/layers-model-file.js";
 import { builtInModel } from "../../src/train/models/built-in.js";
 import { TrainingNetwork } from "../../src/train/network.js";
@@ -25,29 +24,6 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 describeOnBackends((backend) => {
   beforeAll(() => useBackend(backend));
-
-  it("adds to the loss half its cross-entropy, whose gradient is that of half the divergence", () => {
-    const [z, q] = [
-      [0.5, -1, 2],
-      [0.2, 0.5, 0.3],
-    ] as const;
-    const label = 1;
-    const sum = z.reduce((all, each) => all + Math.exp(each), 0);
-    const p = z.map((each) => Math.exp(each) / sum);
-    const divergence = q.reduce((all, each, k) => all + each * Math.log(each / (p[k] as number)), 0);
-    const entropy = -q.reduce((all, each) => all + each * Math.log(each), 0);
-    const expected = (-Math.log(p[label] as number) + divergence + entropy) / 2;
-    tf.tidy(() => {
-      const { value, grad } = tf.valueAndGrad((logits) =>
-        crossEntropy(logits as tf.Tensor2D, tf.tensor1d([label], "int32"), tf.tensor2d([[...q]])),
-      )(tf.tensor2d([[...z]]));
-      expect(value.dataSync()[0]).toBeCloseTo(expected, 5);
-      const got = grad.dataSync();
-      p.forEach((each, k) =>
-        expect(got[k]).toBeCloseTo(each - ((k === label ? 1 : 0) + (q[k] as number)) / 2, 5),
-      );
-    });
-  });
 
   it("says the probabilities of the float network by its moving statistics, of images made otherwise than its own", async () => {
     const model = resnet();

@@ -3,8 +3,8 @@
 
 import { Command, Option } from "commander";
 import { OPTION_GROUPS } from "../../train/run/option-groups.js";
-import { parseOption } from "../../train/run/option-kinds.js";
-import { flagOf, type OptionRow, TRAIN_OPTIONS } from "../../train/run/option-table.js";
+import { type OptionRow, parseOption } from "../../train/run/option-kinds.js";
+import { flagOf, TRAIN_OPTIONS } from "../../train/run/option-table.js";
 import type { AskedTrainOptions, TrainOptionName } from "../../train/run/train-options.js";
 import type { TrainResult } from "../../train/run/train.js";
 import { interruptible } from "../interruption.js";
@@ -113,7 +113,8 @@ async function toOptions(flags: Flags): Promise<AskedTrainOptions> {
 
 /** What a person wants to know after a run, and what to do next. */
 export function describe(result: TrainResult): string {
-  const { finished, step, steps, out, checkpoint, model, kept } = result;
+  const { finished, step, steps, out, checkpoint, model, kept, options } = result;
+  const what = options.unlabeled ? "agreement with the teacher in %" : "accuracy in %";
   const lines: string[] = [];
   if (kept && model !== null) {
     const rows = kept.domains.map(({ name, role, training, validation, all }) => [
@@ -124,7 +125,7 @@ export function describe(result: TrainResult): string {
       role === "test" ? percent(all) : "",
     ]);
     lines.push(
-      formatTable(["accuracy in %", "", "training images", "validation images", "all"], rows),
+      formatTable([what, "", "training images", "validation images", "all"], rows),
       "",
       `${model}: the ${kept.quantized ? "integer network" : "network in full precision"} after step ${kept.step}`,
     );
@@ -143,7 +144,7 @@ export function describe(result: TrainResult): string {
 }
 
 function nextCommands({ options, kept, out }: TrainResult, model: string): string[] {
-  const { weightBits, layerBits: layers, data } = options;
+  const { weightBits, layerBits: layers, data, unlabeled } = options;
   // Inner layers with bits of their own would not agree with one number for all.
   const ownBits = Object.values(layers).some((layer) => layer.weightBits !== undefined);
   const bits = ownBits ? "" : ` --bits ${weightBits}`;
@@ -151,7 +152,7 @@ function nextCommands({ options, kept, out }: TrainResult, model: string): strin
   const flags = kept?.quantized === true ? bits : " --float";
   return [
     `qdg-export ${shellWord(model)}${flags}`,
-    `qdg evaluate ${shellWord(onnx)} --data ${shellWord(data)} --targets cpu,wasm`,
+    ...(unlabeled ? [] : [`qdg evaluate ${shellWord(onnx)} --data ${shellWord(data)} --targets cpu,wasm`]),
     `qdg deploy ${shellWord(out)} --to site`,
   ];
 }

@@ -15,8 +15,8 @@ export interface Batch {
   readonly x: tf.Tensor4D;
   /** [N] int32, indices of classes. */
   readonly labels: tf.Tensor1D;
-  /** [N, classes] float32, the probabilities that a teacher gives them; whoever put them here disposes of them. */
-  readonly teacher?: tf.Tensor2D;
+  /** [N, classes] float32, probabilities that are learned instead of the labels; whoever put them here disposes of them. */
+  readonly target?: tf.Tensor2D;
 }
 
 export function toBatch({ x, labels }: BatchArrays, imageSize: number): Batch {

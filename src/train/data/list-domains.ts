@@ -62,20 +62,41 @@ export async function listDomains(folder: string): Promise<ListedFolder> {
   const labels = new Map(classes.map((name, label) => [name, label]));
   const domains: ListedDomain[] = [];
   for (const { name, entries } of found) {
-    const files: ListedFile[] = [];
-    for (const { path, relativePath, label } of entries) {
-      const { size, mtimeMs } = await statOf(path);
-      files.push({
-        path,
-        relativePath,
-        label: labels.get(label as string) as number,
-        sizeBytes: size,
-        modifiedMs: mtimeMs,
-      });
-    }
+    const files = await filesOf(entries, ({ label }) => labels.get(label as string) as number);
     domains.push({ name, files });
   }
   return { classes, domains };
+}
+
+/** The one class of images without classes. */
+const UNLABELED = "image";
+
+/**
+ * All images in `folder` and below, in any layout, as one domain named after the folder, with one class.
+ *
+ * @throws QdgError as listImages
+ */
+export async function listUnlabeled(folder: string): Promise<ListedFolder> {
+  const files = await filesOf(await listImages(folder), () => 0);
+  return { classes: [UNLABELED], domains: [{ name: nameOf(folder), files }] };
+}
+
+async function filesOf(
+  entries: readonly ImageEntry[],
+  labelOf: (entry: ImageEntry) => number,
+): Promise<ListedFile[]> {
+  const files: ListedFile[] = [];
+  for (const entry of entries) {
+    const { path, relativePath } = entry;
+    const { size, mtimeMs } = await statOf(path);
+    files.push({ path, relativePath, label: labelOf(entry), sizeBytes: size, modifiedMs: mtimeMs });
+  }
+  return files;
+}
+
+/** The folder of a whole disk has no name. */
+function nameOf(folder: string): string {
+  return basename(resolve(folder)) || "images";
 }
 
 /** The names of the domains alone, as listDomains has them. @throws QdgError as listDomains does of the layout */
@@ -87,8 +108,7 @@ async function findDomainFolders(folder: string): Promise<NamedDomain[]> {
   const entries = await listImages(folder);
   const names = await foldersIn(folder);
   if (isClassLayout(folder, entries)) {
-    // The folder of a whole disk has no name.
-    return [{ name: basename(resolve(folder)) || "images", entries, classes: names }];
+    return [{ name: nameOf(folder), entries, classes: names }];
   }
   const domains: NamedDomain[] = [];
   for (const name of names) {

@@ -18,7 +18,7 @@ import { CHANNELS, checkImageSize, checkInteger, createDomain, sharedBytes } fro
 import type { CachedImages } from "./image-cache.js";
 import { defaultCacheFolder, keyOf, readCachedImages, writeCachedImages } from "./image-cache.js";
 import type { ListedDomain, ListedFile } from "./list-domains.js";
-import { listDomainNames, listDomains } from "./list-domains.js";
+import { listDomainNames, listDomains, listUnlabeled } from "./list-domains.js";
 import type { ShapesOptions } from "./shapes-dg.js";
 import { drawShapesDg, SHAPES_DG } from "./shapes-dg.js";
 
@@ -33,6 +33,8 @@ export interface OpenOptions {
   readonly threads?: number;
   /** Leave out what cannot be decoded or is too small, instead of failing. */
   readonly skipBroken?: boolean;
+  /** Images in any layout, as listUnlabeled; folders in it are told to be no classes. */
+  readonly unlabeled?: boolean;
   /** For "shapes-dg" only. */
   readonly shapes?: ShapesOptions;
   /** Called with what the user may want to know: images left out, a cache that was damaged or not written. */
@@ -66,7 +68,8 @@ export async function openDataset(
   const threads = options.threads ?? availableParallelism();
   checkInteger("threads", threads, 1, 1024);
   if (source === SHAPES_DG) return drawShapesDg(imageSize, options.shapes, progress);
-  const { classes, domains } = await listDomains(source);
+  const { classes, domains } = await (options.unlabeled ? listUnlabeled(source) : listDomains(source));
+  if (options.unlabeled) sayFolders(domains, onNote);
   const top = await realpath(source);
   const resize = options.resize ?? "stretch";
   const cacheFolder =
@@ -128,6 +131,12 @@ export async function openDataset(
  */
 export async function domainNames(source: string): Promise<readonly string[]> {
   return source === SHAPES_DG ? STYLES : listDomainNames(source);
+}
+
+function sayFolders([all]: readonly ListedDomain[], onNote: (note: string) => void): void {
+  const inFolder = all?.files.find(({ relativePath }) => relativePath.includes("/"));
+  if (inFolder)
+    onNote(`folders as that of ${inFolder.relativePath} are no classes here: images are taken as they are`);
 }
 
 /** What tells a file from another that took its place. */

@@ -12,10 +12,10 @@ import {
   type ThresholdMode,
 } from "../methods/method-options.js";
 import { type MethodRow, METHODS } from "../methods/methods.js";
-import { checkedOption } from "./option-kinds.js";
-import { DEFAULT_METHOD, flagOf, type OptionRow, TRAIN_OPTIONS } from "./option-table.js";
+import { checkedOption, type OptionRow } from "./option-kinds.js";
+import { DEFAULT_METHOD, flagOf, TRAIN_OPTIONS } from "./option-table.js";
 import type { AskedTrainOptions, TrainOptionName, TrainOptions } from "./train-options.js";
-import { isFloatMethod, isPretrained, methodOf, SELF } from "./train-options.js";
+import { defaultModel, isFloatMethod, isPretrained, methodOf, SELF } from "./train-options.js";
 
 const NAMES = Object.keys(TRAIN_OPTIONS) as readonly TrainOptionName[];
 /** What --data calls the drawn set: SHAPES_DG of shapes-dg.ts, which loads more. */
@@ -140,10 +140,11 @@ function checkTogether(asked: AskedTrainOptions): void {
     refuse(["activationBits"], `${method} quantizes weights alone`);
     if ((asked.floatSteps ?? 0) > 0) refuse(["floatSteps"], `${method} has ${flagOf("qtDogStart")}`);
   }
-  if (asked.model !== undefined && isPretrained({ model: asked.model })) {
-    refuse(["width", "stem"], `${asked.model} is a network with its own`);
+  const model = asked.model ?? defaultModel(asked);
+  if (isPretrained({ model })) {
+    refuse(["width", "stem"], `${model} is a network with its own`);
   }
-  if (asked.keepHead && !isPretrained({ model: asked.model ?? "resnet8" })) {
+  if (asked.keepHead && !isPretrained({ model })) {
     refuse(["keepHead"], "a built-in network has no trained head");
   }
   if (asked.data !== undefined && asked.data !== SHAPES_DG) {
@@ -176,13 +177,20 @@ function checkSteps(options: TrainOptions): void {
 
 /** Of itself a network can only learn what it knows, once there is a quantized one to teach. */
 function checkTeacher(options: TrainOptions): void {
-  if (options.teacher !== SELF) return;
+  const { teacher, unlabeled, method, keepHead } = options;
   const { quantizedFrom: from } = methodOf(options);
-  if (from !== "never" && (quantizedFrom(options) > 0 || options.keepHead)) return;
+  if (unlabeled && (teacher === null || teacher === SELF || from === "never")) {
+    const why =
+      from === "never"
+        ? `${method} quantizes nothing, and would learn what the teacher is already; give a quantized --method`
+        : `got ${flagOf("teacher")} ${teacher ?? "none"}, expected a model.json that says what images without classes are`;
+    throw new QdgError("usage", flagOf("unlabeled"), why);
+  }
+  if (teacher !== SELF || (from !== "never" && (quantizedFrom(options) > 0 || keepHead))) return;
   const start = flagOf(from === "quantizeFrom" ? "qtDogStart" : "floatSteps");
   const why =
     from === "never"
-      ? `${options.method} quantizes nothing, so there is nobody to teach; give a model.json, or a quantized --method`
+      ? `${method} quantizes nothing, so there is nobody to teach; give a model.json, or a quantized --method`
       : `quantizers begin before the network has learned anything; give ${start}, or a model.json`;
   throw new QdgError("usage", flagOf("teacher"), `got ${SELF}, but ${why}`);
 }

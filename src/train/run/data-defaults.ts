@@ -21,6 +21,7 @@ const ONE_DOMAIN_METHOD = "lsq";
 export async function withDataDefaults(asked: AskedTrainOptions): Promise<AskedTrainOptions> {
   // Without data there is nothing to look at; completeOptions says so.
   if (typeof asked.data !== "string") return asked;
+  if (asked.unlabeled === true) return withoutDomains(asked);
   const names = await domainNames(asked.data);
   const testDomain = asked.testDomain ?? (names.length === 1 ? [NO_TEST_DOMAIN] : undefined);
   if (testDomain === undefined) {
@@ -34,6 +35,17 @@ export async function withDataDefaults(asked: AskedTrainOptions): Promise<AskedT
   const sources = names.filter((name) => !held.includes(name));
   const method = asked.method ?? (sources.length > 1 ? DEFAULT_METHOD : ONE_DOMAIN_METHOD);
   return { ...asked, testDomain, method };
+}
+
+/** Images without classes are one domain, of which nothing is held out. */
+function withoutDomains(asked: AskedTrainOptions): AskedTrainOptions {
+  const { testDomain = [NO_TEST_DOMAIN], method = ONE_DOMAIN_METHOD } = asked;
+  if (testDomain.length === 1 && testDomain[0] === NO_TEST_DOMAIN) return { ...asked, testDomain, method };
+  throw new QdgError(
+    "usage",
+    "--test-domain",
+    `got ${testDomain.join(", ")}, but --unlabeled knows no domains; leave it out`,
+  );
 }
 
 /**

@@ -6,6 +6,7 @@ import type { TrainOptionName } from "./train-options.js";
 export const OPTION_GROUPS: Readonly<Record<string, readonly TrainOptionName[]>> = {
   "The run:": ["data", "testDomain", "method", "bits", "model", "imageSize", "steps", "backend"],
   "Images:": [
+    "unlabeled",
     "shapesCount",
     "batchSize",
     "augmentation",

@@ -4,6 +4,7 @@
 import { QdgError } from "../../base/error.js";
 import { parsePreprocessing } from "../../image/preprocessing.js";
 import { MAX_BITS, MIN_BITS } from "../../quant/spec.js";
+import type { TrainOptions } from "./train-options.js";
 
 export type OptionKind =
   | { readonly type: "text" }
@@ -21,6 +22,21 @@ export type OptionKind =
   | { readonly type: "boolean" }
   | { readonly type: "preprocessing" }
   | { readonly type: "layer-bits" };
+
+export interface OptionRow<T> {
+  readonly kind: OptionKind;
+  /** What follows the flag in --help: `<n>`. */
+  readonly argument?: string;
+  readonly help: string;
+  /** A function of the options above it in the table; undefined where there is none. */
+  readonly otherwise: T | undefined | ((known: TrainOptions) => T);
+  /** The default in words, where it depends on others. */
+  readonly says?: string;
+  /** Whether null ("not asked, and decided later") is a value of it. */
+  readonly nullable?: boolean;
+  /** Whether a resumed run may have another value: it changes nothing in what is computed. */
+  readonly free?: boolean;
+}
 
 export const TEXT: OptionKind = { type: "text" };
 export const BOOLEAN: OptionKind = { type: "boolean" };

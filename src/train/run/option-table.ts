@@ -4,30 +4,17 @@
 import { FROZEN_PARTS, GRADIENT_PARTS, GRANULARITIES, THRESHOLD_MODES } from "../methods/method-options.js";
 import { METHOD_NAMES, type MethodName, METHODS, methodsWith } from "../methods/methods.js";
 import { SCHEDULE_NAMES } from "../optimizer/schedule.js";
-import { BITS, BOOLEAN, choice, type OptionKind, RATE, SHARE, TEXT, whole } from "./option-kinds.js";
+import { BITS, BOOLEAN, choice, type OptionRow, RATE, SHARE, TEXT, whole } from "./option-kinds.js";
 import {
   defaultFloatSteps,
   defaultLearningRate,
+  defaultModel,
+  isOwnTeacher,
   isPretrained,
   methodOf,
   type TrainOptionName,
   type TrainOptions,
 } from "./train-options.js";
-
-export interface OptionRow<T> {
-  readonly kind: OptionKind;
-  /** What follows the flag in --help: `<n>`. */
-  readonly argument?: string;
-  readonly help: string;
-  /** A function of the options above it in the table; undefined where there is none. */
-  readonly otherwise: T | undefined | ((known: TrainOptions) => T);
-  /** The default in words, where it depends on others. */
-  readonly says?: string;
-  /** Whether null ("not asked, and decided later") is a value of it. */
-  readonly nullable?: boolean;
-  /** Whether a resumed run may have another value: it changes nothing in what is computed. */
-  readonly free?: boolean;
-}
 
 /** Of `--method`. */
 export const DEFAULT_METHOD: MethodName = "gaqat";
@@ -49,6 +36,19 @@ export const TRAIN_OPTIONS: { readonly [K in TrainOptionName]: OptionRow<TrainOp
     otherwise: undefined,
     // Its content is compared, not its path.
     free: true,
+  },
+  teacher: {
+    kind: TEXT,
+    argument: "<self|file>",
+    help: "a float network whose probabilities are learned beside the labels: self (this one, as its quantizers begin), or a model.json",
+    otherwise: null,
+    says: "none",
+    nullable: true,
+  },
+  unlabeled: {
+    kind: BOOLEAN,
+    help: "--data is images in any layout, without classes: what --teacher, a model.json, says of them is learned",
+    otherwise: false,
   },
   testDomain: {
     kind: { type: "names" },
@@ -75,7 +75,8 @@ export const TRAIN_OPTIONS: { readonly [K in TrainOptionName]: OptionRow<TrainOp
     kind: TEXT,
     argument: "<name|file>",
     help: MODEL_TEXT,
-    otherwise: "resnet8",
+    otherwise: defaultModel,
+    says: "resnet8; the teacher for --unlabeled",
   },
   imageSize: {
     kind: whole(4, 2048),
@@ -163,7 +164,7 @@ export const TRAIN_OPTIONS: { readonly [K in TrainOptionName]: OptionRow<TrainOp
   keepHead: {
     kind: BOOLEAN,
     help: "keep the trained head of a model.json, which must be of as many classes",
-    otherwise: false,
+    otherwise: isOwnTeacher,
   },
   width: {
     kind: { type: "real", least: 0.25, most: 1.4 },
@@ -290,14 +291,6 @@ export const TRAIN_OPTIONS: { readonly [K in TrainOptionName]: OptionRow<TrainOp
     help: "steps in full precision first; quantizers start after them",
     otherwise: defaultFloatSteps,
     says: "0; a third of the steps for a model.json",
-  },
-  teacher: {
-    kind: TEXT,
-    argument: "<self|file>",
-    help: "a float network whose probabilities are learned beside the labels: self (this one, as its quantizers begin), or a model.json",
-    otherwise: null,
-    says: "none",
-    nullable: true,
   },
   rho: {
     kind: RATE,

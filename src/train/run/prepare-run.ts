@@ -61,13 +61,14 @@ export async function openImages(
   preprocessing: Preprocessing,
   observer: TrainObserver,
 ): Promise<Dataset> {
-  const { data, cache, threads, skipBroken, shapesCount } = options;
+  const { data, unlabeled, cache, threads, skipBroken, shapesCount } = options;
   return openDataset(
     data,
     {
       imageSize,
       resize: preprocessing.resize,
       skipBroken,
+      unlabeled,
       ...(cache === null ? {} : { cacheFolder: cache === "none" ? null : cache }),
       ...(threads === null || threads === 0 ? {} : { threads }),
       ...(shapesCount === null ? {} : { shapes: { perClass: shapesCount } }),
@@ -84,12 +85,13 @@ export async function openImages(
  * with too few images to train and to validate
  */
 export function splitDomains(dataset: Dataset, options: TrainOptions): RunDomain[] {
-  const { testDomain, holdoutFraction, seed } = options;
+  const { testDomain, holdoutFraction, seed, unlabeled } = options;
   const names = dataset.domains.map(({ name }) => name);
   const held = new Set(findDomains(dataset, heldOut(testDomain, names)));
   const sources = dataset.domains.filter((domain) => !held.has(domain));
   checkSourceDomains(sources);
-  checkClassCounts(dataset.classes, sources, holdoutFraction);
+  // Without labels, a class that the teacher says once is no mistake in the data.
+  if (!unlabeled) checkClassCounts(dataset.classes, sources, holdoutFraction);
   return dataset.domains.map((domain) => ({
     domain,
     role: held.has(domain) ? "test" : "source",

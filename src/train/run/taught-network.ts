@@ -1,14 +1,15 @@
 // A network that learns from a teacher beside the labels: the network in training, whose batches get what the teacher
 // says of them. Owns the teacher and its place in checkpoints; the loss is the network's.
 
-import type * as tf from "@tensorflow/tfjs";
+import * as tf from "@tensorflow/tfjs";
 import { QdgError } from "../../base/error.js";
+import { onehot } from "../cross-entropy.js";
 import type { Batch } from "../data/batch.js";
 import type { MethodState } from "../methods/method.js";
 import type { TrainingNetwork } from "../network.js";
 import type { StatisticsEstimate } from "../normalization-statistics.js";
 import type { Evaluated, EvaluateOptions } from "../objective.js";
-import { type Lesson, readTeacher, Teacher } from "../teacher.js";
+import { type Lesson, type ReadTeacher, readTeacher, Teacher } from "../teacher.js";
 import { SELF, type TrainOptions } from "./train-options.js";
 import type { TrainedNetwork } from "./trainer-parts.js";
 
@@ -16,34 +17,41 @@ import type { TrainedNetwork } from "./trainer-parts.js";
 const STUDENT = "student/";
 const TEACHER = "teacher/";
 
-/**
- * The network as the trainer gets it: with the teacher of `--teacher`, if there is one.
- *
- * @throws QdgError as `readTeacher`
- */
-export async function withTeacher(
+/** @throws QdgError as `readTeacher` @returns null where there is none, or none yet */
+export async function teacherOf(
+  { teacher, unlabeled }: Pick<TrainOptions, "teacher" | "unlabeled">,
+  { classes, ...lesson }: Lesson,
+): Promise<ReadTeacher | null> {
+  if (teacher === null || teacher === SELF) return null;
+  return readTeacher(teacher, { ...lesson, classes: unlabeled ? null : classes });
+}
+
+/** The network as the trainer gets it: with the teacher of `--teacher`, if there is one. */
+export function withTeacher(
   network: TrainingNetwork,
-  { teacher }: Pick<TrainOptions, "teacher">,
-  lesson: Lesson,
-): Promise<{ readonly network: TrainedNetwork & { dispose(): void }; readonly notes: readonly string[] }> {
-  if (teacher === null) return { network, notes: [] };
-  if (teacher === SELF) return { network: new TaughtNetwork(network, null), notes: [] };
-  const { notes, ...read } = await readTeacher(teacher, lesson);
-  return { network: new TaughtNetwork(network, read), notes };
+  { teacher, unlabeled }: Pick<TrainOptions, "teacher" | "unlabeled">,
+  read: ReadTeacher | null,
+): TrainedNetwork & { dispose(): void } {
+  return teacher === null ? network : new TaughtNetwork(network, read, unlabeled);
 }
 
 export class TaughtNetwork implements TrainedNetwork {
   readonly #network: TrainingNetwork;
   /** SELF, or the hash of the teacher: what a state must have been made with. */
   readonly #identity: string;
+  readonly #alone: boolean;
   /** null: the network itself as its quantizers begin, and they have not. */
   #teacher: Teacher | null;
   /** Of the last batch: a sharpness-aware step asks twice. */
-  #said: { readonly x: tf.Tensor4D; readonly probabilities: tf.Tensor2D } | null = null;
+  #last: { readonly x: tf.Tensor4D; readonly target: tf.Tensor2D } | null = null;
 
-  /** @param from the teacher, which it takes over, and its hash; null: the network itself as its quantizers begin */
-  constructor(network: TrainingNetwork, from: { readonly teacher: Teacher; readonly sha256: string } | null) {
+  /**
+   * @param from the teacher, which it takes over, and its hash; null: the network itself as its quantizers begin
+   * @param alone whether what the teacher says is all there is to learn
+   */
+  constructor(network: TrainingNetwork, from: Pick<ReadTeacher, "teacher" | "sha256"> | null, alone = false) {
     this.#network = network;
+    this.#alone = alone;
     this.#teacher = from?.teacher ?? null;
     this.#identity = from?.sha256 ?? SELF;
   }
@@ -56,22 +64,34 @@ export class TaughtNetwork implements TrainedNetwork {
     return this.#network.quantizers;
   }
 
+  /**
+   * Target: the mean t of label (1 there, 0 elsewhere) and what the teacher says, q. Its cross-entropy is
+   * `(CE(label) + KL(q || p) + H(q)) / 2` of the network's probabilities p: equal weights and temperature 1 (Esser et al.
+   * 2020, section 3.5, after Hinton et al. 2015); no weight changes the entropy of q, and guessing has ln(classes) as
+   * without a teacher. Without labels t is q.
+   */
   evaluate(batch: Batch, options: EvaluateOptions): Evaluated {
-    const teacher = this.#probabilities(batch.x);
-    return this.#network.evaluate(teacher ? { ...batch, teacher } : batch, options);
+    const target = this.#target(batch);
+    return this.#network.evaluate(target ? { ...batch, target } : batch, options);
   }
 
-  #probabilities(x: tf.Tensor4D): tf.Tensor2D | null {
-    if (this.#teacher && this.#said?.x !== x) {
+  #target({ x, labels }: Batch): tf.Tensor2D | null {
+    const teacher = this.#teacher;
+    if (teacher && this.#last?.x !== x) {
       this.#forget();
-      this.#said = { x, probabilities: this.#teacher.probabilities(x) };
+      const target = tf.tidy(() => {
+        const said = teacher.probabilities(x);
+        if (this.#alone) return said;
+        return tf.div<tf.Tensor2D>(tf.add(onehot(labels, said.shape[1]), said), 2);
+      });
+      this.#last = { x, target };
     }
-    return this.#said?.probabilities ?? null;
+    return this.#last?.target ?? null;
   }
 
   #forget(): void {
-    this.#said?.probabilities.dispose();
-    this.#said = null;
+    this.#last?.target.dispose();
+    this.#last = null;
   }
 
   setQuantized(on: boolean): void {

@@ -8,6 +8,9 @@ import { type MethodName, type MethodRow, METHODS } from "../methods/methods.js"
 /** All options of a run with their values. Plain JSON: run.json and every checkpoint hold it. */
 export interface TrainOptions {
   readonly data: string;
+  /** SELF, or the path of a model.json. */
+  readonly teacher: string | null;
+  readonly unlabeled: boolean;
   readonly testDomain: readonly string[];
   readonly method: string;
   /** null: nothing is quantized. */
@@ -46,8 +49,6 @@ export interface TrainOptions {
   readonly scaleRate: number;
   readonly clipNorm: number | null;
   readonly floatSteps: number;
-  /** "self", or the path of a model.json. */
-  readonly teacher: string | null;
   readonly rho: number;
   readonly alpha: number;
   readonly window: number;
@@ -88,6 +89,19 @@ export function methodOf({ method }: Pick<TrainOptions, "method">): MethodRow {
   return METHODS[method as MethodName];
 }
 
+/** Without labels the teacher itself. */
+export function defaultModel({
+  unlabeled,
+  teacher,
+}: Pick<AskedTrainOptions, "unlabeled" | "teacher">): string {
+  return (unlabeled ? teacher : null) ?? "resnet8";
+}
+
+/** Whether a network begins as the teacher that it learns from, without labels: its head is kept, nothing is learned in float. */
+export function isOwnTeacher(options: Pick<TrainOptions, "unlabeled" | "model" | "teacher">): boolean {
+  return options.unlabeled && options.model === options.teacher;
+}
+
 export function isFloatMethod(options: Pick<TrainOptions, "method">): boolean {
   return methodOf(options).quantizedFrom === "never";
 }
@@ -99,7 +113,8 @@ export function defaultLearningRate(options: Pick<TrainOptions, "model" | "stati
 }
 
 /** Of a trained network, a third of the steps: its new head has to know something before values are rounded. */
-export function defaultFloatSteps(options: Pick<TrainOptions, "model" | "method" | "steps">): number {
-  const warmStart = isPretrained(options) && methodOf(options).quantizedFrom === "start";
+export function defaultFloatSteps(options: TrainOptions): number {
+  const warmStart =
+    isPretrained(options) && methodOf(options).quantizedFrom === "start" && !isOwnTeacher(options);
   return warmStart ? Math.floor(options.steps / 3) : 0;
 }

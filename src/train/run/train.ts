@@ -32,9 +32,10 @@ import {
 } from "./prepare-run.js";
 import { checkDataset, checkModel, datasetFacts, modelFacts } from "./run-facts.js";
 import { RunFolder } from "./run-folder.js";
-import { withTeacher } from "./taught-network.js";
+import { teacherOf, withTeacher } from "./taught-network.js";
 import { type AskedTrainOptions, isPretrained, methodOf, type TrainOptions } from "./train-options.js";
 import { Trainer } from "./trainer.js";
+import { labelledBy } from "./unlabeled.js";
 
 export interface TrainRequest {
   readonly options: AskedTrainOptions;
@@ -112,7 +113,12 @@ async function trainLocked(request: TrainRequest): Promise<TrainResult> {
   const source = isPretrained(asked) ? await loadLayersModel(asked.model) : null;
   const imageSize = asked.imageSize ?? inputSize(source, asked.model);
   const preprocessing = chosenPreprocessing(asked, source);
-  const dataset = await openImages(asked, imageSize, preprocessing, observer);
+  const images = await openImages(asked, imageSize, preprocessing, observer);
+  const teacher = await teacherOf(asked, { classes: images.classes, imageSize, preprocessing });
+  const dataset =
+    asked.unlabeled && teacher
+      ? await labelledBy(teacher, images, { preprocessing, batchSize: asked.evalBatch }, observer.progress)
+      : images;
   const domains = splitDomains(dataset, asked);
   const sources = domains.filter(({ role }) => role === "source");
   const evaluated = domains.map(({ domain, role, split }) =>
@@ -128,12 +134,14 @@ async function trainLocked(request: TrainRequest): Promise<TrainResult> {
     );
   const options: TrainOptions = { ...asked, imageSize, evalEvery };
   const model = prepareModel(source, options, imageSize, dataset.classes.length);
-  const facts = { dataset: datasetFacts(dataset), model: modelFacts(model) };
+  // What a teacher says may differ in its last bit on another machine.
+  const facts = { dataset: datasetFacts(images), model: modelFacts(model) };
   if (checkpoint) {
     checkDataset(checkpoint.dataset, facts.dataset, where);
     checkModel(checkpoint.model, facts.model, where);
   }
 
+  const labels = asked.unlabeled ? teacher?.labels : dataset.classes;
   const network = TrainingNetwork.create(model, {
     recipe: recipeOfRun(options),
     granularity: options.granularity as "channel" | "tensor",
@@ -141,10 +149,10 @@ async function trainLocked(request: TrainRequest): Promise<TrainResult> {
     statistics: options.statistics as "frozen" | "batch",
     scaleParameterization: options.scaleParameterization as ScaleParameterization,
     preprocessing,
-    labels: dataset.classes,
+    ...(labels && { labels }),
   });
-  const learner = await withTeacher(network, options, { classes: dataset.classes, imageSize, preprocessing });
-  for (const note of [...sourceNotes(domains, options), ...network.notes, ...learner.notes])
+  const learner = withTeacher(network, options, teacher);
+  for (const note of [...sourceNotes(domains, options), ...network.notes, ...(teacher?.notes ?? [])])
     observer.note(note);
   const method = createMethod<Batch>(
     options.method as MethodName,
@@ -177,7 +185,7 @@ async function trainLocked(request: TrainRequest): Promise<TrainResult> {
       evalEvery,
       classes: dataset.classes.length,
       domains: evaluated,
-      network: learner.network,
+      network: learner,
       method,
       batches,
       observer,
@@ -215,7 +223,7 @@ async function trainLocked(request: TrainRequest): Promise<TrainResult> {
   } finally {
     batches.dispose();
     method.dispose();
-    learner.network.dispose();
+    learner.dispose();
   }
 }
 

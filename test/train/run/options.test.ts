@@ -54,6 +54,14 @@ describe("the table of options", () => {
 });
 
 describe("defaults", () => {
+  test("without labels are the teacher as it is", () => {
+    const asked = { ...LEAST, unlabeled: true, teacher: "a/model.json" };
+    const own = { model: "a/model.json", keepHead: true, floatSteps: 0, learningRate: 1e-3 };
+    expect(completeOptions(asked)).toMatchObject(own);
+    const other = { model: "b/model.json", keepHead: false, floatSteps: 333 };
+    expect(completeOptions({ ...asked, model: "b/model.json" })).toMatchObject(other);
+  });
+
   test("are those of a network from random weights, or of a trained one", () => {
     expect(completeOptions(LEAST)).toMatchObject({
       method: "gaqat",
@@ -211,6 +219,26 @@ const ROWS: readonly (readonly [what: string, asked: object, says: RegExp])[] = 
     "itself as the teacher from random weights, of qt-dog",
     { method: "qt-dog", qtDogStart: 0, teacher: "self" },
     /--teacher: got self.*give --qt-dog-start/,
+  ],
+  [
+    "no labels and no teacher",
+    { unlabeled: true },
+    /--unlabeled: got --teacher none, expected a model\.json/,
+  ],
+  [
+    "no labels and itself as the teacher",
+    { unlabeled: true, teacher: "self", model: "a/model.json" },
+    /--unlabeled: got --teacher self, expected a model\.json/,
+  ],
+  [
+    "no labels and nothing quantized",
+    { unlabeled: true, teacher: "a/model.json", method: "erm" },
+    /--unlabeled: erm quantizes nothing/,
+  ],
+  [
+    "a width of the teacher",
+    { unlabeled: true, teacher: "a/model.json", width: 1 },
+    /--width.*a\/model\.json/,
   ],
 ];
 

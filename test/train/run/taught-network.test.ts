@@ -21,8 +21,10 @@ import { contentOf, stopAfter, TINY } from "./tiny-run.js";
 const SELF_TAUGHT: AskedTrainOptions = {
   ...TINY,
   method: "lsq",
+  steps: 8,
   floatSteps: 4,
   logEvery: 1,
+  evalEvery: 8,
   teacher: "self",
 };
 
@@ -46,7 +48,7 @@ describe("a run that is its own teacher", () => {
     expect(taught.slice(0, 4)).toEqual(without.slice(0, 4));
     expect(taught.slice(4)).not.toEqual(without.slice(4));
     expect(new Set(counts.slice(5)).size).toBe(1);
-    for (const step of [3, 7]) {
+    for (const step of [3, 6]) {
       const out = join(folder, `stopped-${step}`);
       await train({ options: SELF_TAUGHT, out, ...stopAfter(step) });
       expect(await train({ options: {}, out, resume: true })).toMatchObject({ finished: true });
@@ -68,7 +70,7 @@ describe("a run with a model.json as its teacher", () => {
     async (method) => {
       const { bits: _, ...rest } = TINY;
       const teacher = await savedResnet(`of-${method}`, 1);
-      const options = { ...rest, method, steps: 6, window: 2, logEvery: 1 };
+      const options = { ...rest, method, steps: 4, window: 2, logEvery: 1, evalEvery: 4 };
       const [plain, taught, stopped] = ["plain", "taught", "stopped"].map((name) =>
         join(folder, `${name}-${method}`),
       );
@@ -98,40 +100,92 @@ describe("a run with a model.json as its teacher", () => {
   });
 });
 
-test("a step of two passes asks its teacher once", async () => {
-  await useBackend("wasm");
-  const model = builtInModel("resnet8", { imageSize: 8, classes: 7, seed: 1 });
-  const network = TrainingNetwork.create(model, {
-    recipe: null,
-    granularity: "channel",
-    statistics: "batch",
-    scaleParameterization: "log",
-    preprocessing: null,
-  });
-  let asked = 0;
-  const teacher = new Teacher(model);
-  const probabilities = teacher.probabilities.bind(teacher);
-  teacher.probabilities = (x) => {
-    asked++;
-    return probabilities(x);
-  };
-  const taught = new TaughtNetwork(network, { teacher, sha256: "" });
-  const method = createMethod<Batch>("sagm", taught.trainables, { steps: 2 });
-  for (const step of [0, 1]) {
-    const batch: Batch = {
-      x: tf.randomUniform([4, 8, 8, 3], 0, 1, "float32", step),
-      labels: tf.tensor1d([0, 1, 2, 3], "int32"),
-    };
-    method.step(taught, batch, step, 1e-3);
+describe("a network with a teacher", () => {
+  const model = builtInModel("resnet8", { imageSize: 8, classes: 4, seed: 1 });
+  const network = (): TrainingNetwork =>
+    TrainingNetwork.create(model, {
+      recipe: null,
+      granularity: "channel",
+      statistics: "frozen",
+      scaleParameterization: "log",
+      preprocessing: null,
+    });
+  beforeAll(async () => void (await useBackend("wasm")));
+
+  test("has the mean of cross-entropy and divergence from the teacher as its loss, but for the teacher's entropy", () => {
+    const teacher = new Teacher(builtInModel("resnet8", { imageSize: 8, classes: 4, seed: 2 }));
+    const [taught, batch] = [new TaughtNetwork(network(), { teacher, sha256: "" }), batchOf(1)];
+    const p = tf.tidy(() => tf.softmax(taught.logits(batch.x)).arraySync());
+    const q = tf.tidy(() => teacher.probabilities(batch.x).arraySync());
+    const expected = p.map((row, n) => {
+      const said = q[n] as number[];
+      const crossEntropy = -Math.log(row[n] as number);
+      const divergence = sumOf(said.map((each, k) => each * Math.log(each / (row[k] as number))));
+      const entropy = -sumOf(said.map((each) => each * Math.log(each)));
+      return (crossEntropy + divergence + entropy) / 2;
+    });
+    const { loss, gradients } = taught.evaluate(batch, { updateStatistics: false });
+    expect(loss).toBeCloseTo(sumOf(expected) / 4, 5);
+    // Of the bias of the head: the mean over the batch of p - t.
+    const bias = taught.trainables.findIndex(({ variable }) => variable.shape.join() === "4");
+    const gradient = (gradients[bias] as tf.Tensor).dataSync();
+    [0, 1, 2, 3].forEach((k) => {
+      const each = p.map((row, n) => (row[k] as number) - ((n === k ? 1 : 0) + (q[n]?.[k] as number)) / 2);
+      expect(gradient[k]).toBeCloseTo(sumOf(each) / 4, 5);
+    });
     disposeBatch(batch);
-  }
-  expect(asked).toBe(2);
-  method.dispose();
-  taught.dispose();
+    tf.dispose(gradients);
+    taught.dispose();
+  });
+
+  test("without labels learns what the teacher says alone: of one that says the same there is no gradient", () => {
+    const [taught, batch] = [
+      new TaughtNetwork(network(), { teacher: new Teacher(model), sha256: "" }, true),
+      batchOf(1),
+    ];
+    const { gradients } = taught.evaluate(batch, { updateStatistics: false });
+    gradients.forEach((gradient) =>
+      expect(Math.max(...gradient.dataSync().map(Math.abs))).toBeLessThan(1e-6),
+    );
+    disposeBatch(batch);
+    tf.dispose(gradients);
+    taught.dispose();
+  });
+
+  test("asks it once in a step of two passes", () => {
+    const teacher = new Teacher(model);
+    const probabilities = teacher.probabilities.bind(teacher);
+    let asked = 0;
+    teacher.probabilities = (x) => {
+      asked++;
+      return probabilities(x);
+    };
+    const taught = new TaughtNetwork(network(), { teacher, sha256: "" });
+    const method = createMethod<Batch>("sagm", taught.trainables, { steps: 2 });
+    for (const step of [0, 1]) {
+      const batch = batchOf(step);
+      method.step(taught, batch, step, 1e-3);
+      disposeBatch(batch);
+    }
+    expect(asked).toBe(2);
+    method.dispose();
+    taught.dispose();
+  });
 });
 
 async function savedResnet(name: string, seed: number): Promise<string> {
   const path = join(folder, name, "model.json");
   await saveLayersModel(path, builtInModel("resnet8", { imageSize: 8, classes: 7, seed }), { force: true });
   return path;
+}
+
+function batchOf(seed: number): Batch {
+  return {
+    x: tf.randomUniform([4, 8, 8, 3], 0, 1, "float32", seed),
+    labels: tf.tensor1d([0, 1, 2, 3], "int32"),
+  };
+}
+
+function sumOf(values: readonly number[]): number {
+  return values.reduce((sum, each) => sum + each, 0);
 }
