@@ -88,12 +88,8 @@ export class TrainingNetwork implements Objective<Batch> {
     this.#plan = trainingGraph(graph, options.recipe);
     this.#parameters = createParameters(this.#plan.graph, model, weightNames);
     this.#quantized = options.recipe !== null;
-    this.notes = options.recipe
-      ? vainBits(options.recipe, this.#plan.placements, {
-          weightsOnly: options.weightsOnly === true,
-          learned: false,
-        })
-      : [];
+    const asked = { weightsOnly: options.weightsOnly === true, learned: false };
+    this.notes = options.recipe ? vainBits(options.recipe, this.#plan.placements, asked) : [];
     this.#statistics = options.statistics;
     this.#moving = movingStatistics(this.#plan.graph, this.#parameters);
     this.quantizers = this.#createQuantizers();
