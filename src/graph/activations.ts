@@ -24,6 +24,7 @@ const SELU_GAMMA = 1.05070102214813232421875;
  * | Selu | `gamma * (x <= 0 ? alpha * (exp(x) - 1) : x)` |
  * | Sigmoid | `1 / (1 + exp(-x))` |
  * | HardSigmoid | `min(max(alpha * x + beta, 0), 1)` |
+ * | HardSwish | `x * min(max(x / 6 + 1 / 2, 0), 1)` |
  * | Tanh | `tanh(x)` |
  * | Softplus | `log(1 + exp(x))` |
  * | Softsign | `x / (1 + abs(x))` |
@@ -77,6 +78,7 @@ export function scalarActivation(node: Node): ((x: number) => number) | null {
 const PLAIN: ReadonlyMap<string, (x: number) => number> = new Map([
   ["Sigmoid", sigmoid],
   ["Tanh", Math.tanh],
+  ["HardSwish", (x: number): number => x * Math.min(Math.max(x / 6 + 0.5, 0), 1)],
   ["Softplus", softplus],
   ["Softsign", (x: number): number => x / (1 + Math.abs(x))],
   ["Mish", (x: number): number => x * Math.tanh(softplus(x))],

@@ -50,6 +50,7 @@ const KIND_BY_OP: Readonly<Record<string, KindRule>> = {
   Selu: "unary",
   Sigmoid: "unary",
   HardSigmoid: "unary",
+  HardSwish: "unary",
   Tanh: "unary",
   Softplus: "unary",
   Softsign: "unary",

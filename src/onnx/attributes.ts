@@ -50,7 +50,9 @@ export function resolveAttributes(
 }
 
 /**
- * @throws QdgError `unsupported-op` for graphs, lists of floats and the like, which a Graph's attributes do not
+ * A list of floats becomes a tensor.
+ *
+ * @throws QdgError `unsupported-op` for graphs, lists of tensors and the like, which a Graph's attributes do not
  * have; `invalid-onnx` for a value that is missing
  */
 export function raiseAttribute(attribute: AttributeProto, where: string, folder?: string): Attribute {
@@ -66,6 +68,10 @@ export function raiseAttribute(attribute: AttributeProto, where: string, folder?
       return (attribute.ints ?? []).map((item) => exact(item, name, where));
     case ATTRIBUTE_TYPE.strings:
       return (attribute.strings ?? []).map((item) => text(item, name, where));
+    case ATTRIBUTE_TYPE.floats: {
+      const data = Float32Array.from(attribute.floats ?? []);
+      return { dtype: "float32", shape: [data.length], data };
+    }
     case ATTRIBUTE_TYPE.tensor:
       if (!attribute.t) throw new QdgError("invalid-onnx", where, `attribute ${name} has no tensor`);
       return protoToTensor(attribute.t, `${where} attribute ${name}`, folder);
@@ -122,6 +128,7 @@ function typeOf(attribute: AttributeProto): number {
   if (attribute.s !== undefined) return ATTRIBUTE_TYPE.string;
   if (attribute.t !== undefined) return ATTRIBUTE_TYPE.tensor;
   if (attribute.g !== undefined) return ATTRIBUTE_TYPE.graph;
+  if (attribute.floats !== undefined) return ATTRIBUTE_TYPE.floats;
   if (attribute.ints !== undefined) return ATTRIBUTE_TYPE.ints;
   if (attribute.strings !== undefined) return ATTRIBUTE_TYPE.strings;
   return ATTRIBUTE_TYPE.undefined;

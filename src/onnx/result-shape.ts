@@ -3,8 +3,8 @@
 
 import type { Dim, Node } from "../graph/graph.js";
 import { isUnknownRank, UNKNOWN_DIM, UNKNOWN_SHAPE } from "../graph/unknown-shape.js";
-
-type Shape = readonly Dim[];
+import { MOVED_SHAPES } from "./moved-shape.js";
+import { axesOf, axisOf, constants, ints, openShape, type Shape, type ShapeRule } from "./shape-facts.js";
 
 /** Operators whose outputs have the shape of their first input. */
 const ELEMENTWISE =
@@ -20,12 +20,14 @@ const BROADCAST =
 const REDUCE =
   "ReduceL1 ReduceL2 ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare ArgMax ArgMin";
 
-type Rule = (node: Node, x: Shape, index: number) => Shape | undefined;
-
-const RULES: ReadonlyMap<string, Rule> = new Map<string, Rule>([
-  ...ELEMENTWISE.split(" ").map((op): [string, Rule] => [op, (_, x, index) => (index === 0 ? x : undefined)]),
-  ...BROADCAST.split(" ").map((op): [string, Rule] => [op, broadcastAll]),
-  ...REDUCE.split(" ").map((op): [string, Rule] => [op, reduce]),
+const RULES: ReadonlyMap<string, ShapeRule> = new Map<string, ShapeRule>([
+  ...ELEMENTWISE.split(" ").map((op): [string, ShapeRule] => [
+    op,
+    (_, x, index) => (index === 0 ? x : undefined),
+  ]),
+  ...BROADCAST.split(" ").map((op): [string, ShapeRule] => [op, broadcastAll]),
+  ...REDUCE.split(" ").map((op): [string, ShapeRule] => [op, reduce]),
+  ...MOVED_SHAPES,
   ["LayerNormalization", (_, x, index) => (index === 0 ? x : undefined)],
   ["Conv", conv],
   ["ConvInteger", conv],
@@ -38,18 +40,10 @@ const RULES: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   ["Gemm", gemm],
   ["MatMul", matMul],
   ["MatMulInteger", matMul],
-  ["Concat", concat],
-  ["Transpose", transpose],
-  ["Flatten", flatten],
-  ["Reshape", reshape],
-  ["Squeeze", squeeze],
-  ["Unsqueeze", unsqueeze],
-  ["Gather", gather],
-  ["Pad", pad],
   ["Shape", (_, x) => [x.length]],
   ["Size", () => []],
-  ["Expand", (node, x) => broadcast(x, constants(node, 1))],
-  ["ConstantOfShape", (node) => constants(node, 0)],
+  ["Expand", (node, x) => broadcast(x, constants(node, 1) ?? openShape(node, 1))],
+  ["ConstantOfShape", (node) => constants(node, 0) ?? openShape(node, 0)],
 ]);
 
 /** The shape of output `index` of a node whose inputs have theirs. */
@@ -97,8 +91,7 @@ function window(node: Node, x: Shape, w: Shape | undefined): Shape | undefined {
 function pool(node: Node, x: Shape): Shape | undefined {
   const kernel = ints(node, "kernel_shape");
   if (kernel?.length !== x.length - 2) return undefined;
-  const spatial = node.attributes["ceil_mode"] === 1 ? x.slice(2).map(() => UNKNOWN_DIM) : x.slice(2);
-  return [...x.slice(0, 2), ...slide(node, spatial, kernel)];
+  return [...x.slice(0, 2), ...slide(node, x.slice(2), kernel)];
 }
 
 /** `floor((size + pads - dilation * (kernel - 1) - 1) / stride) + 1` along each axis. */
@@ -109,19 +102,25 @@ function slide(node: Node, sizes: Shape, kernel: Shape): Dim[] {
   const autoPad = node.attributes["auto_pad"] ?? "NOTSET";
   return sizes.map((size, axis) => {
     const k = kernel[axis];
-    if (typeof size !== "number" || typeof k !== "number") return UNKNOWN_DIM;
     const stride = strides?.[axis] ?? 1;
-    if (autoPad === "SAME_UPPER" || autoPad === "SAME_LOWER") return Math.ceil(size / stride);
+    if (typeof k !== "number") return UNKNOWN_DIM;
+    const isSame = autoPad === "SAME_UPPER" || autoPad === "SAME_LOWER";
     const padding = autoPad === "NOTSET" ? (pads?.[axis] ?? 0) + (pads?.[axis + sizes.length] ?? 0) : 0;
-    return Math.floor((size + padding - (dilations?.[axis] ?? 1) * (k - 1) - 1) / stride) + 1;
+    const more = isSame ? 0 : padding - (dilations?.[axis] ?? 1) * (k - 1);
+    if (typeof size !== "number") return stride === 1 && more === 0 ? size : UNKNOWN_DIM;
+    if (isSame) return Math.ceil(size / stride);
+    if (node.attributes["ceil_mode"] !== 1) return Math.floor((size + more - 1) / stride) + 1;
+    const up = Math.ceil((size + more - 1) / stride) + 1;
+    // A window that would begin behind the image is none.
+    return (up - 1) * stride >= size + (pads?.[axis] ?? 0) ? up - 1 : up;
   });
 }
 
 function convTranspose(node: Node, x: Shape): Shape | undefined {
   const w = node.inputs[1]?.shape;
-  const autoPad = node.attributes["auto_pad"] ?? "NOTSET";
-  if (!w || w.length !== x.length || node.attributes["output_shape"] || autoPad !== "NOTSET")
-    return undefined;
+  const autoPad = node.attributes["auto_pad"];
+  const isSame = autoPad === "SAME_UPPER" || autoPad === "SAME_LOWER";
+  if (!w || w.length !== x.length) return undefined;
   const group = node.attributes["group"] ?? 1;
   const channels = typeof w[1] === "number" && typeof group === "number" ? w[1] * group : UNKNOWN_DIM;
   const strides = ints(node, "strides");
@@ -129,8 +128,11 @@ function convTranspose(node: Node, x: Shape): Shape | undefined {
   const extra = ints(node, "output_padding");
   const pads = ints(node, "pads");
   const rank = x.length - 2;
+  const given = ints(node, "output_shape")?.slice(-rank);
   const spatial = x.slice(2).map((size, axis): Dim => {
     const k = w[axis + 2];
+    if (given) return given[axis] ?? UNKNOWN_DIM;
+    if (isSame && typeof size === "number") return size * (strides?.[axis] ?? 1);
     if (typeof size !== "number" || typeof k !== "number") return UNKNOWN_DIM;
     const reach = (dilations?.[axis] ?? 1) * (k - 1) + 1 + (extra?.[axis] ?? 0);
     return (strides?.[axis] ?? 1) * (size - 1) + reach - (pads?.[axis] ?? 0) - (pads?.[axis + rank] ?? 0);
@@ -154,74 +156,6 @@ function matMul(node: Node, x: Shape): Shape | undefined {
   return batch && [...batch, x.at(-2) as Dim, b.at(-1) as Dim];
 }
 
-function concat(node: Node, x: Shape): Shape | undefined {
-  const axis = axisOf(node.attributes["axis"], x.length);
-  if (axis === undefined) return undefined;
-  let sum: Dim = 0;
-  for (const input of node.inputs) {
-    const size = input && !isUnknownRank(input.shape) ? input.shape[axis] : undefined;
-    sum = typeof size === "number" && typeof sum === "number" ? sum + size : UNKNOWN_DIM;
-  }
-  return x.with(axis, sum);
-}
-
-function transpose(node: Node, x: Shape): Shape | undefined {
-  const perm = ints(node, "perm") ?? x.map((_, axis) => x.length - 1 - axis);
-  const shape = perm.map((axis) => x[axis]);
-  return perm.length === x.length && shape.every((dim) => dim !== undefined) ? shape : undefined;
-}
-
-function flatten(node: Node, x: Shape): Shape | undefined {
-  const axis = node.attributes["axis"] ?? 1;
-  if (typeof axis !== "number" || Math.abs(axis) > x.length) return undefined;
-  return [product(x.slice(0, axis)), product(x.slice(axis))];
-}
-
-function reshape(node: Node, x: Shape): Shape | undefined {
-  const asked = constants(node, 1);
-  if (!asked || node.attributes["allowzero"] === 1) return undefined;
-  const shape = asked.map((size, axis) => (size === 0 ? (x[axis] ?? UNKNOWN_DIM) : size));
-  const free = shape.indexOf(-1);
-  if (free < 0) return shape;
-  // Dimensions that stay in place cancel out, so that a batch of unknown size does no harm.
-  const from = x.filter((dim, axis) => dim !== shape[axis]);
-  const to = shape.filter((dim, axis) => axis !== free && dim !== x[axis]);
-  const [all, rest] = [product(from), product(to)];
-  return shape.with(free, typeof all === "number" && typeof rest === "number" ? all / rest : UNKNOWN_DIM);
-}
-
-function squeeze(node: Node, x: Shape): Shape | undefined {
-  const axes = axesOf(node, x.length);
-  return axes && x.filter((_, axis) => !axes.includes(axis));
-}
-
-function unsqueeze(node: Node, x: Shape): Shape | undefined {
-  const count = constants(node, 1)?.length ?? 0;
-  const axes = axesOf(node, x.length + count);
-  if (!axes) return undefined;
-  const rest = [...x];
-  return Array.from({ length: x.length + count }, (_, axis) =>
-    axes.includes(axis) ? 1 : (rest.shift() ?? UNKNOWN_DIM),
-  );
-}
-
-function gather(node: Node, x: Shape): Shape | undefined {
-  const indices = node.inputs[1]?.shape;
-  const axis = axisOf(node.attributes["axis"] ?? 0, x.length);
-  if (!indices || isUnknownRank(indices) || axis === undefined) return undefined;
-  return [...x.slice(0, axis), ...indices, ...x.slice(axis + 1)];
-}
-
-function pad(node: Node, x: Shape): Shape | undefined {
-  const pads = constants(node, 1);
-  if (pads?.length !== 2 * x.length || node.inputs[3]) return undefined;
-  return x.map((dim, axis) => {
-    const more = (pads[axis] as number) + (pads[axis + x.length] as number);
-    if (more === 0) return dim;
-    return typeof dim === "number" ? dim + more : UNKNOWN_DIM;
-  });
-}
-
 function reduce(node: Node, x: Shape): Shape | undefined {
   const isArg = node.op.startsWith("Arg");
   const single = axisOf(node.attributes["axis"] ?? 0, x.length);
@@ -234,35 +168,4 @@ function reduce(node: Node, x: Shape): Shape | undefined {
   const reduced = axes;
   if (node.attributes["keepdims"] === 0) return x.filter((_, axis) => !reduced.includes(axis));
   return x.map((dim, axis) => (reduced.includes(axis) ? 1 : dim));
-}
-
-function product(dims: Shape): Dim {
-  let result = 1;
-  for (const dim of dims) {
-    if (typeof dim === "string") return dims.length === 1 ? dim : UNKNOWN_DIM;
-    result *= dim;
-  }
-  return result;
-}
-
-function ints(node: Node, name: string): readonly number[] | undefined {
-  const value = node.attributes[name];
-  return Array.isArray(value) && value.every((item) => typeof item === "number") ? value : undefined;
-}
-
-/** The numbers of a constant int64 input. */
-function constants(node: Node, input: number): readonly number[] | undefined {
-  const tensor = node.inputs[input]?.constant;
-  return tensor?.dtype === "int64" ? Array.from(tensor.data as BigInt64Array, Number) : undefined;
-}
-
-function axisOf(axis: unknown, rank: number): number | undefined {
-  if (typeof axis !== "number") return undefined;
-  const positive = axis < 0 ? axis + rank : axis;
-  return positive >= 0 && positive < rank ? positive : undefined;
-}
-
-function axesOf(node: Node, rank: number): readonly number[] | undefined {
-  const axes = constants(node, 1)?.map((axis) => axisOf(axis, rank));
-  return axes?.every((axis) => axis !== undefined) ? axes : undefined;
 }

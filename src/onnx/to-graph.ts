@@ -2,12 +2,12 @@
 // the file and decides nothing: an operator whose meaning at the file's opset is not known for sure is an error.
 
 import { QdgError } from "../base/error.js";
-import type { DType, Tensor } from "../base/tensor.js";
-import type { Attribute, Dim, Graph, Node, Value } from "../graph/graph.js";
-import { isUnknownRank, UNKNOWN_DIM, UNKNOWN_SHAPE } from "../graph/unknown-shape.js";
+import type { Tensor } from "../base/tensor.js";
+import type { Attribute, Graph, Node, Value } from "../graph/graph.js";
+import { UNKNOWN_SHAPE } from "../graph/unknown-shape.js";
 import type { Bindings } from "./attributes.js";
 import { constantOf, raiseAttribute, resolveAttributes } from "./attributes.js";
-import { dataTypeName, dtypeOf } from "./data-type.js";
+import { declaredType, inputValue, isKnown, merged } from "./declared-type.js";
 import type {
   AttributeProto,
   FunctionProto,
@@ -20,6 +20,7 @@ import { checkExpansion, functionKey, isStandardDomain } from "./expansion.js";
 import { MAX_OPSET, operator, resultType } from "./opset.js";
 import { resultShape } from "./result-shape.js";
 import { protoToTensor } from "./tensor-proto.js";
+import type { NewerNode, OlderNode, Upgrade } from "./upgrade.js";
 
 /** Characters of what stands before names inside functions; beyond, namesakes are told apart by numbers alone. */
 const MAX_PREFIX = 1000;
@@ -34,11 +35,12 @@ const MAX_PREFIX = 1000;
  * - `origin` is the node's name, or that of its first output; inside functions, that of the call.
  *
  * @param options.folder the folder of the file, for tensors kept in other files
+ * @param options.upgrade what nodes of older opsets become; without it they are errors
  * @throws QdgError `unsupported-op` naming the node: control flow, operators that are not in the table of
  * opset.ts at this opset, of other domains, element types that a Tensor lacks; `invalid-onnx` for a
  * model that contradicts itself
  */
-export function modelToGraph(model: ModelProto, options: { readonly folder?: string } = {}): Graph {
+export function modelToGraph(model: ModelProto, options: ToGraphOptions = {}): Graph {
   const { graph } = model;
   if (!graph) throw new QdgError("invalid-onnx", "ONNX model", "has no graph");
   if (graph.sparseInitializer) {
@@ -49,7 +51,7 @@ export function modelToGraph(model: ModelProto, options: { readonly folder?: str
     );
   }
   checkExpansion(model, "ONNX model");
-  const raising = new Raising(model, options.folder);
+  const raising = new Raising(model, options);
   const scope: Scope = { values: new Map(), prefix: "", origin: null, bindings: null, outputs: new Map() };
   for (const proto of graph.initializer ?? []) {
     const name = proto.name ?? "";
@@ -75,6 +77,11 @@ export function modelToGraph(model: ModelProto, options: { readonly folder?: str
   return { name: graph.name ?? "", inputs, outputs, nodes: raising.nodes };
 }
 
+export interface ToGraphOptions {
+  readonly folder?: string;
+  readonly upgrade?: Upgrade;
+}
+
 /** Names that a graph's or a function's nodes see. */
 interface Scope {
   /** null: an input of a function that its caller leaves out. */
@@ -97,9 +104,11 @@ class Raising {
   readonly #functions = new Map<string, FunctionProto>();
   readonly #opset: number;
   readonly #folder: string | undefined;
+  readonly #upgrade: Upgrade;
 
-  constructor(model: ModelProto, folder: string | undefined) {
+  constructor(model: ModelProto, { folder, upgrade = () => null }: ToGraphOptions) {
     this.#folder = folder;
+    this.#upgrade = upgrade;
     this.#opset = standardOpset(model.opsetImport, "ONNX model") ?? 1;
     if (this.#opset > MAX_OPSET) {
       throw new QdgError(
@@ -161,46 +170,80 @@ class Raising {
     const op = proto.opType ?? "";
     const attributes: Record<string, Attribute> = {};
     for (const each of protos) attributes[each.name ?? ""] = raiseAttribute(each, where, this.#folder);
-    const since = operator(op)?.since;
-    if (since === undefined)
-      throw new QdgError("unsupported-op", where, "is an operator that qdg does not know");
-    if (since > this.#opset) {
-      throw new QdgError(
-        "unsupported-op",
-        where,
-        `has another form at opset ${this.#opset}, expected opset ${since} or later; convert the model`,
-      );
-    }
     const inputs = (proto.input ?? []).map((name) => this.#read(scope, name, where));
-    this.#add({ op, domain: "", attributes, inputs, outputs: [], origin }, proto.output ?? [], scope, where);
+    const outputs = proto.output ?? [];
+    const raised = this.#atOpset(
+      { op, attributes, inputs, outputs: outputs.length, opset: this.#opset, where },
+      outputs,
+      scope,
+      origin,
+    );
+    const node: Node = { ...raised, domain: "", inputs: [...raised.inputs], outputs: [], origin };
+    this.#add(node, outputs, scope, where);
+  }
+
+  /** The node itself where its opset has the form of opset.ts, else what it is upgraded to. */
+  #atOpset(older: OlderNode, outputs: readonly string[], scope: Scope, origin: string): NewerNode {
+    const { op, attributes, inputs, where } = older;
+    const first = this.#outerName(scope, outputs.find((name) => name !== "") ?? op);
+    const newer = this.#upgrade(older, {
+      constant: (what, constant) => constantValue(this.#uniqueName(`${first}/${what}`), constant),
+      node: (added, addedInputs, addedAttributes, what) => {
+        const node: Node = {
+          op: added,
+          domain: "",
+          attributes: addedAttributes,
+          inputs: [...addedInputs],
+          outputs: [],
+          origin,
+        };
+        this.nodes.push(node);
+        return this.#output(node, this.#uniqueName(`${first}/${what}`), 0, where);
+      },
+    });
+    if (newer) return newer;
+    const since = operator(op)?.since;
+    if (since !== undefined && since <= this.#opset) return { op, attributes, inputs };
+    throw new QdgError(
+      "unsupported-op",
+      where,
+      since === undefined
+        ? "is an operator that qdg does not know"
+        : `has another form at opset ${this.#opset}, expected opset ${since} or later; convert the model`,
+    );
   }
 
   #add(node: Node, outputs: readonly string[], scope: Scope, where: string): void {
     this.nodes.push(node);
-    const types = node.inputs.map((value) => value?.dtype);
     outputs.forEach((name, index) => {
       const outer =
         name === ""
           ? this.#uniqueName(`${node.outputs[0]?.name ?? scope.prefix}:${index}`)
           : this.#outerName(scope, name);
-      const declared = declaredType(this.#declared.get(outer));
-      const inferred = resultType(node.op, node.attributes, types, index);
-      if (declared && inferred && declared.dtype !== inferred) {
-        throw new QdgError(
-          "invalid-onnx",
-          where,
-          `output ${outer} is declared ${declared.dtype}, computed ${inferred}`,
-        );
-      }
-      const dtype = declared?.dtype ?? inferred;
-      if (!dtype)
-        throw new QdgError("unsupported-op", where, `the element type of output ${outer} cannot be told`);
-      const known = declared?.shape ?? UNKNOWN_SHAPE;
-      const shape = isKnown(known) ? known : merged(known, resultShape(node, index));
-      const value: Value = { name: outer, dtype, shape, producer: node };
-      node.outputs.push(value);
+      const value = this.#output(node, outer, index, where);
       if (name !== "") this.define(scope, name, value);
     });
+  }
+
+  #output(node: Node, name: string, index: number, where: string): Value {
+    const types = node.inputs.map((value) => value?.dtype);
+    const declared = declaredType(this.#declared.get(name));
+    const inferred = resultType(node.op, node.attributes, types, index);
+    if (declared && inferred && declared.dtype !== inferred) {
+      throw new QdgError(
+        "invalid-onnx",
+        where,
+        `output ${name} is declared ${declared.dtype}, computed ${inferred}`,
+      );
+    }
+    const dtype = declared?.dtype ?? inferred;
+    if (!dtype)
+      throw new QdgError("unsupported-op", where, `the element type of output ${name} cannot be told`);
+    const known = declared?.shape ?? UNKNOWN_SHAPE;
+    const shape = isKnown(known) ? known : merged(known, resultShape(node, index));
+    const value: Value = { name, dtype, shape, producer: node };
+    node.outputs.push(value);
+    return value;
   }
 
   #inline(
@@ -331,48 +374,4 @@ function standardOpset(
 
 function constantValue(name: string, constant: Tensor): Value {
   return { name, dtype: constant.dtype, shape: constant.shape, constant };
-}
-
-function inputValue(info: ValueInfoProto): Value {
-  const type = declaredType(info);
-  const name = info.name ?? "";
-  if (!type)
-    throw new QdgError("unsupported-op", `input ${name}`, "is no tensor, which qdg cannot compute with");
-  return { name, ...type };
-}
-
-function declaredType(info: ValueInfoProto | undefined): { dtype: DType; shape: readonly Dim[] } | undefined {
-  const type = info?.type?.tensorType;
-  if (!info || !type) return undefined;
-  const where = `value ${info.name}`;
-  const dtype = dtypeOf(type.elemType);
-  if (!dtype) {
-    if (!type.elemType) return undefined;
-    throw new QdgError(
-      "unsupported-op",
-      where,
-      `has element type ${dataTypeName(type.elemType)}, which qdg cannot compute with`,
-    );
-  }
-  const shape = type.shape
-    ? (type.shape.dim ?? []).map((dim): Dim => {
-        if (dim.dimParam) return dim.dimParam;
-        // Some writers put -1 where they mean "any".
-        if (dim.dimValue === undefined || dim.dimValue === -1) return UNKNOWN_DIM;
-        if (typeof dim.dimValue === "number" && dim.dimValue >= 0) return dim.dimValue;
-        throw new QdgError("invalid-onnx", where, `has a dimension of ${dim.dimValue}, expected >= 0`);
-      })
-    : UNKNOWN_SHAPE;
-  return { dtype, shape };
-}
-
-function isKnown(shape: readonly Dim[]): boolean {
-  return !isUnknownRank(shape) && !shape.includes(UNKNOWN_DIM);
-}
-
-/** What is declared where it says something, else what was inferred. */
-function merged(declared: readonly Dim[], inferred: readonly Dim[]): readonly Dim[] {
-  if (isUnknownRank(declared)) return inferred;
-  if (isUnknownRank(inferred) || inferred.length !== declared.length) return declared;
-  return declared.map((dim, axis) => (dim === UNKNOWN_DIM ? (inferred[axis] as Dim) : dim));
 }

@@ -1,13 +1,44 @@
-// An ONNX file becomes a Model. Not yet: it is refused, with what takes it as it is.
+// An ONNX file becomes a Model: the bytes with all tensors inside, and what the file says of itself.
 
-import { QdgError } from "../base/error.js";
-import type { Model } from "./open-model.js";
+import { createHash } from "node:crypto";
+import { readBytes } from "../base/read-bytes.js";
+import type { Graph } from "../graph/graph.js";
+import type { Layout } from "../image/to-tensor.js";
+import { readOnnxMetadata } from "../model/onnx-metadata.js";
+import { decodeModel } from "../onnx/codec.js";
+import { withExternalData } from "../onnx/whole-model.js";
+import { readOnnx } from "../read/onnx/read-onnx.js";
+import type { Model, OpenOptions } from "./open-model.js";
 
-/** @throws QdgError `unsupported-model` */
-export function openOnnx(path: string): Promise<Model> {
-  throw new QdgError(
-    "unsupported-model",
+/**
+ * @throws QdgError what decoding, {@link withExternalData} and {@link readOnnx} throw; `invalid-onnx` for a damaged fact in the
+ * file's metadata
+ */
+export async function openOnnx(path: string, { layout }: OpenOptions): Promise<Model> {
+  const bytes = withExternalData(await readBytes(path), path);
+  const model = decodeModel(bytes, path);
+  const metadata = readOnnxMetadata(model.metadataProps ?? [], path);
+  const graph = readOnnx(model, path);
+  return {
     path,
-    "is an ONNX file, expected a model.json; qdg inspect, parity, run and evaluate take it as it is; for export give the layers-model that it was made from",
-  );
+    graph,
+    facts: {
+      layout: metadata.layout ?? layout ?? layoutOf(graph),
+      preprocessing: metadata.preprocessing,
+      labels: metadata.labels,
+    },
+    learned: null,
+    sourceHash: createHash("sha256").update(bytes).digest("hex"),
+    warnings: [],
+  };
+}
+
+/** By the channels of the one image input: 1, 3 or 4 on axis 1 or else on the last one; null where neither tells. */
+function layoutOf({ inputs }: Graph): Layout | null {
+  const images = inputs.filter(({ shape }) => shape.length === 4);
+  const [image] = images;
+  if (!image || images.length > 1) return null;
+  const areChannels = (axis: number): boolean => [1, 3, 4].includes(image.shape[axis] as number);
+  if (areChannels(1)) return "nchw";
+  return areChannels(3) ? "nhwc" : null;
 }

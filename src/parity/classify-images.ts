@@ -22,7 +22,7 @@ import { decodeModel } from "../onnx/codec.js";
 import { modelToGraph } from "../onnx/to-graph.js";
 import { onnxPath } from "../read/model-path.js";
 import { requireAvailable, runtimeOf } from "../runtime/registry.js";
-import { withExternalData } from "../runtime/external-data.js";
+import { withExternalData } from "../onnx/whole-model.js";
 import type { BrowserOptions, RuntimeName, Session } from "../runtime/runtime.js";
 
 export interface ClassifyOptions {

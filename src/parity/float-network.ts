@@ -12,7 +12,7 @@ import { readLayersModel } from "../read/layers-model.js";
 import { toPlain } from "../read/model-json.js";
 import { readModelFiles } from "../read/read-model.js";
 import { cpuRuntime } from "../runtime/cpu.js";
-import { withExternalData } from "../runtime/external-data.js";
+import { withExternalData } from "../onnx/whole-model.js";
 import { referenceRuntime } from "../runtime/reference.js";
 import type { Session } from "../runtime/runtime.js";
 import { type TfjsDeviation, tfjsDeviations } from "../runtime/tfjs-deviations.js";

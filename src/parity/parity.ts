@@ -11,7 +11,7 @@ import { type OnnxMetadata, readOnnxMetadata } from "../model/onnx-metadata.js";
 import { decodeModel } from "../onnx/codec.js";
 import type { ModelProto } from "../onnx/model-proto.js";
 import { modelPath, onnxPath } from "../read/model-path.js";
-import { withExternalData } from "../runtime/external-data.js";
+import { withExternalData } from "../onnx/whole-model.js";
 import type { BrowserOptions, RuntimeName, TensorInfo } from "../runtime/runtime.js";
 import { compare, type FloatModel } from "./compare.js";
 import { type InputSource, openInputs } from "./inputs.js";

@@ -133,7 +133,7 @@ async function described(kind: FileKind, path: string): Promise<readonly [what: 
     case "onnx":
       return [
         "an ONNX file",
-        "qdg inspect, parity, run and evaluate take it as it is; for export give the layers-model that it was made from",
+        "qdg export, inspect, parity, run and evaluate take it as it is; here give the layers-model that it was made from",
       ];
     case "model-zip":
       return ["a zip file with a model.json in it", "unzip it, and give its folder"];

@@ -7,7 +7,7 @@ import type { PageKind } from "./browser/loopback-server.js";
 import type { AdapterFacts, PageFacts } from "./browser/page-harness.js";
 import { RemoteSession, RemoteTensor } from "./browser/remote-session.js";
 import { type HarnessPage, openHarnessPage } from "./browser/shared-browser.js";
-import { readWholeModel } from "./external-data.js";
+import { readWholeModel } from "../onnx/whole-model.js";
 import { nameOf, OnnxSession, ortOptions } from "./onnx-session.js";
 import type { Availability, ModelSource, Runtime, RuntimeOptions, Session } from "./runtime.js";
 import { explainedFallback } from "./webgpu/cpu-fallback.js";

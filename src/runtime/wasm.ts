@@ -48,7 +48,9 @@ export const wasmRuntime: Runtime = {
       throw new QdgError("unavailable", "runtime wasm", `${errorText(thrown)}; ${remedy}`, { cause: thrown });
     }
     const bytes =
-      "path" in model ? await (await import("./external-data.js")).readWholeModel(model.path) : model.bytes;
+      "path" in model
+        ? await (await import("../onnx/whole-model.js")).readWholeModel(model.path)
+        : model.bytes;
     startThreads(ort, ortSessionOptions.intraOpNumThreads);
     let session: Awaited<ReturnType<Ort["InferenceSession"]["create"]>>;
     try {

@@ -1,9 +1,14 @@
 // docs/support.md out of the reader and the table of node kinds: every layer is read within a small network, and
 // what became of it is told.
 
-import { type Graph, type Node, stringAttribute } from "../../src/graph/graph.js";
+import { float32 } from "../../src/base/tensor.js";
+import { kernelOf } from "../../src/compute/operators.js";
+import { type Graph, type Node, stringAttribute, type Value } from "../../src/graph/graph.js";
 import { FLOAT_PASSES, runPasses } from "../../src/graph/passes/pipelines.js";
 import { kindOf, type NodeKind } from "../../src/graph/node-kinds.js";
+import { MAX_OPSET, operator, operatorNames } from "../../src/onnx/opset.js";
+import { OLDER_FORMS } from "../../src/read/onnx/older/older.js";
+import { MIN_READ_OPSET, QUANTIZED } from "../../src/read/onnx/unsupported.js";
 import { readLayersModel } from "../../src/read/layers-model.js";
 import { LAYERS, REFUSED_LAYERS } from "../../src/read/layers.js";
 import { parseSaved } from "../support/layers-models.js";
@@ -67,6 +72,16 @@ export async function supportPage(): Promise<string> {
       [...REFUSED_LAYERS].map(([name, why]) => [name, why]),
     ),
     "",
+    "## Operators of ONNX files",
+    "",
+    `Float models of opset ${MIN_READ_OPSET} to ${MAX_OPSET}. Everything that is not in this table is refused, all of it at once, with the names of the nodes: other domains, control flow, networks that are`,
+    "quantized already. Functions in the file are inlined. What runs in float and has no mark in the last column is not compared with the reference when a file is written.",
+    "",
+    table(
+      ["operator", "since opset", "inside a quantized network", "with a constant operand", "reference"],
+      operatorRows(),
+    ),
+    "",
     MODELS,
   ].join("\n");
 }
@@ -90,6 +105,51 @@ async function becomes(sample: LayerSample): Promise<[string, string]> {
   return [told, [...new Set(kinds)].join("; ")];
 }
 
+/** What passes make of an operator before quantization meets it. */
+const BECOMES: Readonly<Record<string, string>> = {
+  BatchNormalization: "folds into the layer before it, or is a convolution of integers",
+  Clip: "a clip of integers where 0 is within its bounds, else a table",
+  Constant: "a constant",
+  Dropout: "nothing at inference",
+  Split: "integers move as they are",
+};
+
+function operatorRows(): string[][] {
+  const older = OLDER_FORMS.map(({ op }) => op);
+  const names = [...new Set([...operatorNames(), ...older])].filter((op) => !QUANTIZED.has(op));
+  return names.sort().map((op) => {
+    const forms = OLDER_FORMS.filter((form) => form.op === op).map(({ since }) => since);
+    const since = Math.max(MIN_READ_OPSET, Math.min(operator(op)?.since ?? MAX_OPSET, ...forms));
+    const node = (isConstant: boolean): Node => {
+      const [a, b] = [valueOf(false), valueOf(isConstant)];
+      return { op, domain: "", attributes: {}, inputs: [a, b], outputs: [], origin: op };
+    };
+    const [computed, constant] = [kindOf(node(false)), kindOf(node(true))];
+    const takesTwo = (operator(op)?.inputs[1] ?? 1) > 1;
+    return [
+      op,
+      String(since),
+      BECOMES[op] ?? SAYS[computed],
+      takesTwo && constant !== computed && !BECOMES[op] ? SAYS[constant] : "",
+      isComputed(node(false)) ? "yes" : "",
+    ];
+  });
+}
+
+function valueOf(isConstant: boolean): Value {
+  const value: Value = { name: "x", dtype: "float32", shape: [1, 1] };
+  return isConstant ? { ...value, constant: float32([1, 1], [1]) } : value;
+}
+
+function isComputed(node: Node): boolean {
+  try {
+    kernelOf(node);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function says(node: Node): string {
   const kind = kindOf(node);
   if (kind === "weighted" && node.op === "ConvTranspose") return "integer sums, held in float32";
@@ -104,7 +164,7 @@ function nodesOf(graph: Graph): Node[] {
 const MODELS = `## Models
 
 Sequential and functional models in any nesting, layers called more than once, several inputs and outputs, \`channelsFirst\`, open batch, open height and width;
-Keras 2 and Keras 3 layers-models as tfjs and the TensorFlow.js converter write them; Teachable Machine's image, audio and pose models. Weights in any number of shards, also
+Keras 2 and Keras 3 layers-models as tfjs and the TensorFlow.js converter write them; Teachable Machine's image, audio and pose models. Float ONNX models as PyTorch exports them. Weights in any number of shards, also
 quantized to \`float16\`, \`uint8\` or \`uint16\` in the manifest.
 
 ## Runtimes

@@ -242,6 +242,7 @@ const IMAGE: readonly Dim[] = ["N", 4, 6, 6];
 const OF_OPERATORS: readonly OperatorNetwork[] = [
   between("Expand", IMAGE, (net, x) => [x, net.constant("to", int64([4], [1, 4, 6, 6]))]),
   between("GeneralRelu", IMAGE, (_, x) => [x], { negative_slope: { float: 0.25 } }, "qdg"),
+  between("HardSwish", IMAGE, (_, x) => [x]),
   between("Identity", IMAGE, (_, x) => [x]),
   between("Squeeze", IMAGE, (net, x) => {
     const wide = net.node("Unsqueeze", "wide", [x, net.ints("axes", [1])], {

@@ -226,7 +226,7 @@ async function signalToNoise(
   return sqnr.decibels;
 }
 
-function randomSamples(inputs: readonly Value[], options: CompareOptions): Samples {
+export function randomSamples(inputs: readonly Value[], options: CompareOptions): Samples {
   return {
     count: SAMPLE_COUNT,
     async *read() {

@@ -1,4 +1,4 @@
-// `qdg export` and `qdg-export`: a tfjs model.json becomes an ONNX file. Says what it cost.
+// `qdg export` and `qdg-export`: a tfjs model.json or a float ONNX file becomes an ONNX file. Says what it cost.
 
 import { Command } from "commander";
 import { type ExportedFile, exportModel, type ExportResult } from "../../export/export-model.js";
@@ -9,7 +9,7 @@ import type { FileVerification } from "../../export/verify-file.js";
 import { HOST_FORMS, WEIGHT_STORAGES } from "../../lower/form.js";
 import { DEFAULT_OPSET } from "../../onnx/opset.js";
 import { OBSERVER_NAMES } from "../../quant/observers/observers.js";
-import { modelJsonPath } from "../../read/model-path.js";
+import { modelPath } from "../../read/model-path.js";
 import { formatBytes } from "../format.js";
 import {
   bitCount,
@@ -40,9 +40,12 @@ interface Flags extends Omit<
 
 export function exportCommand(name: string, terminal: Terminal = process): Command {
   return new Command(name)
-    .description("write a tfjs layers-model as ONNX, quantized to b bits or in float32")
-    .argument("<model.json>", "tfjs layers-model, or the folder of its model.json")
-    .option("-o, --output <file>", "ONNX file to write (default: model.onnx beside model.json)")
+    .description("write a tfjs layers-model or a float ONNX model as ONNX, quantized to b bits or in float32")
+    .argument("<model>", "model.json of a tfjs layers-model, or a float ONNX file; or the folder of one")
+    .option(
+      "-o, --output <file>",
+      "ONNX file to write (default: beside the model, model.onnx for model.json, name.qdg.onnx for name.onnx)",
+    )
     .option("--force", "replace the file if it exists")
     .option("--float", "plain float32 ONNX, nothing quantized")
     .option("--bits <b>", "bits of inner weights, 2 to 8", bitCount("--bits"))
@@ -123,7 +126,7 @@ export function exportCommand(name: string, terminal: Terminal = process): Comma
     )
     .option(
       "--layout <layout>",
-      "nhwc as in tfjs, or nchw (default: nhwc)",
+      "nhwc as in tfjs, or nchw; of an ONNX file what it is, where its input does not tell (default: nhwc of a tfjs model)",
       oneOf("--layout", ["nhwc", "nchw"]),
     )
     .option("--opset <n>", `ONNX opset to write (default: ${DEFAULT_OPSET})`, integer("--opset", 1))
@@ -155,11 +158,11 @@ export function exportCommand(name: string, terminal: Terminal = process): Comma
 
 async function toOptions(model: string, flags: Flags, terminal: Terminal): Promise<ExportOptions> {
   const { output, layerBits: layerBitsFile, preprocess, scales, target, heldOut, json: _, ...rest } = flags;
-  const file = await modelJsonPath(model);
+  const { kind, path: file } = await modelPath(model);
   return {
     ...rest,
     model: file,
-    output: output ?? file.replace(/\.json$/i, "") + ".onnx",
+    output: output ?? file.replace(/\.(json|onnx)$/i, "") + (kind === "onnx" ? ".qdg.onnx" : ".onnx"),
     powerOfTwo: scales === "pow2",
     onSkipped: ({ entry, reason }) => tell(terminal.stderr, `skipped ${entry.path}: ${reason}\n`),
     ...(layerBitsFile !== undefined && { layers: await layerBits(layerBitsFile, "weights") }),

@@ -1,17 +1,11 @@
 // Puts data that a model keeps in other files into the model itself, for runtimes that read no files. The
-// rules on which files it may name are those of src/onnx/external-data.ts. Not for browsers.
+// rules on which files it may name are those of external-data.ts. Not for browsers.
 
 import { dirname } from "node:path";
 import { readBytes } from "../base/read-bytes.js";
-import { decodeModel, encodeModel } from "../onnx/codec.js";
-import type {
-  AttributeProto,
-  FunctionProto,
-  GraphProto,
-  NodeProto,
-  TensorProto,
-} from "../onnx/model-proto.js";
-import { protoToTensor, tensorToProto } from "../onnx/tensor-proto.js";
+import { decodeModel, encodeModel } from "./codec.js";
+import type { AttributeProto, FunctionProto, GraphProto, NodeProto, TensorProto } from "./model-proto.js";
+import { protoToTensor, tensorToProto } from "./tensor-proto.js";
 
 /**
  * The bytes of a model file, with every tensor inside.

@@ -1,0 +1,41 @@
+// What every graph goes through that a reader took from a file of single operators, and in what order. Owns the list, no pass.
+
+import type { Graph } from "../../graph/graph.js";
+import { verifyGraph } from "../../graph/verify.js";
+import { addToBias } from "./add-to-bias.js";
+import { affineToBatchNorm } from "./affine-to-batch-norm.js";
+import { denseToGemm } from "./dense-to-gemm.js";
+import { foldConstants } from "./fold-constants.js";
+import { partsToSlices } from "./parts-to-slices.js";
+import { reduceToPool } from "./reduce-to-pool.js";
+import { removeIdentities } from "./remove-identities.js";
+import { shareConstants } from "./share-constants.js";
+import { spelledActivations } from "./spelled-activations.js";
+import { spelledLayerNorm } from "./spelled-layer-norm.js";
+
+/** A pass changes no output, and a second run of it changes nothing. */
+export type NormalizingPass = (graph: Graph) => Graph;
+
+export const NORMALIZING_PASSES: readonly NormalizingPass[] = [
+  foldConstants,
+  removeIdentities,
+  spelledActivations,
+  spelledLayerNorm,
+  denseToGemm,
+  addToBias,
+  affineToBatchNorm,
+  reduceToPool,
+  partsToSlices,
+  shareConstants,
+];
+
+/**
+ * The graph after all passes; the given one stays as it was.
+ *
+ * @throws QdgError what the passes throw, and `invalid-graph` where one left a graph that is none
+ */
+export function normalize(graph: Graph): Graph {
+  const result = NORMALIZING_PASSES.reduce((before, pass) => pass(before), graph);
+  verifyGraph(result);
+  return result;
+}

@@ -1,0 +1,79 @@
+// An ONNX model in real numbers as a graph: older operators in today's form, functions inlined, what exporters spell out in
+// one node. Pure: no file is touched here.
+
+import { QdgError } from "../../base/error.js";
+import type { Graph, Node, Value } from "../../graph/graph.js";
+import { valuesOf } from "../../graph/graph.js";
+import { kindOf } from "../../graph/node-kinds.js";
+import { isUnknownRank, UNKNOWN_DIM } from "../../graph/unknown-shape.js";
+import type { ModelProto } from "../../onnx/model-proto.js";
+import { modelToGraph } from "../../onnx/to-graph.js";
+import { nameDims } from "../dims.js";
+import { normalize } from "../normalize/pipeline.js";
+import { upgradeNode } from "./older/older.js";
+import { checkSupported } from "./unsupported.js";
+
+/**
+ * Reads a float model of opset 7 to 26, all its tensors inside.
+ *
+ * Inputs and outputs keep names, order and shapes; a size without a name gets one (N, H, W). A layer's `origin` is the name of
+ * its node. Initializers that are inputs too are constants.
+ *
+ * @throws QdgError what {@link checkSupported} and {@link modelToGraph} throw; `unsupported-op` for values whose rank the
+ * operators do not tell, where integers are to stand
+ */
+export function readOnnx(model: ModelProto, where: string): Graph {
+  checkSupported(model, where);
+  const raised = modelToGraph(model, { upgrade: upgradeNode });
+  raised.inputs.forEach((input, index) => nameSizes(input, index));
+  const graph = normalize({ ...raised, name: raised.name || "model" });
+  checkShapes(graph, where);
+  return graph;
+}
+
+function nameSizes(input: Value, index: number): void {
+  const { shape, name } = input;
+  if (isUnknownRank(shape)) {
+    throw new QdgError("unsupported-op", `input ${name}`, "has no shape in the file; export it with one");
+  }
+  if (!shape.includes(UNKNOWN_DIM)) return;
+  const names = nameDims(
+    shape.map(() => null),
+    index,
+    true,
+  );
+  input.shape = shape.map((dim, axis) => (dim === UNKNOWN_DIM ? (names[axis] ?? dim) : dim));
+}
+
+/** Quantizers and forms look at ranks: of operators that merely run in float nothing need be known. */
+function checkShapes(graph: Graph, where: string): void {
+  const unknown = graph.nodes.filter(
+    (node) =>
+      kindOf(node) !== "float" && [...node.inputs, ...node.outputs].some((value) => value && isOpen(value)),
+  );
+  const wide = valuesOf(graph).filter(({ dtype }) => dtype === "float16" || dtype === "float64");
+  const [first] = unknown;
+  if (first) {
+    throw new QdgError(
+      "unsupported-op",
+      where,
+      `the rank of what enters or leaves ${listed(unknown)} cannot be told from the file; export it with fixed sizes, or simplify it`,
+    );
+  }
+  if (wide.length > 0) {
+    throw new QdgError(
+      "unsupported-op",
+      where,
+      `computes in ${wide[0]?.dtype}, as at ${wide[0]?.name}, expected float32; export it in that type`,
+    );
+  }
+}
+
+function isOpen({ dtype, shape }: Value): boolean {
+  return dtype === "float32" && isUnknownRank(shape);
+}
+
+function listed(nodes: readonly Node[]): string {
+  const names = nodes.slice(0, 3).map(({ origin, op }) => `${origin} (${op})`);
+  return names.join(", ") + (nodes.length > 3 ? ` and ${nodes.length - 3} more nodes` : "");
+}
