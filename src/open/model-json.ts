@@ -1,24 +1,46 @@
 // A model.json becomes a Model: which of tfjs's two formats it has, and what it says of itself.
 
-import { layersModelMetadata } from "../model/layers-model-metadata.js";
+import type { Graph } from "../graph/graph.js";
+import { type DescribedModel, layersModelMetadata } from "../model/layers-model-metadata.js";
 import { parseLearned } from "../quant/learned.js";
-import { readLayersModel } from "../read/layers-model.js";
-import { readJsonFile, readLayersFiles } from "../read/read-model.js";
+import { readGraphFiles } from "../read/graph-model/read-graph-files.js";
+import { readGraphModel } from "../read/graph-model/read-graph-model.js";
+import { readLayersModel, type ReadOptions } from "../read/layers-model.js";
+import { isGraphModel } from "../read/model-json.js";
+import { type JsonFile, readJsonFile, readLayersFiles } from "../read/read-model.js";
 import type { Model, OpenOptions } from "./open-model.js";
 
-/** @throws QdgError what {@link readLayersFiles} and {@link readLayersModel} throw */
-export async function openModelJson(path: string, options: OpenOptions): Promise<Model> {
-  const { layout = "nhwc" } = options;
+/** What either reader finds. */
+interface Found {
+  readonly graph: Graph;
+  readonly described: DescribedModel;
+  readonly sourceHash: string;
+  readonly warnings: readonly string[];
+}
+
+/** @throws QdgError what the two readers throw */
+export async function openModelJson(path: string, { layout = "nhwc" }: OpenOptions): Promise<Model> {
   const file = await readJsonFile(path);
-  const files = await readLayersFiles(file);
-  const learned = parseLearned(files.json.userDefinedMetadata);
-  const described = { userDefinedMetadata: files.json.userDefinedMetadata, metadata: files.metadata ?? null };
+  const read = isGraphModel(file.parsed) ? readGraph : readLayers;
+  const { graph, described, sourceHash, warnings } = await read(file, { layout });
   return {
     path: file.path,
-    graph: readLayersModel(files.json, files.weights, { layout }),
+    graph,
     facts: { layout, ...layersModelMetadata(described, path) },
-    learned,
-    sourceHash: files.sourceHash,
-    warnings: files.warnings,
+    learned: parseLearned(described.userDefinedMetadata),
+    sourceHash,
+    warnings,
   };
+}
+
+async function readLayers(file: JsonFile, options: ReadOptions): Promise<Found> {
+  const { json, weights, sourceHash, warnings, metadata = null } = await readLayersFiles(file);
+  const described = { userDefinedMetadata: json.userDefinedMetadata, metadata };
+  return { graph: readLayersModel(json, weights, options), described, sourceHash, warnings };
+}
+
+async function readGraph(file: JsonFile, options: ReadOptions): Promise<Found> {
+  const { json, weights, sourceHash, warnings } = await readGraphFiles(file);
+  const described = { userDefinedMetadata: json.userDefinedMetadata };
+  return { graph: readGraphModel(json, weights, options, file.path), described, sourceHash, warnings };
 }

@@ -8,14 +8,12 @@ import { QUANTIZED_PASSES, runPasses } from "../graph/passes/pipelines.js";
 import { decodeModel, encodeModel } from "../onnx/codec.js";
 import { DEFAULT_OPSET } from "../onnx/opset.js";
 import { modelToGraph } from "../onnx/to-graph.js";
-import { readLayersModel } from "../read/layers-model.js";
-import { toPlain } from "../read/model-json.js";
-import { readModelFiles } from "../read/read-model.js";
 import { cpuRuntime } from "../runtime/cpu.js";
 import { withExternalData } from "../onnx/whole-model.js";
 import { referenceRuntime } from "../runtime/reference.js";
 import type { Session } from "../runtime/runtime.js";
 import { type TfjsDeviation, tfjsDeviations } from "../runtime/tfjs-deviations.js";
+import { readTfjsSource } from "../runtime/tfjs-network.js";
 import { withOutputs } from "../onnx/with-outputs.js";
 
 export interface FloatNetwork {
@@ -26,11 +24,10 @@ export interface FloatNetwork {
 
 /** @throws QdgError what reading the model throws */
 export async function readFloatNetwork(path: string): Promise<FloatNetwork> {
-  const { json, weights } = await readModelFiles(path);
-  const graph = readLayersModel(json, weights);
+  const { graph, layers } = await readTfjsSource(path);
   const ranks = new Map(valuesOf(graph).map(({ name, shape }) => [name, shape.length]));
   const rankOf = (layer: string): number | null => ranks.get(layer) ?? null;
-  return { graph, deviations: tfjsDeviations(toPlain(json.topology), rankOf) };
+  return { graph, deviations: layers ? tfjsDeviations(layers, rankOf) : [] };
 }
 
 /** The network on the reference interpreter, inputs and outputs in tfjs's order and layout. */

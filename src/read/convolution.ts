@@ -55,7 +55,11 @@ export interface WindowGeometry {
  *
  * @throws QdgError `invalid-model` when nothing is left of the space
  */
-export function slide(space: readonly Dim[], window: Window, call: LayerCall): WindowGeometry {
+export function slide(
+  space: readonly Dim[],
+  window: Window,
+  call: Pick<LayerCall, "failModel">,
+): WindowGeometry {
   const { kernel, strides, dilations, padding } = window;
   const rank = space.length;
   const before = Array<number>(rank).fill(0);

@@ -1,5 +1,5 @@
-// The float model as stock tfjs computes it: the oracle that exported files are compared with. The file reaches it
-// through src/read, checked and in the classic form; every number is tfjs's own. tfjs is loaded at the first probe or open.
+// The float model as stock tfjs computes it: the oracle that exported files are compared with. Every number is tfjs's own.
+// tfjs is loaded at the first probe or open.
 
 import { createRequire } from "node:module";
 import { dirname, sep } from "node:path";
@@ -7,11 +7,8 @@ import type * as Tfjs from "@tensorflow/tfjs";
 import { breathe } from "../base/breathe.js";
 import { errorText, QdgError } from "../base/error.js";
 import type { Tensor } from "../base/tensor.js";
-import { readLayersModel } from "../read/layers-model.js";
-import { toPlain } from "../read/model-json.js";
-import { readModelFiles } from "../read/read-model.js";
 import { checkFeeds } from "./feeds.js";
-import { tfjsDeviations } from "./tfjs-deviations.js";
+import { readTfjsSource, type TfjsNetwork } from "./tfjs-network.js";
 import type { Availability, ModelSource, Runtime, Session, TensorInfo } from "./runtime.js";
 
 type Tf = typeof Tfjs;
@@ -20,7 +17,7 @@ type TfBackend = "wasm" | "cpu";
 const remedy = "install @tensorflow/tfjs and @tensorflow/tfjs-backend-wasm";
 
 /**
- * `tfjs`: a layers-model by tfjs's own layers, on its WebAssembly backend (one thread); a model that needs
+ * `tfjs`: a layers-model by tfjs's own layers, a graph-model by its own converter, on its WebAssembly backend (one thread); a model that needs
  * a kernel which that backend lacks, or gets wrong, runs on the plain JavaScript backend. Inputs and outputs
  * bear the names of their layers, in tfjs's order and layout; where a name comes twice, the order tells
  * outputs apart. `threads` and `optimization` have no meaning here and change nothing.
@@ -51,13 +48,12 @@ export const tfjsRuntime: Runtime = {
     } catch (thrown) {
       throw new QdgError("unavailable", "runtime tfjs", `${errorText(thrown)}; ${remedy}`, { cause: thrown });
     }
-    const artifacts = await readArtifacts(model.path);
+    const source = await readTfjsSource(model.path);
     try {
       return await loaded.exclusively(loaded.backend, async (tf) => {
-        const layersModel = await tf.loadLayersModel({ load: () => Promise.resolve(artifacts) });
+        const network = await source.load(tf);
         // Not on a backend that is known to be wrong for a layer of this model.
-        const wasmIsWrong = tfjsDeviations(artifacts.modelTopology).some((each) => each.backends === "wasm");
-        return new TfjsSession(model.path, loaded, layersModel, wasmIsWrong ? "cpu" : loaded.backend);
+        return new TfjsSession(model.path, loaded, network, source.wasmIsWrong ? "cpu" : loaded.backend);
       });
     } catch (thrown) {
       throw runtimeError(model.path, thrown);
@@ -135,15 +131,15 @@ class TfjsSession implements Session {
   readonly #where: string;
   readonly #loaded: Loaded;
   #backend: TfBackend;
-  #model: Tfjs.LayersModel | null;
+  #model: TfjsNetwork | null;
 
-  constructor(where: string, loaded: Loaded, model: Tfjs.LayersModel, backend: TfBackend) {
+  constructor(where: string, loaded: Loaded, model: TfjsNetwork, backend: TfBackend) {
     this.#where = where;
     this.#loaded = loaded;
     this.#backend = backend;
     this.#model = model;
-    this.inputs = infosOf(model.inputs);
-    this.outputs = infosOf(model.outputs);
+    this.inputs = model.inputs;
+    this.outputs = model.outputs;
   }
 
   async run(feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>> {
@@ -153,7 +149,7 @@ class TfjsSession implements Session {
     }
     checkFeeds(this.inputs, feeds, this.#where);
     await breathe();
-    const predict = (tf: Tf): Record<string, Tensor> => this.#predict(tf, model, feeds);
+    const predict = (tf: Tf): Promise<Record<string, Tensor>> => this.#predict(tf, model, feeds);
     try {
       if (this.#backend === "wasm") {
         try {
@@ -170,21 +166,28 @@ class TfjsSession implements Session {
     }
   }
 
-  #predict(tf: Tf, model: Tfjs.LayersModel, feeds: Readonly<Record<string, Tensor>>): Record<string, Tensor> {
-    const outputs: Record<string, Tensor> = {};
-    tf.tidy(() => {
+  async #predict(
+    tf: Tf,
+    model: TfjsNetwork,
+    feeds: Readonly<Record<string, Tensor>>,
+  ): Promise<Record<string, Tensor>> {
+    // A scope that may wait within, which tidy may not: everything that is made and not kept goes at its end.
+    tf.engine().startScope();
+    try {
       const inputs = this.inputs.map(({ name }) => {
         const feed = feeds[name] as Tensor;
         return tf.tensor(feed.data as Float32Array, [...feed.shape], feed.dtype as "float32");
       });
-      const results = model.predictOnBatch(inputs.length === 1 ? (inputs[0] as Tfjs.Tensor) : inputs);
-      const list = Array.isArray(results) ? results : [results];
-      this.outputs.forEach(({ name, dtype }, i) => {
-        const result = list[i] as Tfjs.Tensor;
-        outputs[name] = { dtype, shape: [...result.shape], data: result.dataSync().slice() };
-      });
-    });
-    return outputs;
+      const results = await model.run(tf, inputs);
+      return Object.fromEntries(
+        this.outputs.map(({ name, dtype }, i): [string, Tensor] => {
+          const result = results[i] as Tfjs.Tensor;
+          return [name, { dtype, shape: [...result.shape], data: result.dataSync().slice() } as Tensor];
+        }),
+      );
+    } finally {
+      tf.engine().endScope();
+    }
   }
 
   async dispose(): Promise<void> {
@@ -195,56 +198,6 @@ class TfjsSession implements Session {
       model.dispose();
     });
   }
-}
-
-/**
- * Layer names, those of inner layers where a model is a layer, as the graph names them; `name:1` and so on
- * where a name comes again. Of the sizes only the batch has a name.
- */
-function infosOf(tensors: readonly Tfjs.SymbolicTensor[]): TensorInfo[] {
-  const taken = new Set<string>();
-  return tensors.map((symbolic) => {
-    const base = innermostName(symbolic);
-    let name = base;
-    for (let k = 1; taken.has(name); k++) name = `${base}:${k}`;
-    taken.add(name);
-    return {
-      name,
-      dtype: symbolic.dtype as "float32" | "int32" | "bool",
-      shape: symbolic.shape.map((size, axis) => size ?? (axis === 0 ? "N" : "")),
-    };
-  });
-}
-
-/** The name of the layer that computes a tensor: inside a model that is used as a layer, the inner one. */
-function innermostName(symbolic: Tfjs.SymbolicTensor): string {
-  const layer = symbolic.sourceLayer as { name: string; outputs?: readonly Tfjs.SymbolicTensor[] };
-  const inner = layer.outputs?.[symbolic.outputTensorIndex ?? 0];
-  return inner === undefined || inner === symbolic ? layer.name : innermostName(inner);
-}
-
-/**
- * What tfjs loads: topology and weights as our reader has read, judged and rewritten them. So tfjs meets no file that
- * would make it loop or build without end, and dialects that it does not know reach it in its own.
- */
-async function readArtifacts(path: string): Promise<Tfjs.io.ModelArtifacts> {
-  const { json, weights } = await readModelFiles(path);
-  readLayersModel(json, weights);
-  const list = [...weights];
-  return {
-    modelTopology: toPlain(json.topology),
-    weightSpecs: list.map(([name, { shape, dtype }]) => ({
-      name,
-      shape: [...shape],
-      dtype: dtype as "float32",
-    })),
-    weightData: list.map(([, { data }]) => bytesOf(data)),
-  };
-}
-
-function bytesOf(data: Tensor["data"]): ArrayBuffer {
-  const { buffer, byteOffset, byteLength } = data;
-  return buffer.slice(byteOffset, byteOffset + byteLength) as ArrayBuffer;
 }
 
 function runtimeError(where: string, thrown: unknown): QdgError {
