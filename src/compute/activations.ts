@@ -39,7 +39,16 @@ export type UnaryName =
   | "Ceil"
   | "Round"
   | "Sin"
-  | "Cos";
+  | "Cos"
+  | "Tan"
+  | "Asin"
+  | "Acos"
+  | "Atan"
+  | "Sinh"
+  | "Cosh"
+  | "Asinh"
+  | "Acosh"
+  | "Atanh";
 
 /** Each by the attributes of its node, with ONNX's defaults. */
 const FUNCTIONS: { readonly [name in UnaryName]: (node: Node) => Unary } = {
@@ -88,6 +97,15 @@ const FUNCTIONS: { readonly [name in UnaryName]: (node: Node) => Unary } = {
   Round: () => roundHalfEven,
   Sin: () => Math.sin,
   Cos: () => Math.cos,
+  Tan: () => Math.tan,
+  Asin: () => Math.asin,
+  Acos: () => Math.acos,
+  Atan: () => Math.atan,
+  Sinh: () => Math.sinh,
+  Cosh: () => Math.cosh,
+  Asinh: () => Math.asinh,
+  Acosh: () => Math.acosh,
+  Atanh: () => Math.atanh,
 };
 
 /** A float32 function of one element by its ONNX name. */

@@ -138,10 +138,16 @@ const CONV = { auto_pad: "NOTSET", group: 1 };
 const OPERATORS: ReadonlyMap<string, Operator> = new Map(
   Object.entries({
     Abs: op(6, 1, "numeric"),
+    Acos: op(7, 1, "float"),
+    Acosh: op(9, 1, "float"),
     Add: op(7, 2, "numeric"),
     And: logic,
     ArgMax: argReduce,
     ArgMin: argReduce,
+    Asin: op(7, 1, "float"),
+    Asinh: op(9, 1, "float"),
+    Atan: op(7, 1, "float"),
+    Atanh: op(9, 1, "float"),
     AveragePool: op(7, 1, "float", {
       defaults: { auto_pad: "NOTSET", ceil_mode: 0, count_include_pad: 0 },
       listDefaults: CONV_LISTS,
@@ -173,6 +179,7 @@ const OPERATORS: ReadonlyMap<string, Operator> = new Map(
       listDefaults: { ...CONV_LISTS, output_padding: 0 },
     }),
     Cos: op(7, 1, "float"),
+    Cosh: op(9, 1, "float"),
     CumSum: op(11, 2, "float or wide integer", { defaults: { exclusive: 0, reverse: 0 } }),
     DepthToSpace: op(11, 1, "whole-byte", { defaults: { mode: "DCR" } }),
     DequantizeLinear: op(10, [2, 3], "any", {
@@ -204,6 +211,8 @@ const OPERATORS: ReadonlyMap<string, Operator> = new Map(
     HardSwish: op(14, 1, "float"),
     Identity: op(1, 1, "any"),
     InstanceNormalization: op(6, 3, "float", { defaults: { epsilon: float(1e-5) } }),
+    IsInf: op(10, 1, "float", { results: ["bool"], defaults: { detect_negative: 1, detect_positive: 1 } }),
+    IsNaN: op(9, 1, "float", { results: ["bool"] }),
     LayerNormalization: op(17, [2, 3], "float", {
       outputs: [1, 3],
       results: [0, "float32"],
@@ -277,6 +286,7 @@ const OPERATORS: ReadonlyMap<string, Operator> = new Map(
     Sigmoid: op(6, 1, "float"),
     Sign: op(9, 1, "numeric"),
     Sin: op(7, 1, "float"),
+    Sinh: op(9, 1, "float"),
     Size: op(1, 1, "any", { results: ["int64"] }),
     Slice: op(10, [3, 5], "whole-byte"),
     Softmax: op(13, 1, "float", { defaults: { axis: -1 } }),
@@ -289,6 +299,7 @@ const OPERATORS: ReadonlyMap<string, Operator> = new Map(
     Sub: op(7, 2, "numeric"),
     Sum: op(8, [1, MANY], "float"),
     Swish: op(24, 1, "float", { defaults: { alpha: float(1) } }),
+    Tan: op(7, 1, "float"),
     Tanh: op(6, 1, "float"),
     ThresholdedRelu: op(10, 1, "float", { defaults: { alpha: float(1) } }),
     Tile: op(6, 2, "whole-byte"),

@@ -8,9 +8,9 @@ import { axesOf, axisOf, constants, ints, openShape, type Shape, type ShapeRule 
 
 /** Operators whose outputs have the shape of their first input. */
 const ELEMENTWISE =
-  "Abs BatchNormalization BitwiseNot Cast Ceil Celu Clip Cos CumSum DequantizeLinear Dropout Elu Erf Exp Floor Gelu " +
-  "HardSigmoid HardSwish Identity InstanceNormalization LeakyRelu Log LogSoftmax Mish Neg Not PRelu QuantizeLinear " +
-  "Reciprocal Relu Round Selu Sigmoid Sign Sin Softmax Softplus Softsign Sqrt Swish Tanh ThresholdedRelu";
+  "Abs Acos Acosh Asin Asinh Atan Atanh BatchNormalization BitwiseNot Cast Ceil Celu Clip Cos Cosh CumSum DequantizeLinear Dropout Elu Erf Exp Floor Gelu " +
+  "HardSigmoid HardSwish Identity InstanceNormalization IsInf IsNaN LeakyRelu Log LogSoftmax Mish Neg Not PRelu QuantizeLinear " +
+  "Reciprocal Relu Round Selu Sigmoid Sign Sin Sinh Softmax Softplus Softsign Sqrt Swish Tan Tanh ThresholdedRelu";
 
 /** Operators whose inputs are broadcast against each other. */
 const BROADCAST =

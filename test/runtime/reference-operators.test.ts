@@ -57,6 +57,17 @@ const volume = [2, 4, 5, 6, 7];
 
 const CASES: readonly OperatorCase[] = [
   ...["Abs", "Neg", "Relu", "Sign", "Floor", "Ceil", "Round"].map((op) => ({ op, inputs: [reals([3, 50])] })),
+  ...["Asin", "Acos", "Atanh"].map((op): OperatorCase => ({
+    op,
+    inputs: [reals([3, 5], -0.95, 0.95)],
+    tolerance: 1e-6,
+  })),
+  ...["Tan", "Atan", "Sinh", "Cosh", "Asinh"].map((op): OperatorCase => ({
+    op,
+    inputs: [reals([3, 5], -1.4, 1.4)],
+    tolerance: 1e-6,
+  })),
+  { op: "Acosh", inputs: [reals([3, 5], 1.1, 4)], tolerance: 1e-6 },
   ...["Exp", "Erf", "Sigmoid", "Tanh", "Softplus", "Softsign", "Mish", "HardSwish", "Sin", "Cos"].map(
     (op) => ({
       op,

@@ -193,6 +193,7 @@ const depthwise: Emit = (call) => {
   }
   const { space, attributes } = windowOf(call, spaceOf(x), [r, s], readGeometry(call, 2));
   const fused = readFused(call);
+  if (fused.activation === "leakyrelu") call.fail("fused_ops: tfjs gives no numbers for LeakyRelu here");
   const shape = [x.shape[0] as Dim, channels * multiplier, ...space];
   const weight = call.constant("kernel", depthwiseKernel(filter));
   const held = finishFused(call, fused, "channels-first", channels * multiplier, (what, bias) =>
