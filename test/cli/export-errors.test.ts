@@ -155,10 +155,10 @@ const MODEL_ROWS: readonly Row[] = [
     says: ["model.json", "got [1,2]", "expected an object with modelTopology"],
   },
   {
-    title: "a graph-model",
+    title: "a graph-model without nodes",
     args: async ({ edit }) => edit((json) => ({ ...json, format: "graph-model" })),
     code: 1,
-    says: ["graph-model", "expected a layers-model", "tfjs_layers_model"],
+    says: ["modelTopology.node: got nothing", "tensorflowjs_converter"],
   },
   {
     title: "a shard that is missing",

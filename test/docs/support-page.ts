@@ -10,6 +10,7 @@ import { MAX_OPSET, operator, operatorNames } from "../../src/onnx/opset.js";
 import { OLDER_FORMS } from "../../src/read/onnx/older/older.js";
 import { MIN_READ_OPSET, QUANTIZED } from "../../src/read/onnx/unsupported.js";
 import { readLayersModel } from "../../src/read/layers-model.js";
+import { OPS } from "../../src/read/graph-model/ops.js";
 import { LAYERS, REFUSED_LAYERS } from "../../src/read/layers.js";
 import { parseSaved } from "../support/layers-models.js";
 import {
@@ -63,7 +64,14 @@ export async function supportPage(): Promise<string> {
     "",
     table(["activation", "ONNX operators", "inside a quantized network"], activations),
     "",
-    "## Refused",
+    "## Operators of graph-models",
+    "",
+    `By their TensorFlow names, ${OPS.size} of them. Each is compared with tfjs in \`test/read/graph-model\`, on random shapes and attributes. A graph-model that has others is refused with the`,
+    "names of all of their nodes.",
+    "",
+    [...OPS.keys()].sort((a, b) => a.localeCompare(b, "en")).join(", "),
+    "",
+    "## Refused layers",
     "",
     "By name, with the reason; nothing is approximated silently. So is a key of a layer's config that is not known.",
     "",
@@ -164,7 +172,7 @@ function nodesOf(graph: Graph): Node[] {
 const MODELS = `## Models
 
 Sequential and functional models in any nesting, layers called more than once, several inputs and outputs, \`channelsFirst\`, open batch, open height and width;
-Keras 2 and Keras 3 layers-models as tfjs and the TensorFlow.js converter write them; Teachable Machine's image, audio and pose models. Float ONNX models as PyTorch exports them. Weights in any number of shards, also
+Keras 2 and Keras 3 layers-models, and graph-models, as tfjs and the TensorFlow.js converter write them; Teachable Machine's image, audio and pose models. Float ONNX models as PyTorch exports them. Weights in any number of shards, also
 quantized to \`float16\`, \`uint8\` or \`uint16\` in the manifest.
 
 ## Runtimes

@@ -299,10 +299,10 @@ describe("runtime tfjs", () => {
   describe("refuses", () => {
     test.each<[string, (json: Record<string, unknown>) => void, string, RegExp]>([
       [
-        "a graph-model",
+        "a graph-model without nodes",
         (json) => (json["format"] = "graph-model"),
-        "unsupported-model",
-        /is a tfjs graph-model/,
+        "invalid-model",
+        /modelTopology\.node: got nothing/,
       ],
       [
         "a file without a topology",

@@ -38,16 +38,18 @@ export class Attributes {
     this.#where = where;
   }
 
-  #get(name: string, kind: string): Json | undefined {
+  /** What stands under the first of the kinds that is there; an empty attribute is none. */
+  #get(name: string, ...kinds: readonly string[]): Json | undefined {
     this.#seen.add(name);
     const entry = this.#entries.get(name);
-    if (entry === undefined || entry === null) return undefined;
-    return isMap(entry) ? entry.get(kind) : this.#wrong(name, `{${kind}}`);
+    if (entry === undefined || entry === null || (isMap(entry) && entry.size === 0)) return undefined;
+    const kind = isMap(entry) ? kinds.find((each) => entry.has(each)) : undefined;
+    return kind === undefined ? this.#wrong(name, `{${kinds.join(" or ")}}`) : (entry as JsonMap).get(kind);
   }
 
   /** A number; integers may be written as text, and 0 left out. */
   number(name: string, otherwise: number): number {
-    const value = this.#get(name, "i") ?? this.#get(name, "f");
+    const value = this.#get(name, "i", "f");
     if (value === undefined) return otherwise;
     const number = typeof value === "string" ? Number(value) : value;
     return typeof number === "number" && Number.isFinite(number) ? number : this.#wrong(name, "a number");
