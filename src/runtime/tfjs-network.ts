@@ -110,7 +110,9 @@ function graphNetwork(model: Tfjs.GraphModel, json: GraphJson, graph: Graph): Tf
       }
       return listOf(await model.executeAsync(feeds, asked));
     },
-    dispose: () => void model.dispose(),
+    dispose: () => {
+      model.dispose();
+    },
   };
 }
 

@@ -182,7 +182,7 @@ class TfjsSession implements Session {
       return Object.fromEntries(
         this.outputs.map(({ name, dtype }, i): [string, Tensor] => {
           const result = results[i] as Tfjs.Tensor;
-          return [name, { dtype, shape: [...result.shape], data: result.dataSync().slice() } as Tensor];
+          return [name, { dtype, shape: [...result.shape], data: result.dataSync().slice() }];
         }),
       );
     } finally {

@@ -232,7 +232,7 @@ export class OpCall {
   /** A result. Numbers that are all known become a constant. */
   result(value: Value, layout: Layout = "as-is", numbers: readonly Dim[] | null = null): GraphTensor {
     if (numbers && !value.constant && numbers.every((number) => typeof number === "number")) {
-      const data = Int32Array.from(numbers as readonly number[]);
+      const data = Int32Array.from(numbers);
       const shape = value.shape as readonly number[];
       const known = this.#writer.builder.constant(`${value.name}/known`, tensor("int32", shape, data));
       return tensorOf({ value: known, layout: "as-is" });
@@ -269,7 +269,7 @@ function fold(node: Node, shapes: readonly (readonly Dim[])[]): readonly Tensor[
 }
 
 function isSmall(shape: readonly Dim[]): boolean {
-  return shape.every((dim) => typeof dim === "number") && sizeOf(shape as readonly number[]) <= MOST_FOLDED;
+  return shape.every((dim) => typeof dim === "number") && sizeOf(shape) <= MOST_FOLDED;
 }
 
 /** A constant float32 tensor. */

@@ -39,8 +39,8 @@ function moved(call: OpCall, { held }: GraphTensor, constant: Tensor, rank: numb
   const size = sizeOf(constant.shape);
   if (size === 1 && constant.shape.length === 0) return held.value;
   const full = [...Array<number>(rank - constant.shape.length).fill(1), ...constant.shape];
-  const turned = transpose({ ...constant, shape: full } as Tensor, toChannelsFirst(rank));
+  const turned = transpose({ ...constant, shape: full }, toChannelsFirst(rank));
   const first = turned.shape.findIndex((dim) => dim !== 1);
   const shape = first < 0 ? [] : turned.shape.slice(first);
-  return call.constant(`${held.value.name.split("/").at(-1)}_channels_first`, { ...turned, shape } as Tensor);
+  return call.constant(`${held.value.name.split("/").at(-1)}_channels_first`, { ...turned, shape });
 }

@@ -61,5 +61,5 @@ function broadcastDims(a: Dim, b: Dim): Dim | null {
 
 /** How many elements a shape has, where all sizes are known. */
 export function knownSize(shape: readonly Dim[]): number | null {
-  return shape.every((dim) => typeof dim === "number") ? sizeOf(shape as readonly number[]) : null;
+  return shape.every((dim) => typeof dim === "number") ? sizeOf(shape) : null;
 }

@@ -187,7 +187,7 @@ testOps([
   ...both(
     "ExpandDims and Squeeze",
     (x, c) => ({
-      weights: { at: intWeight([], c.int(-5, 4)) },
+      weights: { at: intWeight([], c.int(-5, 4)), space: intWeight([2], 1, 2) },
       nodes: [
         node("e", "ExpandDims", [x, "at"]),
         node("y", "Squeeze", ["e"], { squeeze_dims: { list: {} } }),
@@ -197,13 +197,7 @@ testOps([
       outputs: ["e", "y", "z"],
     }),
     6,
-  ).map((each) => ({
-    ...each,
-    graph: (c: Chance) => {
-      const made = each.graph(c);
-      return { ...made, weights: { ...made.weights, space: intWeight([2], 1, 2) } };
-    },
-  })),
+  ),
   ...both("Pad, PadV2 and MirrorPad", (x, c) => ({
     weights: {
       p: intWeight([4, 2], 0, 0, 1, c.int(0, 2), c.int(0, 2), 1, 0, c.int(0, 1)),

@@ -1,6 +1,6 @@
 // Tensors that the model makes itself: of one number, of a range, of ones at an index.
 
-import { type DType, int64, type Tensor, tensor } from "../../../base/tensor.js";
+import { allocate, type DType, int64, type Tensor, tensor } from "../../../base/tensor.js";
 import type { Dim } from "../../../graph/graph.js";
 import { type Emit, type OpCall, type OpFamily } from "../call.js";
 import { rangeSize } from "../sizes.js";
@@ -66,7 +66,7 @@ const range: Emit = (call) => {
     if (by === 0) call.failModel("delta: got 0");
     const numbers = Array.from({ length: rangeSize(from, to, by) }, (_, i) => from + i * by);
     const data = dtype === "float32" ? Float32Array.from(numbers) : Int32Array.from(numbers);
-    return call.result(call.constant("", { dtype, shape: [numbers.length], data } as Tensor));
+    return call.result(call.constant("", { dtype, shape: [numbers.length], data }));
   }
   const isCount = start.numbers?.[0] === 0 && step.numbers?.[0] === 1;
   const size = isCount ? (limit.numbers?.[0] ?? null) : null;
@@ -86,17 +86,10 @@ const oneHot: Emit = (call) => {
   if (axis !== -1 && axis !== indices.shape.length)
     call.fail(`axis: got ${axis}, tfjs has the last one alone`);
   const { dtype } = on;
-  const pair = [Number(off.data[0]), Number(on.data[0])];
-  const values = dtype === "float32" ? Float32Array.from(pair) : Int32Array.from(pair);
-  const inputs = [
-    indices,
-    call.scalar("depth", depth, "int32"),
-    call.constant("values", {
-      dtype,
-      shape: [2],
-      data: dtype === "bool" ? Uint8Array.from(pair) : values,
-    } as Tensor),
-  ];
+  const data = allocate(dtype, 2);
+  [off, on].forEach((each, i) => (data[i] = each.data[0] as never));
+  const values: Tensor = { dtype, shape: [2], data };
+  const inputs = [indices, call.scalar("depth", depth, "int32"), call.constant("values", values)];
   return call.result(
     call.node("OneHot", inputs, "", [...shapeOfTensor(call.input(0)), depth], { axis: -1 }, { dtype }),
   );

@@ -58,8 +58,8 @@ export function prelu(held: Held, alphaInput: number, call: OpCall, what = ""): 
 function slope(call: OpCall, constant: Tensor, channelsFirstRank: number | null): Value {
   if (channelsFirstRank === null || sizeOf(constant.shape) === 1) return call.constant("alpha", constant);
   const shape = [...Array<number>(channelsFirstRank - constant.shape.length).fill(1), ...constant.shape];
-  const moved = transpose({ ...constant, shape } as Tensor, toChannelsFirst(channelsFirstRank));
-  return call.constant("alpha", { ...moved, shape: moved.shape.slice(1) } as Tensor);
+  const moved = transpose({ ...constant, shape }, toChannelsFirst(channelsFirstRank));
+  return call.constant("alpha", { ...moved, shape: moved.shape.slice(1) });
 }
 
 const isNan: Emit = unary((x, call) => call.node("IsNaN", [x], "", x.shape, {}, { dtype: "bool" }));

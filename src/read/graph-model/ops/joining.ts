@@ -63,7 +63,7 @@ const pack: Emit = (call) => {
   const numbers = rank === 1 ? tensors.map(({ numbers: list }) => list?.[0] ?? null) : [];
   const result = joined(call, parts, axis);
   const known = numbers.length > 0 && numbers.every((n) => n !== null);
-  return known && !constantOf(result) ? call.result(result.held.value, "as-is", numbers as Dim[]) : result;
+  return known && !constantOf(result) ? call.result(result.held.value, "as-is", numbers) : result;
 };
 
 export const JOINING_OPS: OpFamily = {

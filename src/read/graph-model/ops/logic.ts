@@ -1,6 +1,5 @@
 // Comparisons, logic on booleans, and the choice between two tensors.
 
-import type { Value } from "../../../graph/graph.js";
 import type { Emit, OpFamily } from "../call.js";
 import { operandsOf } from "../operands.js";
 import { tensorOf } from "../tensors.js";
@@ -24,7 +23,7 @@ const select: Emit = (call) => {
   const asked = tensorOf({ value: call.cast(value, "bool", "condition"), layout });
   const { values, layout: chosen, shape } = operandsOf(call, [asked, a, b]);
   const { dtype } = a.held.value;
-  return call.result(call.node("Where", values as Value[], "", shape, {}, { dtype }), chosen);
+  return call.result(call.node("Where", values, "", shape, {}, { dtype }), chosen);
 };
 
 export const LOGIC_OPS: OpFamily = {

@@ -87,12 +87,12 @@ const einsum: Emit = (call) => {
     if (term.length !== value.shape.length) {
       call.failModel(`equation: ${term} does not go with shape ${formatShape(value.shape)}`);
     }
-    [...term].forEach((letter, axis) => sizes.set(letter, value.shape[axis] as Dim));
+    term.split("").forEach((letter, axis) => sizes.set(letter, value.shape[axis] as Dim));
     return value;
   });
-  const shape = [...(right ?? "")].map(
-    (letter) => sizes.get(letter) ?? call.failModel(`equation: ${letter}`),
-  );
+  const shape = (right ?? "")
+    .split("")
+    .map((letter) => sizes.get(letter) ?? call.failModel(`equation: ${letter}`));
   return call.result(call.node("Einsum", values, "", shape, { equation }));
 };
 

@@ -37,7 +37,9 @@ function reduced(call: OpCall, held: Held, tfjsAxes: readonly number[], keepDims
 function axesOf(call: OpCall, rank: number): number[] {
   const constant = constantOf(call.input(1));
   if (!constant) return call.fail("axis: is computed from the data; qdg needs a constant");
-  const axes = Array.from(constant.data as ArrayLike<number>, (axis) => call.axisOf(Number(axis), rank));
+  const axes = Array.from(constant.data as ArrayLike<number | bigint>, (axis) =>
+    call.axisOf(Number(axis), rank),
+  );
   return [...new Set(axes)];
 }
 
@@ -80,7 +82,7 @@ function pooled(call: OpCall, held: Held, op: string, keepDims: boolean): GraphT
 /** The product of a list of sizes. */
 function productOf({ numbers }: GraphTensor, shape: readonly Dim[]): readonly number[] | null {
   if (!numbers || shape.length > 0 || !numbers.every((n) => typeof n === "number")) return null;
-  return [(numbers as readonly number[]).reduce((a, b) => a * b, 1)];
+  return [numbers.reduce((a, b) => a * b, 1)];
 }
 
 /** Of booleans: the largest or the least of 0 and 1. */
