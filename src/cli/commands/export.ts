@@ -41,7 +41,10 @@ interface Flags extends Omit<
 export function exportCommand(name: string, terminal: Terminal = process): Command {
   return new Command(name)
     .description("write a tfjs model or a float ONNX model as ONNX, quantized to b bits or in float32")
-    .argument("<model>", "model.json of a tfjs layers-model or graph-model, or a float ONNX file; or the folder of one")
+    .argument(
+      "<model>",
+      "model.json of a tfjs layers-model or graph-model, or a float ONNX file; or the folder of one",
+    )
     .option(
       "-o, --output <file>",
       "ONNX file to write (default: beside the model, model.onnx for model.json, name.qdg.onnx for name.onnx)",
