@@ -1,5 +1,5 @@
 // Files of onnxruntime's own quantize_static, made by onnxruntime/quantize_static.py in a Python environment of the
-// bench's own. Where that cannot be made there is a reason to skip, never an error.
+// bench's own.
 
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -10,6 +10,7 @@ import type { Tensor } from "qdg";
 import { kept } from "./cache.js";
 import { CACHE_FOLDER, hashOfFolders, PACKAGE_FOLDER } from "./environment.js";
 import { writeNpy } from "./npy.js";
+import { openPython, type Python } from "./python.js";
 
 const run = promisify(execFile);
 
@@ -34,31 +35,17 @@ export function staticFile(folder: string, calibrator: Calibrator, bits: StaticB
   return join(folder, `${calibrator}-${bits}.onnx`);
 }
 
-/** Makes the environment at the first call of a machine. */
 export async function openQuantizeStatic(): Promise<QuantizeStatic | { readonly missing: string }> {
-  const name = PACKAGES.join("-").replaceAll("==", "-");
-  const folder = join(CACHE_FOLDER, "python", name);
-  const python = join(folder, "bin", "python");
-  try {
-    await kept(`${folder}.json`, async () => {
-      await run("python3", ["-m", "venv", "--clear", folder]);
-      await run(python, ["-m", "pip", "install", "--quiet", ...PACKAGES]);
-      return { packages: PACKAGES };
-    });
-  } catch (thrown) {
-    const { stderr, message } = thrown as Error & { stderr?: string };
-    const reason = (stderr?.trim() || message).split("\n").at(-1) ?? "";
-    return { missing: `${PACKAGES.join(" and ")} cannot be installed with Python and pip: ${reason}` };
-  }
+  const python = await openPython(PACKAGES);
+  if ("missing" in python) return python;
   return {
-    versions: PACKAGES.join(", ").replaceAll("==", " "),
-    files: (floatFile, images) => quantizeStatic(python, name, floatFile, images),
+    versions: python.versions,
+    files: (floatFile, images) => quantizeStatic(python, floatFile, images),
   };
 }
 
 async function quantizeStatic(
-  python: string,
-  name: string,
+  { name, path }: Python,
   floatFile: string,
   images: readonly Tensor<"float32">[],
 ): Promise<string> {
@@ -76,7 +63,7 @@ async function quantizeStatic(
       const all = new Float32Array(images.length * sample);
       images.forEach(({ data }, i) => all.set(data, i * sample));
       await writeNpy(samples, [images.length, ...(images[0]?.shape.slice(1) ?? [])], all);
-      await run(python, [join(SCRIPTS, "quantize_static.py"), floatFile, samples, folder], {
+      await run(path, [join(SCRIPTS, "quantize_static.py"), floatFile, samples, folder], {
         maxBuffer: 2 ** 26,
       });
     } finally {

@@ -1,12 +1,14 @@
 // What quantization-aware training costs: steps of one network, method against method in turns, and backend
 // against backend. Images are noise: time does not depend on what is seen.
 
-import { parsePreprocessing, recipeOf } from "qdg";
+import { recipeOf } from "qdg";
 import * as train from "qdg/train";
 import * as tf from "@tensorflow/tfjs";
 import type { Part } from "../part.js";
 import { type Row, skippedRow } from "../row.js";
 import { median, quartiles } from "../statistics.js";
+import { peerRows } from "../training-peer.js";
+import { type Running, runningOf } from "../training-steps.js";
 
 const IMAGE_SIZE = 32;
 const BATCH = 64;
@@ -21,8 +23,8 @@ type Measured = "float" | "lsq" | "gaqat";
 export const trainingPart: Part = {
   title: "Cost of a training step",
   method: () =>
-    `resnet8 at ${IMAGE_SIZE} px, batches of ${BATCH}, batch statistics, weights and activations of 3 bits with one scale an output channel. Steps of the methods in turns on one batch after ${WARM_UP} to warm up; ratios are medians over the rounds, with quartiles. float is erm.`,
-  async run({ reporter }) {
+    `resnet8 at ${IMAGE_SIZE} px, batches of ${BATCH}, batch statistics, weights and activations of 3 bits with one scale an output channel. Steps of the methods in turns on one batch after ${WARM_UP} to warm up; ratios are medians over the rounds, with quartiles. float is erm. MobileNetV2: steps of the same layers, batch and bits in turns with PyTorch (Brevitas: learned scales, compiled), each on all cores; lsq.`,
+  async run({ reporter, smoke }) {
     const rows: Row[] = [];
     const medians = new Map<train.BackendName, number>();
     for (const backend of train.BACKEND_NAMES) {
@@ -41,6 +43,7 @@ export const trainingPart: Part = {
         ratioRow(`${backend}: gaqat against lsq`, times.gaqat, times.lsq, 2.3),
       );
       if (backend === "wasm") rows.push(leakRow());
+      else rows.push(...(await peerRows(smoke ? 2 : ROUNDS[backend])));
     }
     const [native, wasm] = [medians.get("tensorflow"), medians.get("wasm")];
     if (native !== undefined && wasm !== undefined) {
@@ -56,39 +59,15 @@ export const trainingPart: Part = {
   },
 };
 
-interface Running {
-  step(): void;
-  dispose(): void;
-}
-
-function running(name: Measured, imageSize = IMAGE_SIZE, batchSize = BATCH): Running {
-  const method: train.MethodName = name === "float" ? "erm" : name;
-  const model = train.builtInModel("resnet8", { imageSize, classes: CLASSES, seed: 1 });
-  const network = train.TrainingNetwork.create(model, {
+function running(name: Measured, imageSize = IMAGE_SIZE, batch = BATCH): Running {
+  return runningOf({
+    model: train.builtInModel("resnet8", { imageSize, classes: CLASSES, seed: 1 }),
+    method: name === "float" ? "erm" : name,
     recipe: name === "float" ? null : recipeOf({ weightBits: 3, activationBits: 3 }),
-    granularity: "channel",
-    statistics: "batch",
-    scaleParameterization: "log",
-    preprocessing: parsePreprocessing("0,1"),
+    imageSize,
+    batch,
+    classes: CLASSES,
   });
-  const batch: train.Batch = {
-    x: tf.randomUniform([batchSize, imageSize, imageSize, 3], 0, 1, "float32", 1),
-    labels: tf.tensor1d(
-      Int32Array.from({ length: batchSize }, (_, i) => i % CLASSES),
-      "int32",
-    ),
-  };
-  network.initialize(batch);
-  const stepper = train.createMethod<train.Batch>(method, network.trainables, { steps: 1000 });
-  let step = 0;
-  return {
-    step: () => void stepper.step(network, batch, step++, 1e-3),
-    dispose() {
-      stepper.dispose();
-      network.dispose();
-      train.disposeBatch(batch);
-    },
-  };
 }
 
 function measure(rounds: number): Record<Measured, number[]> {
