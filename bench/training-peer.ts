@@ -65,7 +65,7 @@ async function measured(source: train.LayersModel, peer: PytorchSteps, rounds: n
   }
   for (const { running } of networks) running.dispose();
   return networks.map(({ name, own, theirs }) => ({
-    name: `${TITLE}: ${name}, times faster than PyTorch${name === "float" ? "" : " with Brevitas"}`,
+    name: `${TITLE}: ${name}, times as fast as PyTorch${name === "float" ? "" : " with Brevitas"}`,
     value: `${spread(speedup(theirs, own), 2)} x`,
     bar: "",
     reached: "-" as const,
