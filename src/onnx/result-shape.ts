@@ -8,9 +8,12 @@ import { axesOf, axisOf, constants, ints, openShape, type Shape, type ShapeRule 
 
 /** Operators whose outputs have the shape of their first input. */
 const ELEMENTWISE =
-  "Abs Acos Acosh Asin Asinh Atan Atanh BatchNormalization BitwiseNot Cast Ceil Celu Clip Cos Cosh CumSum DequantizeLinear Dropout Elu Erf Exp Floor Gelu " +
-  "HardSigmoid HardSwish Identity InstanceNormalization IsInf IsNaN LeakyRelu Log LogSoftmax Mish Neg Not PRelu QuantizeLinear " +
-  "Reciprocal Relu Round Selu Sigmoid Sign Sin Sinh Softmax Softplus Softsign Sqrt Swish Tan Tanh ThresholdedRelu";
+  "Abs Acos Acosh Asin Asinh Atan Atanh BatchNormalization BitwiseNot Cast Ceil Celu Clip Cos Cosh CumSum " +
+  "DequantizeLinear Dropout Elu Erf Exp EyeLike Floor Gelu GroupNormalization HardSigmoid HardSwish Hardmax " +
+  "Identity InstanceNormalization IsInf IsNaN LRN LeakyRelu Log LogSoftmax LpNormalization " +
+  "MeanVarianceNormalization Mish Neg Not PRelu QuantizeLinear Reciprocal Relu ReverseSequence Round " +
+  "ScatterElements ScatterND Selu Shrink Sigmoid Sign Sin Sinh Softmax Softplus Softsign Sqrt Swish Tan " +
+  "Tanh ThresholdedRelu Trilu";
 
 /** Operators whose inputs are broadcast against each other. */
 const BROADCAST =
@@ -18,7 +21,7 @@ const BROADCAST =
   "Or Pow Sub Sum Where Xor";
 
 const REDUCE =
-  "ReduceL1 ReduceL2 ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare ArgMax ArgMin";
+  "ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare ArgMax ArgMin";
 
 const RULES: ReadonlyMap<string, ShapeRule> = new Map<string, ShapeRule>([
   ...ELEMENTWISE.split(" ").map((op): [string, ShapeRule] => [
@@ -35,6 +38,17 @@ const RULES: ReadonlyMap<string, ShapeRule> = new Map<string, ShapeRule>([
   ["ConvTranspose", convTranspose],
   ["MaxPool", pool],
   ["AveragePool", pool],
+  ["LpPool", pool],
+  ["GlobalLpPool", (_, x) => [...x.slice(0, 2), ...x.slice(2).map(() => 1)]],
+  ["GridSample", gridSample],
+  ["NonMaxSuppression", () => [UNKNOWN_DIM, 3]],
+  ["NonZero", (_, x) => [x.length, UNKNOWN_DIM]],
+  ["LSTM", recurrent],
+  ["GRU", recurrent],
+  ["RNN", recurrent],
+  ["Einsum", einsum],
+  ["Range", range],
+  ["RoiAlign", roiAlign],
   ["GlobalAveragePool", (_, x) => [...x.slice(0, 2), ...x.slice(2).map(() => 1)]],
   ["GlobalMaxPool", (_, x) => [...x.slice(0, 2), ...x.slice(2).map(() => 1)]],
   ["Gemm", gemm],
@@ -138,6 +152,46 @@ function convTranspose(node: Node, x: Shape): Shape | undefined {
     return (strides?.[axis] ?? 1) * (size - 1) + reach - (pads?.[axis] ?? 0) - (pads?.[axis + rank] ?? 0);
   });
   return [x[0] as Dim, channels, ...spatial];
+}
+
+/** [N, C] of x, the space of the grid. */
+function gridSample(node: Node, x: Shape): Shape | undefined {
+  const grid = node.inputs[1]?.shape;
+  return grid && !isUnknownRank(grid) ? [...x.slice(0, 2), ...grid.slice(1, -1)] : undefined;
+}
+
+function roiAlign(node: Node, x: Shape): Shape | undefined {
+  const [height = 1, width = 1] = [node.attributes["output_height"], node.attributes["output_width"]];
+  const rois = node.inputs[1]?.shape[0];
+  return [rois ?? UNKNOWN_DIM, x[1] as Dim, height as number, width as number];
+}
+
+/** All hidden states [T, directions, N, H], then the last ones without T. */
+function recurrent(node: Node, x: Shape, index: number): Shape | undefined {
+  const hidden = node.attributes["hidden_size"];
+  if (typeof hidden !== "number" || (node.attributes["layout"] ?? 0) !== 0 || x.length !== 3)
+    return undefined;
+  const last = [node.attributes["direction"] === "bidirectional" ? 2 : 1, x[1] as Dim, hidden];
+  return index === 0 ? [x[0] as Dim, ...last] : last;
+}
+
+/** By the letters of its output, where it has one and the equation has no ellipsis. */
+function einsum(node: Node): Shape | undefined {
+  const equation = node.attributes["equation"];
+  if (typeof equation !== "string" || equation.includes(".")) return undefined;
+  const [operands = "", result] = equation.replaceAll(" ", "").split("->");
+  if (result === undefined) return undefined;
+  const sizes = new Map<string, Dim>();
+  for (const [i, letters] of operands.split(",").entries()) {
+    Array.from(letters, (letter, axis) => sizes.set(letter, node.inputs[i]?.shape[axis] ?? UNKNOWN_DIM));
+  }
+  return Array.from(result, (letter) => sizes.get(letter) ?? UNKNOWN_DIM);
+}
+
+function range(node: Node): Shape {
+  const [start, limit, delta] = node.inputs.map((input) => input?.constant?.data[0]);
+  if (start === undefined || limit === undefined || delta === undefined) return [UNKNOWN_DIM];
+  return [Math.max(0, Math.ceil((Number(limit) - Number(start)) / Number(delta)))];
 }
 
 function gemm(node: Node, x: Shape): Shape | undefined {

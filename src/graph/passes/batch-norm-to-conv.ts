@@ -4,7 +4,7 @@
 import { float32, int64 } from "../../base/tensor.js";
 import type { Dim, Graph, Node, Value } from "../graph.js";
 import { cloneGraph, inputOf, outputOf } from "../graph.js";
-import { batchNormChannels } from "./fold-batch-norm.js";
+import { batchNormChannels, isConstantNormalization } from "./fold-batch-norm.js";
 
 /**
  * `y[k] = factor[k] * x[k] + offset[k]` as a Conv with group C and the weight [C, 1, 1...] of ones, its
@@ -12,7 +12,7 @@ import { batchNormChannels } from "./fold-batch-norm.js";
  */
 export function batchNormToConv(graph: Graph): Graph {
   const result = cloneGraph(graph);
-  result.nodes = result.nodes.flatMap((node) => (node.op === "BatchNormalization" ? asConv(node) : [node]));
+  result.nodes = result.nodes.flatMap((node) => (isConstantNormalization(node) ? asConv(node) : [node]));
   return result;
 }
 

@@ -49,6 +49,11 @@ export function batchNormChannels(node: Node): AffineChannels {
   return { factor, offset };
 }
 
+/** Whether a node is batch normalization by constants: what is computed cannot fold. */
+export function isConstantNormalization(node: Node): boolean {
+  return node.op === "BatchNormalization" && [1, 2, 3, 4].every((index) => node.inputs[index]?.constant);
+}
+
 /**
  * The batch normalization that folds into a weighted node: the only reader of its result, which is no output of
  * the graph, after a constant weight with one axis of output channels. null where there is none.
@@ -63,8 +68,8 @@ export function normalizationAfter(
   if (outputChannelAxis(node) === null || !inputOf(node, 1).constant) return null;
   const result = outputOf(node);
   const [reader, ...others] = uses.get(result) ?? [];
-  if (reader?.op !== "BatchNormalization" || others.length > 0 || graph.outputs.includes(result)) return null;
-  return inputOf(reader, 0) === result ? reader : null;
+  if (!reader || !isConstantNormalization(reader) || others.length > 0) return null;
+  return inputOf(reader, 0) === result && !graph.outputs.includes(result) ? reader : null;
 }
 
 /**

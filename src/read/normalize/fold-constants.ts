@@ -34,7 +34,7 @@ export function foldConstants(graph: Graph): Graph {
     const isOutput = node.outputs.some((output) => outputs.has(output));
     const numbers = sizes.note(node);
     if (isOutput) return true;
-    const computed = numbers ? [sizesTensor(node, numbers)] : resultsOf(node);
+    const computed = (numbers && sizesOf(node, numbers)) ?? resultsOf(node);
     if (computed) {
       node.outputs.forEach((output, index) => becomeConstant(output, computed[index] as Tensor));
       return false;
@@ -55,13 +55,13 @@ function inferShapes(node: Node): void {
   }
 }
 
-function sizesTensor({ outputs }: Node, numbers: readonly number[]): Tensor | null {
+/** null where the numbers do not fill the shape. */
+function sizesOf({ outputs }: Node, numbers: readonly number[]): readonly Tensor[] | null {
   const [{ dtype, shape }] = outputs as [Value];
   const fixed = shape.filter((dim) => typeof dim === "number");
   if (fixed.length !== shape.length || sizeOf(fixed) !== numbers.length) return null;
-  return dtype === "int64"
-    ? int64(fixed, numbers)
-    : { dtype: "int32", shape: fixed, data: Int32Array.from(numbers) };
+  if (dtype === "int64") return [int64(fixed, numbers)];
+  return [{ dtype: "int32", shape: fixed, data: Int32Array.from(numbers) }];
 }
 
 /** null for what is not computed here: an input that is no constant, an operator without a kernel, or too large a result. */

@@ -5,7 +5,7 @@ import { isUnknownRank, UNKNOWN_DIM } from "../../graph/unknown-shape.js";
 import { rewrite } from "./rewrite.js";
 
 /**
- * - Identity, and Dropout as it is at inference;
+ * - Identity, and Dropout without a say whether it trains;
  * - a Cast to the type that is there; a Transpose that leaves all axes in place; Concat, Sum, Max, Min and Mean of one value;
  * - Reshape, Flatten, Expand, Slice (forwards), Tile and Pad where the shape that comes out is the one that went in;
  * - adding 0 or subtracting it, multiplying by 1 or dividing by it, where that does not broadcast.
@@ -29,7 +29,8 @@ function passedThrough(node: Node): Value | null {
   if (!x) return null;
   const y = outputOf(node);
   const { op } = node;
-  if (op === "Identity" || op === "Dropout") return x;
+  if (op === "Identity") return x;
+  if (op === "Dropout") return node.inputs[2] ? null : x;
   if (op === "Cast") return x.dtype === y.dtype ? x : null;
   if (op === "Transpose") {
     return intsAttribute(node, "perm")?.every((axis, i) => axis === i) ? x : null;

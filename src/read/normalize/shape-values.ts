@@ -35,6 +35,7 @@ type Rule = (node: Node, input: (index: number) => readonly Dim[] | null) => rea
 
 const RULES: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   ["Shape", shape],
+  ["Size", count],
   ["Gather", gather],
   ["Slice", slice],
   ["Concat", concat],
@@ -62,6 +63,12 @@ function shape(node: Node): readonly Dim[] | null {
   if (!x || isUnknownRank(x)) return null;
   const end = node.attributes["end"];
   return x.slice(intAttribute(node, "start", 0), typeof end === "number" ? end : x.length);
+}
+
+function count(node: Node): readonly Dim[] | null {
+  const x = node.inputs[0]?.shape;
+  if (!x || isUnknownRank(x) || x.some((dim) => typeof dim === "string")) return null;
+  return [sizeOf(x as readonly number[])];
 }
 
 function gather(node: Node, input: (index: number) => readonly Dim[] | null): readonly Dim[] | null {

@@ -25,10 +25,25 @@ import { checkSupported } from "./unsupported.js";
 export function readOnnx(model: ModelProto, where: string): Graph {
   checkSupported(model, where);
   const raised = modelToGraph(model, { upgrade: upgradeNode });
+  for (const node of raised.nodes) if (node.op === "Dropout") checkDropout(node);
   raised.inputs.forEach((input, index) => nameSizes(input, index));
   const graph = normalize({ ...raised, name: raised.name || "model" });
   checkShapes(graph, where);
   return graph;
+}
+
+/** Leaves out the input that says that it does not train. @throws QdgError `unsupported-op` where it does, or may */
+function checkDropout(node: Node): void {
+  const mode = node.inputs[2];
+  if (!mode) return;
+  if (mode.constant?.data[0] !== 0) {
+    throw new QdgError(
+      "unsupported-op",
+      `${node.origin} (Dropout)`,
+      "is in training mode, or may be: its result is random; export the model for inference",
+    );
+  }
+  node.inputs = node.inputs.slice(0, 2);
 }
 
 function nameSizes(input: Value, index: number): void {

@@ -96,9 +96,19 @@ function reasonOf(node: NodeProto, opset: number): string | null {
   if (!isStandardDomain(domain)) return `${domain}.${opType}`;
   if (attribute.some(({ g, graphs }) => g || (graphs?.length ?? 0) > 0)) return `control flow: ${opType}`;
   if (opType === "Constant") return null;
+  if (isTraining(node)) return `${opType} in training mode`;
   const since = operator(opType)?.since;
   if (since !== undefined && since <= opset) return null;
   return olderForm(opType, opset) ? null : opType;
+}
+
+/** Statistics of the batch. A Dropout says so by an input, which is looked at where it is known. */
+function isTraining({ opType, attribute = [], output = [] }: NodeProto): boolean {
+  if (opType !== "BatchNormalization") return false;
+  return (
+    output.slice(1).some((name) => name !== "") ||
+    attribute.some(({ name, i }) => name === "training_mode" && i === 1)
+  );
 }
 
 function titleOf(node: NodeProto): string {

@@ -61,6 +61,12 @@ function modelOf(
 const float = (x: number): Attribute => ({ float: x });
 const scales = (...list: number[]): Tensor => float32([list.length], list);
 const four = (): Tensor => float32([4], [0.5, 1, 1.5, 2]);
+/** [2, 3, 2, 2] within -1..1. */
+const grid = (): Tensor =>
+  float32(
+    [2, 3, 2, 2],
+    Float32Array.from({ length: 24 }, (_, i) => Math.sin(i)),
+  );
 const ratio: AttributeProto = { name: "scales", type: ATTRIBUTE_TYPE.floats, floats: [1, 1, 2, 3] };
 
 test.each<[string, string, Older]>([
@@ -108,6 +114,23 @@ test.each<[string, string, Older]>([
   ["Dropout with a ratio", "Dropout", { opset: 7, attributes: { ratio: float(0.5) } }],
   ["Split into halves, of opset 13", "Split", { opset: 13, attributes: { axis: 1 }, outputs: 2 }],
   ["PRelu of opset 7", "PRelu", { opset: 7, constants: [float32([4, 1, 1], [0.1, 0.2, 0.3, 0.4])] }],
+  ["Hardmax of opset 11", "Hardmax", { opset: 11, attributes: { axis: 3 } }],
+  ["CastLike", "CastLike", { opset: 17, constants: [float32([], [0])] }],
+  ["RMSNormalization", "RMSNormalization", { opset: 23, constants: [float32([6], [1, 2, 3, 4, 5, 6])] }],
+  [
+    "RMSNormalization over several axes",
+    "RMSNormalization",
+    {
+      opset: 24,
+      attributes: { axis: 2, epsilon: float(0.1) },
+      constants: [float32([6, 6], new Float32Array(36).fill(2))],
+    },
+  ],
+  [
+    "GridSample of opset 16",
+    "GridSample",
+    { opset: 16, attributes: { mode: "bilinear" }, constants: [grid()] },
+  ],
   ["Pow of opset 7", "Pow", { opset: 7, constants: [float32([], [2])] }],
   ["DepthToSpace of opset 9", "DepthToSpace", { opset: 9, attributes: { blocksize: 2 } }],
   [

@@ -38,17 +38,30 @@ test("everything that is not supported is listed at once, with the names of node
   const branches = [{ name: "then_branch", type: ATTRIBUTE_TYPE.graph, g: graph }];
   const nodes = [
     ...["a", "b", "c", "d", "e"].map((name, i) =>
-      node("NonZero", [i === 0 ? "x" : ("abcd"[i - 1] as string)], [name], { name: `where_${name}` }),
+      node("DeformConv", [i === 0 ? "x" : ("abcd"[i - 1] as string)], [name], { name: `where_${name}` }),
     ),
     node("FusedConv", ["e"], ["f"], { name: "fused", domain: "com.microsoft" }),
     node("If", ["f"], ["g"], { name: "choice", attribute: branches }),
     node("Relu", ["g"], ["h"]),
-    node("LSTM", ["h"], ["y"]),
+    node("DFT", ["h"], ["y"]),
   ];
   const half = tensorToProto({ dtype: "float16", shape: [1], data: Uint16Array.of(1) }, "half");
   expect(() => readOnnx(modelOf(nodes, { initializer: [half] }), "m.onnx")).toThrow(
-    "m.onnx: has what qdg does not take: NonZero (where_a, where_b, where_c and 2 more); com.microsoft.FusedConv (fused); " +
-      "control flow: If (choice); LSTM (y); weights of type FLOAT16, expected FLOAT (half)",
+    "m.onnx: has what qdg does not take: DeformConv (where_a, where_b, where_c and 2 more); com.microsoft.FusedConv (fused); " +
+      "control flow: If (choice); DFT (y); weights of type FLOAT16, expected FLOAT (half)",
+  );
+});
+
+test("what acts in training is refused", () => {
+  const numbers = ["s", "b", "m", "v"].map((name) => tensorToProto(float32([4], [1, 1, 1, 1]), name));
+  const normal = node("BatchNormalization", ["x", "s", "b", "m", "v"], ["y", "mean", "var"], { name: "bn" });
+  expect(() => readOnnx(modelOf([normal], { initializer: numbers }), "m.onnx")).toThrow(
+    "m.onnx: has what qdg does not take: BatchNormalization in training mode (bn)",
+  );
+  const yes = tensorToProto({ dtype: "bool", shape: [], data: Uint8Array.of(1) }, "yes");
+  const dropout = node("Dropout", ["x", "", "yes"], ["y"], { name: "drop" });
+  expect(() => readOnnx(modelOf([dropout], { initializer: [yes] }), "m.onnx")).toThrow(
+    "drop (Dropout): is in training mode, or may be: its result is random; export the model for inference",
   );
 });
 
@@ -59,11 +72,11 @@ test("functions are looked into, and only those that something calls", () => {
     input: ["a"],
     output: ["b"],
     opsetImport: [{ version: 17 }],
-    node: [node("NonZero", ["a"], ["b"])],
+    node: [node("DeformConv", ["a"], ["b"])],
   };
   const called = { functions: [inside], opsetImport: [{ version: 17 }, { domain: "own", version: 1 }] };
   const calling = modelOf([node("F", ["x"], ["y"], { domain: "own" })], {}, called);
-  expect(() => readOnnx(calling, "m.onnx")).toThrow(/NonZero \(b\)/);
+  expect(() => readOnnx(calling, "m.onnx")).toThrow(/DeformConv \(b\)/);
   expect(readOnnx(modelOf([node("Relu", ["x"], ["y"])], {}, called), "m.onnx").nodes).toHaveLength(1);
 });
 

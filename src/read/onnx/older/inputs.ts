@@ -66,7 +66,7 @@ export const INPUT_FORMS: readonly OlderForm[] = [
   { op: "TopK", since: 1, until: 10, upgrade: topK },
   { op: "Unsqueeze", since: 1, until: 13, upgrade: listsToInputs("axes") },
   { op: "ReduceSum", since: 1, until: 13, upgrade: listsToInputs("axes") },
-  ...["L1", "L2", "Max", "Mean", "Min", "Prod", "SumSquare"].map((what) => ({
+  ...["L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "SumSquare"].map((what) => ({
     op: `Reduce${what}`,
     since: 1,
     until: 18,

@@ -32,4 +32,5 @@ const softmax: OlderRule = (older, builder) => {
 export const SOFTMAX_FORMS: readonly OlderForm[] = [
   { op: "Softmax", since: 1, until: 13, upgrade: softmax },
   { op: "LogSoftmax", since: 1, until: 13, upgrade: softmax },
+  { op: "Hardmax", since: 1, until: 13, upgrade: softmax },
 ];
