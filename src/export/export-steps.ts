@@ -61,6 +61,12 @@ export class ExportSteps {
     this.#progress = progress;
   }
 
+  /** The same steps, weights fitted to other samples; ranges of activations stay as they were observed. */
+  fittedTo(calibration: Samples): ExportSteps {
+    const found = { calibration, statistics: this.#statistics, learned: this.#learned };
+    return new ExportSteps(this.float, this.#facts, this.#options, found, this.#progress);
+  }
+
   /** The network of each recipe, its layers as {@link make} would have them if each were the only quantized one. */
   async eachAlone(
     recipes: readonly [Recipe, ...Recipe[]],

@@ -9,7 +9,7 @@ import { MAX_BITS, MIN_BITS } from "../../quant/spec.js";
 import { decibels } from "../../quant/sqnr.js";
 import { type ExportSteps, largestSize, type Made } from "../export-steps.js";
 import { type CompleteExportOptions, recipeOfOptions } from "../options.js";
-import type { SampleSplit } from "../samples.js";
+import type { Samples, SampleSplit } from "../samples.js";
 import { LARGER } from "./advice.js";
 import { allocate, allocateMade, type BitOption, bytesOf, errorOf, type LayerOptions } from "./allocate.js";
 import { Choices } from "./choices.js";
@@ -31,7 +31,7 @@ export interface ChosenBits {
   readonly bits: Readonly<Record<string, number>>;
   /** Their mean, each weighted with its number of weights. */
   readonly averageBits: number;
-  /** Which samples the two were compared on: calibration's only where none are held out, since both are fitted to them. */
+  /** Which samples the two were compared on: where none are held out, a fourth of calibration's, the two fitted to the rest. */
   readonly comparedOn: "held-out" | "calibration";
   /** Both in dB of the outputs; null where there is nothing to compare with. */
   readonly mixedSqnrDb: number | null;
@@ -89,13 +89,8 @@ export async function underBudget(
   }
   const mixed = await mixedWithin(budgetBytes, choices, layers, quantized, samples, options, progress);
   const uniform = uniformMade ?? (await uniformWithin(budgetBytes, choices, options));
-  const { float } = steps;
   const comparedOn = samples.heldOut.count > 0 ? "held-out" : "calibration";
-  const compared = comparedOn === "held-out" ? samples.heldOut : samples.calibration;
-  const fileError = async ({ files }: Made): Promise<number> =>
-    (await judgeFile(float, files[0].bytes, compared)).error;
-  const mixedError = await fileError(mixed.made);
-  const uniformError = uniform && (await fileError(uniform.made));
+  const [mixedError, uniformError] = await errorsOf(mixed.made, uniform?.made ?? null, samples, steps);
   const written = better(mixedError, uniformError);
   const made = written === "uniform" && uniform ? uniform.made : mixed.made;
   return {
@@ -115,6 +110,41 @@ export async function underBudget(
             }
           : null,
       search: mixed.search,
+    },
+  };
+}
+
+/**
+ * Of two files on samples that neither is fitted to: the held-out ones; without any, every fourth of calibration, for which
+ * both are fitted anew to the others. On the samples of the fit that fits closer has less error, and the other may lose less.
+ */
+async function errorsOf(
+  mixed: Made,
+  uniform: Made | null,
+  { calibration, heldOut }: SampleSplit,
+  steps: ExportSteps,
+): Promise<readonly [mixed: number, uniform: number | null]> {
+  const few = heldOut.count === 0 && calibration.count < FOLDS;
+  const [compared, rest] =
+    heldOut.count > 0 || few
+      ? [few ? calibration : heldOut, null]
+      : [every(calibration, (i) => i % FOLDS === 0), every(calibration, (i) => i % FOLDS !== 0)];
+  const error = async (made: Made): Promise<number> => {
+    const { files } = rest ? await steps.fittedTo(rest).make(made.recipe) : made;
+    return (await judgeFile(steps.float, files[0].bytes, compared)).error;
+  };
+  return [await error(mixed), uniform && (await error(uniform))];
+}
+
+/** One of so many samples is compared on where none are held out. */
+const FOLDS = 4;
+
+function every(samples: Samples, isTaken: (index: number) => boolean): Samples {
+  return {
+    count: Array.from({ length: samples.count }, (_, i) => i).filter(isTaken).length,
+    async *read() {
+      let index = 0;
+      for await (const feeds of samples.read()) if (isTaken(index++)) yield feeds;
     },
   };
 }
