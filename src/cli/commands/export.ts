@@ -198,7 +198,8 @@ export function describe(result: ExportResult): string {
       `against the float model on ${cost.samples} ${samples}: SQNR ${cost.sqnrDb.toFixed(1)} dB${agreement}`,
     );
   } else if (result.scales !== "float") {
-    lines.push("cost not measured: no held-out samples (give --calibration)");
+    const remedy = result.scales === "calibrated" ? "calibration took all; give more" : "give --calibration";
+    lines.push(`cost not measured: no held-out samples (${remedy})`);
   }
   if (result.scales !== "float") lines.push(verificationLine(result.verification));
   if (report) lines.push(`${report.path}: ${reportLine(result, report)}`);
