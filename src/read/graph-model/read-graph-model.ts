@@ -6,6 +6,7 @@ import { nameDims } from "../dims.js";
 import { GraphWriter } from "../graph-writer.js";
 import type { Held } from "../held.js";
 import type { ReadOptions } from "../layers-model.js";
+import { normalize } from "../normalize/pipeline.js";
 import type { Weights } from "../weights.js";
 import { Attributes } from "./attributes.js";
 import { OpCall } from "./call.js";
@@ -55,7 +56,7 @@ export function readGraphModel(
     const value = moves && rank > 3 ? writer.channelsFirst(held) : writer.asIs(held);
     declareOutput(value, names[i] as string, writer);
   });
-  return writer.finish();
+  return normalize(writer.finish());
 }
 
 function emit(

@@ -48,7 +48,7 @@ test("inputs and outputs bear the signature's names, in its order; values those 
     ["out_1", ["N", 4, 4, 4]],
   ]);
   const names = graph.nodes.map(({ op, outputs: [output] }) => `${op} ${output?.name}`);
-  expect(names).toContain("Conv one");
+  expect(names).toContain("Conv biased");
   expect(names).toContain("GlobalAveragePool mean/pool");
 });
 
