@@ -6,12 +6,14 @@ import { CONVOLUTION_OPS } from "./ops/convolution.js";
 import { CREATION_OPS } from "./ops/creation.js";
 import { FUNCTION_OPS } from "./ops/functions.js";
 import { GRAPH_OPS } from "./ops/graph.js";
+import { IMAGE_OPS } from "./ops/images.js";
 import { JOINING_OPS } from "./ops/joining.js";
 import { LOGIC_OPS } from "./ops/logic.js";
 import { MATRIX_OPS } from "./ops/matrices.js";
 import { NORMALIZATION_OPS } from "./ops/normalization.js";
 import { POOLING_OPS } from "./ops/pooling.js";
 import { REDUCTION_OPS } from "./ops/reduction.js";
+import { SELECTION_OPS } from "./ops/selection.js";
 import { SHAPING_OPS } from "./ops/shaping.js";
 import { SLICING_OPS } from "./ops/slicing.js";
 
@@ -23,12 +25,14 @@ export const OPS: ReadonlyMap<string, Emit> = new Map(
     CREATION_OPS,
     FUNCTION_OPS,
     GRAPH_OPS,
+    IMAGE_OPS,
     JOINING_OPS,
     LOGIC_OPS,
     MATRIX_OPS,
     NORMALIZATION_OPS,
     POOLING_OPS,
     REDUCTION_OPS,
+    SELECTION_OPS,
     SHAPING_OPS,
     SLICING_OPS,
   ].flatMap((family) => Object.entries(family)),

@@ -36,10 +36,28 @@ function alongLast(op: "Softmax" | "LogSoftmax"): Emit {
   };
 }
 
+/** `y = x * (bias + alpha * sum of x^2 over the channels within depth_radius) ^ -beta`; ONNX's alpha is of the mean. */
+const localResponse: Emit = (call) => {
+  const radius = call.attributes.int("depth_radius", 5);
+  const bias = call.attributes.number("bias", 1);
+  const alpha = call.attributes.number("alpha", 1);
+  const beta = call.attributes.number("beta", 0.5);
+  const x = call.channelsFirst(call.ranked(0, 4).held);
+  const size = 2 * radius + 1;
+  const y = call.node("LRN", [x], "", x.shape, {
+    size,
+    bias: { float: bias },
+    alpha: { float: alpha * size },
+    beta: { float: beta },
+  });
+  return call.result(y, "channels-first");
+};
+
 export const NORMALIZATION_OPS: OpFamily = {
   FusedBatchNorm: fusedBatchNorm,
   FusedBatchNormV2: fusedBatchNorm,
   FusedBatchNormV3: fusedBatchNorm,
+  LRN: localResponse,
   LogSoftmax: alongLast("LogSoftmax"),
   Softmax: alongLast("Softmax"),
 };
