@@ -7,17 +7,35 @@ import type { Graph } from "../graph/graph.js";
 /** Of those that qdg writes; found by loading each alone in ONNX Runtime 1.30, as test/lower/webgpu-kernels does. */
 export const WITHOUT_WEBGPU_KERNEL: ReadonlySet<string> = new Set([
   "Celu",
+  "ConstantOfShape",
+  "IsInf",
+  "IsNaN",
+  "LRN",
   "LogSoftmax",
   "Mean",
+  "Mod",
+  "NonMaxSuppression",
+  "NonZero",
+  "OneHot",
+  "Or",
+  "Round",
   "Selu",
+  "Sign",
+  "Size",
   "Softsign",
   "Sum",
+  "Xor",
 ]);
+
+/** Those that have a kernel for reals and none for integers. */
+export const REAL_ON_WEBGPU: ReadonlySet<string> = new Set(["Abs", "Neg"]);
 
 /** @throws QdgError `unsupported-layer` for the first node that would not run on the GPU */
 export function requireWebgpuKernels(graph: Graph): void {
-  for (const { op, origin, domain } of graph.nodes) {
-    if (domain !== "" || !WITHOUT_WEBGPU_KERNEL.has(op)) continue;
+  for (const { op, origin, domain, outputs } of graph.nodes) {
+    const isOfIntegers = outputs[0]?.dtype !== "float32";
+    if (domain !== "") continue;
+    if (!WITHOUT_WEBGPU_KERNEL.has(op) && !(isOfIntegers && REAL_ON_WEBGPU.has(op))) continue;
     throw new QdgError(
       "unsupported-layer",
       `${origin} (${op})`,

@@ -141,6 +141,33 @@ const GRAPHS: readonly (readonly [title: string, graph: TestGraph, code: string,
     "unsupported-op",
     /SYMMETRIC/,
   ],
+  [
+    "boxes that only lose weight",
+    {
+      inputs: { boxes: { shape: [9, 4] }, scores: { shape: [9] } },
+      weights: { most: intWeight([], 3), t: { shape: [], data: [0.5] } },
+      nodes: [node("a", "NonMaxSuppressionV5", ["boxes", "scores", "most", "t", "t", "t"])],
+      outputs: ["a"],
+    },
+    "unsupported-op",
+    /a \(NonMaxSuppressionV5\): soft_nms_sigma/,
+  ],
+  [
+    "a resize with two rules for where pixels stand",
+    {
+      inputs: x,
+      weights: { size: intWeight([2], 8, 8) },
+      nodes: [
+        node("a", "ResizeBilinear", ["x", "size"], {
+          align_corners: { b: true },
+          half_pixel_centers: { b: true },
+        }),
+      ],
+      outputs: ["a"],
+    },
+    "unsupported-op",
+    /align_corners and half_pixel_centers: got both/,
+  ],
 ];
 
 describe("a graph-model is refused with what is wrong", () => {
