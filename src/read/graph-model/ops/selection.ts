@@ -27,6 +27,11 @@ const topK: Emit = (call) => {
   return [call.result(values as Value), call.result(call.cast(indices as Value, "int32", "1"))];
 };
 
+/** A list of one real number. */
+function one(x: number): Tensor {
+  return tensor("float32", [1], Float32Array.of(x));
+}
+
 /** A scalar as a list of one. */
 function list(call: OpCall, value: Value, dtype: Value["dtype"], what: string): Value {
   return call.reshape(call.cast(value, dtype, `${what}_cast`), `${what}_list`, [1]);
@@ -55,7 +60,6 @@ function nonMaxSuppression(version: 2 | 3 | 4 | 5): Emit {
       call.fail("soft_nms_sigma: ONNX has no boxes that only lose weight; set it to 0");
     }
     const padded = version === 4 && call.attributes.boolean("pad_to_max_output_size", false);
-    const one = (x: number): Tensor => tensor("float32", [1], Float32Array.of(x));
     const most = call.input(2);
     // As tfjs, which also fills up to no more than there are boxes.
     const asked = list(call, most.held.value, "int64", "limit");
