@@ -6,7 +6,7 @@ import { readBytes } from "../base/read-bytes.js";
 import { temporaryFolder } from "../base/temporaries.js";
 import { sizeOf, type Tensor } from "../base/tensor.js";
 import type { Dim, Graph, Node, Value } from "../graph/graph.js";
-import { inputOf, outputOf } from "../graph/graph.js";
+import { inputOf, outputOf, valuesOf } from "../graph/graph.js";
 import { isUnknownRank } from "../graph/unknown-shape.js";
 import { type OnnxMetadata, readOnnxMetadata } from "../model/onnx-metadata.js";
 import { decodeModel } from "../onnx/codec.js";
@@ -15,7 +15,10 @@ import { resultShape } from "../onnx/result-shape.js";
 import { modelToGraph } from "../onnx/to-graph.js";
 import { dataTypeName } from "../onnx/data-type.js";
 import { isExactInFloat32 } from "../quant/bias.js";
+import { withExternalData } from "../onnx/whole-model.js";
 import { onnxPath } from "../read/model-path.js";
+import { readOnnx } from "../read/onnx/read-onnx.js";
+import { isFloatModel } from "../read/onnx/unsupported.js";
 import { cpuRuntime } from "../runtime/cpu.js";
 import { planOf } from "../runtime/reference/plan.js";
 import type { ModelSource } from "../runtime/runtime.js";
@@ -107,13 +110,24 @@ async function inspect(
   let graph: Graph | null = null;
   let constants: ReadonlyMap<Value, Tensor> = new Map();
   let refused = false;
+  const isFloat = isFloatModel(model);
   try {
-    graph = modelToGraph(model, { folder: dirname(path) });
-    ({ constants } = planOf(graph));
-    completeShapes(graph, constants);
+    if (isFloat) {
+      // As an export reads it, or the reasons why it does not.
+      graph = readOnnx(decodeModel(withExternalData(bytes, path), path), path);
+      constants = new Map(
+        valuesOf(graph).flatMap((value) => (value.constant ? [[value, value.constant]] : [])),
+      );
+    } else {
+      graph = modelToGraph(model, { folder: dirname(path) });
+      ({ constants } = planOf(graph));
+      completeShapes(graph, constants);
+    }
   } catch (thrown) {
-    notes.push(`layers are not listed: ${errorText(thrown)}`);
-    refused = !(thrown instanceof QdgError && thrown.code === "unsupported-op");
+    notes.push(
+      `${isFloat ? "an export refuses it, and layers are" : "layers are"} not listed: ${errorText(thrown)}`,
+    );
+    refused = !(thrown instanceof QdgError && thrown.code.startsWith("unsupported"));
   }
   let optimized: ModelProto | null = null;
   if (refused) notes.push("what fuses is not known: what contradicts itself is not handed to ONNX Runtime");
@@ -129,7 +143,7 @@ async function inspect(
   );
   const bits = bitsOf(model, path, notes);
   const kernels = kernelsOf(optimized);
-  const bounds = graph ? boundsOf(model, dirname(path), notes) : new Map<string, number>();
+  const bounds = graph && !isFloat ? boundsOf(model, dirname(path), notes) : new Map<string, number>();
   return {
     path,
     sizeBytes: bytes.length,

@@ -170,7 +170,7 @@ function lifeTable({ reference }: Certificate): Markup {
 function subjectTable(certificate: Certificate): Markup {
   const { model, folder, files, data, versions, session, reference } = certificate;
   const rows: Cell[][] = [
-    [model.path, markup`${hash(model.sha256)} (model.json and its weights)`],
+    [model.path, markup`${hash(model.sha256)} (the model's files)`],
     ...files.map(({ name, sha256, sizeBytes, form, scales, targets }): Cell[] => [
       `${folder}, ${name}`,
       markup`${hash(sha256)}, ${grouped(sizeBytes)} bytes, form ${form ?? "float32"}, scales ${scales ?? "none"}; ${targets.length > 0 ? `run by ${targets.join(", ")}` : "NOT CERTIFIED, no target ran it"}`,

@@ -27,7 +27,7 @@ import { modelToGraph } from "../onnx/to-graph.js";
 import { layerExactness } from "../export/exactness/layers.js";
 import { type HashedFile, fileFor, readExportedFiles } from "./exported-files.js";
 import { floatLife } from "./float-life.js";
-import { openInside, readFloatNetwork } from "./float-network.js";
+import { openInside } from "./float-network.js";
 import type { InputSource } from "./inputs.js";
 import { matchTensors, type TensorMatch } from "./match-tensors.js";
 import { DEFAULT_COUNT, openData } from "./parity.js";
@@ -37,7 +37,7 @@ import { type FloatLife, judgeLife, type Life, looksDead } from "./verdict.js";
 import { withOutputs } from "../onnx/with-outputs.js";
 
 export interface CertifyOptions {
-  /** Path of model.json. */
+  /** Path of the model that was exported: a model.json or a float ONNX file. */
   readonly model: string;
   /** The folder with its exported files. */
   readonly folder: string;
@@ -229,9 +229,12 @@ async function lifeOfFloat(
 ): Promise<FloatLife | null> {
   if (!looksDead(life)) return null;
   const tensors = life.dead.map((tensor) => tensor.name);
+  const model = await openModel(name);
+  // A network with its channels last is one of tfjs, whose operators the reference has.
+  const runtime = model.facts.layout === "nhwc" ? "reference" : "cpu";
   return floatLife({
-    model: { name, runtime: "reference" },
-    network: await openInside(await readFloatNetwork(name), tensors),
+    model: { name, runtime },
+    network: await openInside(model, tensors, await runtimeOf(runtime)),
     outputs: (file.graph?.output ?? []).map((output) => output.name ?? ""),
     layout: metadata.layout,
     inputs,

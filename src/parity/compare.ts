@@ -8,17 +8,13 @@ import { encodeModel } from "../onnx/codec.js";
 import type { ModelProto } from "../onnx/model-proto.js";
 import { modelToGraph } from "../onnx/to-graph.js";
 import { referenceRuntime } from "../runtime/reference.js";
+import { openModel } from "../open/open-model.js";
+import { cpuRuntime } from "../runtime/cpu.js";
 import { requireAvailable, runtimeOf } from "../runtime/registry.js";
 import type { BrowserOptions, ModelSource, RuntimeName, Session } from "../runtime/runtime.js";
 import { boundedOutputs } from "./bounded-outputs.js";
 import { floatLife, type FloatLifeOptions } from "./float-life.js";
-import {
-  type FloatNetwork,
-  openFileInside,
-  openInside,
-  openPlainly,
-  readFloatNetwork,
-} from "./float-network.js";
+import { type FloatNetwork, openInside, openPlainly, readFloatNetwork } from "./float-network.js";
 import { FloatRun } from "./float-run.js";
 import type { InputSource } from "./inputs.js";
 import { isQuantized, quantizedTensors } from "../export/quantized-tensors.js";
@@ -159,7 +155,9 @@ async function insideFloat(
 ): Promise<FloatLife["values"]> {
   const tensors = dead.map((tensor) => tensor.name);
   if (tensors.length === 0 || !("path" in source)) return new Map();
-  const opened = network ? await openInside(network, tensors) : await openFileInside(source.path, tensors);
+  const opened = network
+    ? await openInside(network, tensors)
+    : await openInside(await openModel(source.path), tensors, cpuRuntime);
   const model = { name, runtime: network ? "reference" : "cpu" } as const;
   return (await floatLife({ ...options, model, network: opened })).values;
 }

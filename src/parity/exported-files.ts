@@ -65,7 +65,7 @@ export async function readExportedFiles(folder: string, source: string): Promise
       throw new QdgError(
         "invalid-data",
         path,
-        `was exported from another model (SHA-256 ${stated.slice(0, 64)}, expected ${source}); export this model anew, or give the model.json it was made from`,
+        `was exported from another model (SHA-256 ${stated.slice(0, 64)}, expected ${source}); export this model anew, or give the model it was made from`,
       );
     }
     files.push({ ...hashed, model, metadata });

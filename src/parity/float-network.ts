@@ -1,20 +1,14 @@
 // The float network of a model.json as qdg itself reads it: what judges where tfjs is known to be wrong, and what shows
 // values inside the network. It shares the reader with an export of that model; what judges has seen no pass of an export.
 
-import { readBytes } from "../base/read-bytes.js";
 import { floatFile } from "../export/float-file.js";
 import { type Graph, valuesOf } from "../graph/graph.js";
 import { QUANTIZED_PASSES, runPasses } from "../graph/passes/pipelines.js";
-import { decodeModel, encodeModel } from "../onnx/codec.js";
 import { DEFAULT_OPSET } from "../onnx/opset.js";
-import { modelToGraph } from "../onnx/to-graph.js";
-import { cpuRuntime } from "../runtime/cpu.js";
-import { withExternalData } from "../onnx/whole-model.js";
 import { referenceRuntime } from "../runtime/reference.js";
-import type { Session } from "../runtime/runtime.js";
+import type { Runtime, Session } from "../runtime/runtime.js";
 import { type TfjsDeviation, tfjsDeviations } from "../runtime/tfjs-deviations.js";
 import { readTfjsSource } from "../runtime/tfjs-network.js";
-import { withOutputs } from "../onnx/with-outputs.js";
 
 export interface FloatNetwork {
   readonly graph: Graph;
@@ -42,30 +36,20 @@ export interface OpenedNetwork {
   readonly inner: ReadonlyMap<string, string>;
 }
 
-/** @param tensors names of quantized tensors of a file made from this network */
+/**
+ * @param tensors names of quantized tensors of a file made from this network
+ * @param runtime that computes it
+ */
 export async function openInside(
-  { graph }: FloatNetwork,
+  { graph }: Pick<FloatNetwork, "graph">,
   tensors: readonly string[],
+  runtime: Runtime = referenceRuntime,
 ): Promise<OpenedNetwork> {
   // The names of quantized tensors are those after the passes of an export.
   const prepared = runPasses(graph, QUANTIZED_PASSES);
   const inner = innerValues(prepared, tensors);
   const bytes = floatFile(prepared, DEFAULT_OPSET, {}, [...inner.values()]);
-  return { session: await referenceRuntime.open({ bytes }), inner };
-}
-
-/** The same for a float file. @throws QdgError as decoding and ONNX Runtime */
-export async function openFileInside(path: string, tensors: readonly string[]): Promise<OpenedNetwork> {
-  const model = decodeModel(withExternalData(await readBytes(path), path), path);
-  const graph = modelToGraph(model);
-  const inner = innerValues(graph, tensors);
-  const inputs = new Set(graph.inputs.map(({ name }) => name));
-  const given = [...inner.values()].filter((name) => !inputs.has(name));
-  const opened = withOutputs(
-    model,
-    given.map((name) => ({ name, dtype: "float32" })),
-  );
-  return { session: await cpuRuntime.open({ bytes: encodeModel(opened) }), inner };
+  return { session: await runtime.open({ bytes }), inner };
 }
 
 function innerValues(graph: Graph, tensors: readonly string[]): Map<string, string> {

@@ -139,7 +139,7 @@ test("says 3 where a network is dead that is alive in float, and still writes th
 
 describe("wrong usage", () => {
   test.each<[what: string, args: () => readonly string[], code: number, says: RegExp]>([
-    ["no folder", () => [SHAPES_MODEL, "--data", images], 2, /expected model\.json and the folder/],
+    ["no folder", () => [SHAPES_MODEL, "--data", images], 2, /expected the model and the folder/],
     ["no data", () => [SHAPES_MODEL, out], 2, /--data: got none/],
     [
       "a target that is none",

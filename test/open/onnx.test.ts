@@ -1,11 +1,12 @@
 // An ONNX file behind the front door: its facts, and what export, parity and deployment make of it.
 
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { float32 } from "../../src/base/tensor.js";
 import { exportModel } from "../../src/export/export-model.js";
+import { inspectFile } from "../../src/export/inspect.js";
 import { floatFile } from "../../src/export/float-file.js";
 import { GraphBuilder } from "../../src/graph/builder.js";
 import type { Graph, Value } from "../../src/graph/graph.js";
@@ -13,6 +14,8 @@ import { decodeModel, encodeModel } from "../../src/onnx/codec.js";
 import type { ModelProto } from "../../src/onnx/model-proto.js";
 import { rangePreprocessing } from "../../src/image/preprocessing.js";
 import { openModel } from "../../src/open/open-model.js";
+import { hasPassed } from "../../src/parity/certificate.js";
+import { certify } from "../../src/parity/certify.js";
 import { parity } from "../../src/parity/parity.js";
 import { seeded } from "../support/layers-models.js";
 
@@ -115,6 +118,37 @@ async function variant(shape: (number | string)[], metadata: Record<string, stri
 async function layout(name: string, options = {}): Promise<string | null> {
   return (await openModel(name, options)).facts.layout;
 }
+
+test("is certified with its files, and inspected before and after", async () => {
+  const files = join(folder, "files");
+  await mkdir(files, { recursive: true });
+  const output = join(files, "model.onnx");
+  const preprocessing = rangePreprocessing(-1, 1);
+  await exportModel({
+    model: path,
+    output,
+    bits: 4,
+    calibration: ["synthetic"],
+    calibrationCount: 4,
+    heldOutCount: 2,
+    preprocessing,
+  });
+  const certificate = await certify({
+    model: path,
+    folder: files,
+    data: ["random:2"],
+    targets: ["cpu", "wasm"],
+  });
+  expect(hasPassed(certificate)).toBe(true);
+  await expect(openModel(output)).rejects.toThrow(/is quantized already \(.* nodes such as/);
+
+  const before = await inspectFile(path);
+  expect(before.notes).toEqual([]);
+  expect(before.layers.map(({ layer, op, weightBits }) => [layer, op, weightBits])).toEqual([
+    ["/conv/Conv", "Conv", null],
+    ["/head/MatMul", "Gemm", null],
+  ]);
+});
 
 test("what the file says of itself wins; else the channels tell how an image's axes are ordered", async () => {
   expect(await layout(await variant(["N", 3, 8, 8]))).toBe("nchw");

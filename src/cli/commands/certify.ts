@@ -52,7 +52,7 @@ export function certifyCommand(terminal: Terminal = process): Command {
     .description(
       "certify that every target computes the same integers, as JSON and as a page; exit 3 when not",
     )
-    .argument("[model.json]", "the model that was exported")
+    .argument("[model]", "the model that was exported: a model.json or a float ONNX file")
     .argument("[folder]", "the folder with its .onnx files")
     .option("--data <path...>", "folder of images, file.npy, input=file.npy for each input, or random:100")
     .option(
@@ -89,7 +89,11 @@ async function certifyFiles(
   const { data, targets = DEFAULT_TARGETS, output, force = false, json, count, seed, skipBroken } = flags;
   const { preprocess, inputSize, labels } = flags;
   if (model === undefined || folder === undefined) {
-    throw new QdgError("usage", "qdg certify", "expected model.json and the folder of its .onnx files");
+    throw new QdgError(
+      "usage",
+      "qdg certify",
+      "expected the model and the folder of the .onnx files made from it",
+    );
   }
   if (!data) {
     throw new QdgError("usage", "--data", "got none, expected a folder of images, file.npy or random:100");

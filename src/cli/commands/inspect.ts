@@ -19,7 +19,7 @@ interface Flags {
 export function inspectCommand(terminal: Terminal = process): Command {
   return new Command("inspect")
     .description("show layers, bits, scales, bytes, what fuses and how large integer sums get")
-    .argument("<model.onnx>", "any ONNX file")
+    .argument("<model.onnx>", "any ONNX file: an exported one, or a float one before an export")
     .option("--json", "print JSON on stdout")
     .option("--no-runtime", "do not load the file with ONNX Runtime to see what fuses")
     .action(async (path: string, flags: Flags) => {

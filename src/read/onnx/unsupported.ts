@@ -38,12 +38,14 @@ export function checkSupported(model: ModelProto, where: string): void {
     );
   }
   const nodes = reachable(model);
-  const quantized = nodes.filter(({ opType = "" }) => QUANTIZED.has(opType));
-  if (quantized.length > 0) {
+  if (!isFloatModel(model)) {
+    const quantized = nodes.filter(isQuantized);
+    const [first] = quantized;
+    const such = first ? `${quantized.length} nodes such as ${titleOf(first)}` : "an export of qdg";
     throw new QdgError(
       "unsupported-model",
       where,
-      `is quantized already (${quantized.length} nodes such as ${titleOf(quantized[0] as NodeProto)}); give the float model that it was made from`,
+      `is quantized already (${such}); give the float model that it was made from`,
     );
   }
   const found = new Map<string, string[]>();
@@ -68,6 +70,17 @@ export function checkSupported(model: ModelProto, where: string): void {
     return `${reason} (${names.slice(0, MOST_NAMED).join(", ")}${more})`;
   });
   throw new QdgError("unsupported-op", where, `has what qdg does not take: ${lines.join("; ")}`);
+}
+
+/** Whether nothing that is run makes or takes quantized numbers; of files that carry integers in float32 the metadata tells. */
+export function isFloatModel(model: ModelProto): boolean {
+  return (
+    !reachable(model).some(isQuantized) && !(model.metadataProps ?? []).some(({ key }) => key === "qdg.form")
+  );
+}
+
+function isQuantized({ opType = "" }: NodeProto): boolean {
+  return QUANTIZED.has(opType);
 }
 
 /** Nodes of the graph, and of functions that something calls. */
