@@ -20,7 +20,7 @@ import { checkSupported } from "./unsupported.js";
  * its node. Initializers that are inputs too are constants.
  *
  * @throws QdgError what {@link checkSupported} and {@link modelToGraph} throw; `unsupported-op` for values whose rank the
- * operators do not tell, where integers are to stand
+ * operators do not tell, where integers are to stand; `invalid-weights` for weights that are not finite
  */
 export function readOnnx(model: ModelProto, where: string): Graph {
   checkSupported(model, where);
@@ -29,6 +29,7 @@ export function readOnnx(model: ModelProto, where: string): Graph {
   raised.inputs.forEach((input, index) => nameSizes(input, index));
   const graph = normalize({ ...raised, name: raised.name || "model" });
   checkShapes(graph, where);
+  for (const node of graph.nodes) checkFinite(node);
   return graph;
 }
 
@@ -80,6 +81,22 @@ function checkShapes(graph: Graph, where: string): void {
       "unsupported-op",
       where,
       `computes in ${wide[0]?.dtype}, as at ${wide[0]?.name}, expected float32; export it in that type`,
+    );
+  }
+}
+
+/** Masks may hold an infinity; what is added up may not. @throws QdgError `invalid-weights` */
+function checkFinite(node: Node): void {
+  const isSum = kindOf(node) === "weighted" || kindOf(node) === "lookup" || node.op === "BatchNormalization";
+  for (const input of isSum ? node.inputs : []) {
+    const { data, dtype } = input?.constant ?? {};
+    if (dtype !== "float32" || !data) continue;
+    const index = (data as Float32Array).findIndex((x) => !Number.isFinite(x));
+    if (index < 0) continue;
+    throw new QdgError(
+      "invalid-weights",
+      `${node.origin} (${node.op})`,
+      `weight ${input?.name}[${index}]: got ${data[index]}, expected a finite number; the training that made it diverged`,
     );
   }
 }

@@ -1,7 +1,7 @@
 // Operators in the forms of older opsets: what is read computes what ONNX Runtime computes from the file itself.
 
 import { expect, test } from "vitest";
-import { float32, int64, type Tensor } from "../../../src/base/tensor.js";
+import { float32, int64, sizeOf, type Tensor } from "../../../src/base/tensor.js";
 import { floatFile } from "../../../src/export/float-file.js";
 import type { Attribute } from "../../../src/graph/graph.js";
 import { encodeModel } from "../../../src/onnx/codec.js";
@@ -13,6 +13,8 @@ import { largestDifference } from "../../support/same-outputs.js";
 
 interface Older {
   readonly opset: number;
+  /** Of x; [2, 4, 6, 6] when absent. */
+  readonly shape?: readonly number[];
   readonly attributes?: Readonly<Record<string, Attribute>>;
   /** Inputs after x. */
   readonly constants?: readonly Tensor[];
@@ -20,10 +22,10 @@ interface Older {
   readonly more?: readonly AttributeProto[];
 }
 
-/** x [2, 4, 6, 6] -> the operator -> y, y1... */
+/** x -> the operator -> y, y1... */
 function modelOf(
   op: string,
-  { opset, attributes = {}, constants = [], outputs = 1, more = [] }: Older,
+  { opset, shape = [2, 4, 6, 6], attributes = {}, constants = [], outputs = 1, more = [] }: Older,
 ): ModelProto {
   const names = constants.map((_, i) => `c${i}`);
   const results = Array.from({ length: outputs }, (_, i) => `y${i}`);
@@ -48,7 +50,7 @@ function modelOf(
         {
           name: "x",
           type: {
-            tensorType: { elemType: 1, shape: { dim: [2, 4, 6, 6].map((dimValue) => ({ dimValue })) } },
+            tensorType: { elemType: 1, shape: { dim: shape.map((dimValue) => ({ dimValue })) } },
           },
         },
       ],
@@ -67,6 +69,17 @@ const grid = (): Tensor =>
     [2, 3, 2, 2],
     Float32Array.from({ length: 24 }, (_, i) => Math.sin(i)),
   );
+const waves = (...shape: number[]): Tensor =>
+  float32(
+    shape,
+    Float32Array.from({ length: sizeOf(shape) }, (_, i) => Math.sin(i * 1.7)),
+  );
+/** Of the second query nothing is shown. */
+const shown = (): Tensor => ({
+  dtype: "bool",
+  shape: [6, 6],
+  data: Uint8Array.from({ length: 36 }, (_, i) => (Math.floor(i / 6) === 1 || i % 3 === 0 ? 0 : 1)),
+});
 const ratio: AttributeProto = { name: "scales", type: ATTRIBUTE_TYPE.floats, floats: [1, 1, 2, 3] };
 
 test.each<[string, string, Older]>([
@@ -115,6 +128,31 @@ test.each<[string, string, Older]>([
   ["Split into halves, of opset 13", "Split", { opset: 13, attributes: { axis: 1 }, outputs: 2 }],
   ["PRelu of opset 7", "PRelu", { opset: 7, constants: [float32([4, 1, 1], [0.1, 0.2, 0.3, 0.4])] }],
   ["Hardmax of opset 11", "Hardmax", { opset: 11, attributes: { axis: 3 } }],
+  ["Attention", "Attention", { opset: 23, constants: [waves(2, 4, 5, 6), waves(2, 4, 5, 3)] }],
+  [
+    "Attention that looks back, of fewer heads of keys",
+    "Attention",
+    {
+      opset: 24,
+      attributes: { is_causal: 1, scale: float(0.7) },
+      constants: [waves(2, 2, 6, 6), waves(2, 2, 6, 6)],
+    },
+  ],
+  [
+    "Attention with a mask",
+    "Attention",
+    { opset: 23, constants: [waves(2, 4, 6, 6), waves(2, 4, 6, 6), shown()] },
+  ],
+  [
+    "Attention over vectors, with numbers that are added",
+    "Attention",
+    {
+      opset: 23,
+      shape: [2, 6, 8],
+      attributes: { q_num_heads: 4, kv_num_heads: 2 },
+      constants: [waves(2, 5, 4), waves(2, 5, 4), waves(6, 5)],
+    },
+  ],
   ["CastLike", "CastLike", { opset: 17, constants: [float32([], [0])] }],
   ["RMSNormalization", "RMSNormalization", { opset: 23, constants: [float32([6], [1, 2, 3, 4, 5, 6])] }],
   [
@@ -159,6 +197,12 @@ test.each<[string, string, Older, RegExp]>([
     "Resize",
     { opset: 10, constants: [scales(1, 1, 2, 0.5)] },
     /both enlarge and shrink/,
+  ],
+  [
+    "Attention with a soft cap",
+    "Attention",
+    { opset: 23, attributes: { softcap: float(2) }, constants: [waves(2, 4, 6, 6), waves(2, 4, 6, 6)] },
+    /node \(Attention\): has a soft cap, which is not supported; export the model at opset 22 or earlier/,
   ],
   [
     "Resize as TensorFlow 1 had it",

@@ -106,6 +106,18 @@ test.each<[string, ModelProto, RegExp]>([
     /computes in float64, as at x, expected float32/,
   ],
   [
+    "a weight that is no number",
+    modelOf([node("MatMul", ["x", "w"], ["y"], { name: "dense" })], {
+      initializer: [tensorToProto(float32([4, 1], [1, 2, Number.NaN, 4]), "w")],
+    }),
+    /dense \(Gemm\): weight w\/transposed\[2\]: got NaN, expected a finite number/,
+  ],
+  [
+    "a circle",
+    modelOf([node("Relu", ["b"], ["a"], { name: "first" }), node("Relu", ["a"], ["b"])]),
+    /first \(Relu\): reads b, which nothing before it computes/,
+  ],
+  [
     "an initializer without data",
     modelOf([node("Add", ["x", "w"], ["y"])], { initializer: [{ name: "w", dataType: 1, dims: [4] }] }),
     /w/,

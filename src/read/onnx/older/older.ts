@@ -3,6 +3,7 @@
 
 import { QdgError } from "../../../base/error.js";
 import type { Upgrade } from "../../../onnx/upgrade.js";
+import { attention } from "./attention.js";
 import { INPUT_FORMS } from "./inputs.js";
 import { stringAttribute } from "../../../graph/graph.js";
 import { DATA_TYPE } from "../../../onnx/data-type.js";
@@ -52,6 +53,7 @@ export const OLDER_FORMS: readonly OlderForm[] = [
   ...INPUT_FORMS,
   ...RESIZE_FORMS,
   ...SOFTMAX_FORMS,
+  { op: "Attention", since: 23, until: MAX_OPSET + 1, upgrade: attention },
   { op: "ArgMax", since: 1, until: 13, upgrade: same },
   { op: "ArgMin", since: 1, until: 13, upgrade: same },
   { op: "BatchNormalization", since: 7, until: 9, upgrade: batchNormalization },
