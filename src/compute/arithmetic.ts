@@ -4,7 +4,7 @@
 import { QdgError } from "../base/error.js";
 import type { DType, Tensor } from "../base/tensor.js";
 import { allocate } from "../base/tensor.js";
-import { stringAttribute } from "../graph/graph.js";
+import { intAttribute, stringAttribute } from "../graph/graph.js";
 import type { Call, Kernel, NumberData } from "./kernel.js";
 import { inputAt, invalid, isBig, newTensor, numbersOf, unsupported } from "./kernel.js";
 import { broadcastIndex, broadcastShape, sameShape } from "./shapes.js";
@@ -34,9 +34,15 @@ const RULES: { readonly [name in BinaryName]: Rule } = {
   Mod: { real: (a, b) => a - Math.floor(a / b) * b, big: (a, b) => ((a % b) + b) % b },
 };
 
+/** Mod with fmod: the rest has the sign of the dividend, as in C. */
+const REMAINDER: Rule = { real: (a, b) => a % b, big: (a, b) => a % b };
+
 /** Add, Sub, Mul, Div, Pow, Mod: two operands of one type. */
 export function binary(op: BinaryName): Kernel {
-  return (call) => [combine(call, RULES[op], inputAt(call, 0), inputAt(call, 1))];
+  return (call) => {
+    const rule = op === "Mod" && intAttribute(call.node, "fmod", 0) === 1 ? REMAINDER : RULES[op];
+    return [combine(call, rule, inputAt(call, 0), inputAt(call, 1))];
+  };
 }
 
 /** Max, Min, Sum: any number of operands, from left to right. */

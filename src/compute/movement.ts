@@ -161,10 +161,11 @@ export const slice: Kernel = (call) => {
   return [pick(call, x, shape, walk(shape, strides, from))];
 };
 
-/** Constant padding; negative pads crop (ONNX Pad). */
+/** A constant around, or what is inside, mirrored or drawn out; negative pads crop (ONNX Pad). */
 export const pad: Kernel = (call) => {
   const x = inputAt(call, 0);
   const mode = call.node.attributes["mode"] ?? "constant";
+  if (mode === "reflect" || mode === "edge") return [drawnOut(call, x, mode)];
   if (mode !== "constant") throw unsupported(call, `mode ${JSON.stringify(mode)}`);
   const pads = intsAt(call, 1);
   const rank = x.shape.length;
@@ -202,6 +203,37 @@ export const pad: Kernel = (call) => {
   for (let i = 0; i < from.length; i++) y.data[to[i] as number] = x.data[from[i] as number] as never;
   return [y];
 };
+
+/** Along each axis the elements inside again: the last one alone, or all but that one in the opposite order. */
+function drawnOut(call: Call, x: Tensor, mode: "reflect" | "edge"): Tensor {
+  const pads = intsAt(call, 1);
+  const rank = x.shape.length;
+  if (optionalInput(call, 3) || pads.length !== 2 * rank || pads.some((size) => size < 0)) {
+    throw unsupported(call, `pads of some axes, or negative ones, with mode ${mode}`);
+  }
+  let y = x;
+  x.shape.forEach((dim, axis) => {
+    const [before, after] = [pads[axis] as number, pads[axis + rank] as number];
+    if (before + after === 0) return;
+    if (mode === "reflect" && Math.max(before, after) >= dim) throw invalid(call, `reflects ${dim} elements`);
+    const shape = y.shape.with(axis, before + dim + after);
+    checkedSize(call, shape);
+    const [outer, , inner] = around(y.shape, axis);
+    const index = new Int32Array(sizeOf(shape));
+    for (let i = 0; i < before + dim + after; i++) {
+      const at = i - before;
+      const clamped = Math.min(Math.max(at, 0), dim - 1);
+      const from = mode === "edge" ? clamped : 2 * clamped - at;
+      for (let o = 0; o < outer; o++) {
+        for (let e = 0; e < inner; e++) {
+          index[(o * (before + dim + after) + i) * inner + e] = (o * dim + from) * inner + e;
+        }
+      }
+    }
+    y = pick(call, y, shape, index);
+  });
+  return y;
+}
 
 /** Where the element at a position lies. */
 function corner(strides: readonly number[], position: readonly number[]): number {

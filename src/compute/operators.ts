@@ -39,10 +39,21 @@ import {
   transposeOperator,
   unsqueeze,
 } from "./movement.js";
+import {
+  cumSum,
+  depthToSpace,
+  einsum,
+  gatherNd,
+  localResponse,
+  range,
+  scatterNd,
+  sizeOperator,
+} from "./places.js";
 import { averagePool, globalAveragePool, globalMaxPool, maxPool } from "./pooling.js";
 import { dequantizeLinear, quantizeLinear } from "./quantize.js";
 import { batchNormalization, layerNormalization, reduce, softmax } from "./reduction.js";
 import { resize } from "./resize.js";
+import { argument, kindOfNumber, nonMaxSuppression, nonZero, topK } from "./selection.js";
 
 const KERNELS: ReadonlyMap<string, Kernel> = new Map(
   Object.entries({
@@ -51,6 +62,8 @@ const KERNELS: ReadonlyMap<string, Kernel> = new Map(
     Acosh: unary("Acosh"),
     Add: binary("Add"),
     And: bitwise("And", "bool"),
+    ArgMax: argument("ArgMax"),
+    ArgMin: argument("ArgMin"),
     Asin: unary("Asin"),
     Asinh: unary("Asinh"),
     Atan: unary("Atan"),
@@ -73,9 +86,12 @@ const KERNELS: ReadonlyMap<string, Kernel> = new Map(
     ConvTranspose: convTranspose,
     Cos: unary("Cos"),
     Cosh: unary("Cosh"),
+    CumSum: cumSum,
+    DepthToSpace: depthToSpace,
     DequantizeLinear: dequantizeLinear,
     Div: binary("Div"),
     Dropout: identity,
+    Einsum: einsum,
     Elu: unary("Elu"),
     Equal: comparison("Equal"),
     Erf: unary("Erf"),
@@ -84,6 +100,7 @@ const KERNELS: ReadonlyMap<string, Kernel> = new Map(
     Flatten: flatten,
     Floor: unary("Floor"),
     Gather: gather,
+    GatherND: gatherNd,
     Gelu: unary("Gelu"),
     Gemm: gemm,
     GlobalAveragePool: globalAveragePool,
@@ -93,6 +110,9 @@ const KERNELS: ReadonlyMap<string, Kernel> = new Map(
     HardSigmoid: unary("HardSigmoid"),
     HardSwish: unary("HardSwish"),
     Identity: identity,
+    IsInf: kindOfNumber("IsInf"),
+    IsNaN: kindOfNumber("IsNaN"),
+    LRN: localResponse,
     LayerNormalization: layerNormalization,
     LeakyRelu: unary("LeakyRelu"),
     Less: comparison("Less"),
@@ -108,6 +128,8 @@ const KERNELS: ReadonlyMap<string, Kernel> = new Map(
     Mod: binary("Mod"),
     Mul: binary("Mul"),
     Neg: signed("Neg"),
+    NonMaxSuppression: nonMaxSuppression,
+    NonZero: nonZero,
     Not: logicalNot,
     OneHot: oneHot,
     Or: bitwise("Or", "bool"),
@@ -115,6 +137,7 @@ const KERNELS: ReadonlyMap<string, Kernel> = new Map(
     Pad: pad,
     Pow: binary("Pow"),
     QuantizeLinear: quantizeLinear,
+    Range: range,
     Reciprocal: unary("Reciprocal"),
     ReduceL2: reduce("ReduceL2"),
     ReduceMax: reduce("ReduceMax"),
@@ -127,12 +150,14 @@ const KERNELS: ReadonlyMap<string, Kernel> = new Map(
     Reshape: reshape,
     Resize: resize,
     Round: unary("Round"),
+    ScatterND: scatterNd,
     Selu: unary("Selu"),
     Shape: shapeOf,
     Sigmoid: unary("Sigmoid"),
     Sign: signed("Sign"),
     Sin: unary("Sin"),
     Sinh: unary("Sinh"),
+    Size: sizeOperator,
     Slice: slice,
     Softmax: softmax("Softmax"),
     Softplus: unary("Softplus"),
@@ -147,6 +172,7 @@ const KERNELS: ReadonlyMap<string, Kernel> = new Map(
     Tanh: unary("Tanh"),
     ThresholdedRelu: unary("ThresholdedRelu"),
     Tile: tile,
+    TopK: topK,
     Transpose: transposeOperator,
     Unsqueeze: unsqueeze,
     Where: where,

@@ -346,6 +346,95 @@ const CASES: readonly OperatorCase[] = [
     inputs: [reals([1, 2, 3, 4]), null, null, ints(1, 2, 7, 5)],
     attributes: { mode: "nearest" },
   },
+  { op: "Pad", inputs: [reals([3, 4]), ints(2, 1, 0, 3)], attributes: { mode: "reflect" } },
+  { op: "Pad", inputs: [int32([3, 4]), ints(0, 1, 5, 3)], attributes: { mode: "edge" } },
+  {
+    op: "Mod",
+    inputs: [reals([40]), constant(reals([40], 0.5, 3))],
+    attributes: { fmod: 1 },
+    tolerance: CLOSE,
+  },
+  {
+    op: "Mod",
+    inputs: [int32([40]), constant(tensor("int32", [1], Int32Array.of(-4)))],
+    attributes: { fmod: 1 },
+  },
+  ...[0, 1].flatMap((largest): OperatorCase[] => [
+    {
+      op: "TopK",
+      inputs: [int32([3, 8, 2], 0, 4), ints(5)],
+      attributes: { axis: 1, largest },
+      outputs: ["int32", "int64"],
+    },
+    {
+      op: largest === 1 ? "ArgMax" : "ArgMin",
+      inputs: [int32([3, 8, 2], 0, 4)],
+      attributes: { axis: 1, keepdims: largest, select_last_index: largest },
+      outputs: ["int64"],
+    },
+    {
+      op: "CumSum",
+      inputs: [reals([3, 5, 2]), scalarInt(1)],
+      attributes: { exclusive: largest, reverse: 1 },
+      tolerance: CLOSE,
+    },
+    { op: "CumSum", inputs: [int32([3, 5]), scalarInt(-1)], attributes: { exclusive: largest } },
+  ]),
+  { op: "NonZero", inputs: [bools([3, 4, 2])], outputs: ["int64"] },
+  {
+    op: "NonMaxSuppression",
+    inputs: [
+      reals([2, 20, 4], 0, 1),
+      reals([2, 3, 20], 0, 1),
+      ints(6),
+      constant(float32([1], [0.3])),
+      scalar(0.2),
+    ],
+    outputs: ["int64"],
+  },
+  {
+    op: "NonMaxSuppression",
+    inputs: [reals([1, 9, 4], 0, 1), reals([1, 1, 9], 0, 1), ints(4)],
+    outputs: ["int64"],
+  },
+  { op: "IsNaN", inputs: [float32([4], [1, Number.NaN, Infinity, -Infinity])], outputs: ["bool"] },
+  { op: "IsInf", inputs: [float32([4], [1, Number.NaN, Infinity, -Infinity])], outputs: ["bool"] },
+  {
+    op: "IsInf",
+    inputs: [float32([4], [1, Number.NaN, Infinity, -Infinity])],
+    attributes: { detect_negative: 0 },
+    outputs: ["bool"],
+  },
+  { op: "GatherND", inputs: [reals([3, 4, 2]), constant(int64([2, 2, 2], [0, 1, 2, 3, -1, 0, 1, -2]))] },
+  { op: "ScatterND", inputs: [reals([5, 2]), constant(int64([2, 1], [3, 0])), reals([2, 2])] },
+  {
+    op: "ScatterND",
+    inputs: [reals([5, 2]), constant(int64([3, 1], [3, 0, 3])), reals([3, 2])],
+    attributes: { reduction: "add" },
+    tolerance: CLOSE,
+  },
+  {
+    op: "Range",
+    inputs: [2, 11, 4].map((x) => tensor("int32", [], Int32Array.of(x))),
+  },
+  { op: "Range", inputs: [scalarInt(5), scalarInt(-4), scalarInt(-3)], outputs: ["int64"] },
+  { op: "Range", inputs: [0.5, 2.3, 0.25].map((x) => float32([], [x])) },
+  { op: "Size", inputs: [reals([3, 4])], outputs: ["int64"] },
+  ...["DCR", "CRD"].map((mode): OperatorCase => {
+    return { op: "DepthToSpace", inputs: [reals([2, 12, 3, 2])], attributes: { blocksize: 2, mode } };
+  }),
+  ...[3, 5].map((size): OperatorCase => {
+    const attributes = { size, alpha: { float: 0.3 }, beta: { float: 0.6 }, bias: { float: 1.5 } };
+    return { op: "LRN", inputs: [reals([2, 7, 3, 2])], attributes, tolerance: CLOSE };
+  }),
+  ...["ab,bc->ac", "abc,abd->acd", "ab->ba", "aa->a", "abc->b", "ab,cb,b->ca"].map(
+    (equation): OperatorCase => {
+      const sizes: Record<string, number> = { a: 3, b: 4, c: 2, d: 5 };
+      const terms = (equation.split("->")[0] ?? "").split(",");
+      const inputs = terms.map((term) => reals(Array.from(term, (letter) => sizes[letter] ?? 1)));
+      return { op: "Einsum", inputs, attributes: { equation }, tolerance: CLOSE };
+    },
+  ),
 ];
 
 describe("an operator of the reference computes what ONNX Runtime computes", () => {

@@ -220,9 +220,12 @@ testOps([
   ...both(
     "names for the same tensor",
     (x) => ({
+      weights: { shape: intWeight([4], 2, 4, 5, 3) },
       nodes: [
         node("a", "Identity", [x]),
-        node("b", "StopGradient", ["a"]),
+        node("g", "EnsureShape", ["a", "shape"]),
+        node("h", "PlaceholderWithDefault", ["g"]),
+        node("b", "StopGradient", ["h"]),
         node("d", "Snapshot", ["b"]),
         node("e", "IdentityN", ["d", "a"]),
         node("n", "Neg", ["e:1"]),

@@ -114,7 +114,6 @@ export const FUNCTION_OPS: OpFamily = {
   Sin: plain("Sin"),
   Sinh: plain("Sinh"),
   Softplus: plain("Softplus"),
-  Softsign: plain("Softsign"),
   Sqrt: plain("Sqrt"),
   Square(call) {
     const { values, layout, shape } = operandsOf(call, [call.input(0), call.input(0)]);

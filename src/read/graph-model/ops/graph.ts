@@ -15,7 +15,6 @@ const identity: Emit = (call) => {
 export const GRAPH_OPS: OpFamily = {
   Identity: identity,
   StopGradient: identity,
-  PreventGradient: identity,
   Snapshot: identity,
   PlaceholderWithDefault: identity,
   IdentityN: (call) => call.inputs,

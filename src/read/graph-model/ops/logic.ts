@@ -35,7 +35,6 @@ export const LOGIC_OPS: OpFamily = {
   LessEqual: compare("LessOrEqual"),
   LogicalAnd: compare("And"),
   LogicalOr: compare("Or"),
-  LogicalXor: compare("Xor"),
   LogicalNot(call) {
     const { value, layout } = call.input(0).held;
     return call.result(call.node("Not", [value], "", value.shape), layout);
