@@ -2,7 +2,7 @@
 // the export says so first.
 
 import { QdgError } from "../base/error.js";
-import type { Graph } from "../graph/graph.js";
+import type { Graph, Node } from "../graph/graph.js";
 
 /** Of those that qdg writes; found by loading each alone in ONNX Runtime 1.30, as test/lower/webgpu-kernels does. */
 export const WITHOUT_WEBGPU_KERNEL: ReadonlySet<string> = new Set([
@@ -30,15 +30,19 @@ export const WITHOUT_WEBGPU_KERNEL: ReadonlySet<string> = new Set([
 /** Those that have a kernel for reals and none for integers. */
 export const REAL_ON_WEBGPU: ReadonlySet<string> = new Set(["Abs", "Neg"]);
 
+/** Whether ONNX Runtime's WebGPU runs the node, as far as the operator and the type of its result tell. */
+export function hasWebgpuKernel({ op, domain, outputs }: Node): boolean {
+  if (domain !== "") return true;
+  return !WITHOUT_WEBGPU_KERNEL.has(op) && (outputs[0]?.dtype === "float32" || !REAL_ON_WEBGPU.has(op));
+}
+
 /** @throws QdgError `unsupported-layer` for the first node that would not run on the GPU */
 export function requireWebgpuKernels(graph: Graph): void {
-  for (const { op, origin, domain, outputs } of graph.nodes) {
-    const isOfIntegers = outputs[0]?.dtype !== "float32";
-    if (domain !== "") continue;
-    if (!WITHOUT_WEBGPU_KERNEL.has(op) && !(isOfIntegers && REAL_ON_WEBGPU.has(op))) continue;
+  for (const node of graph.nodes) {
+    if (hasWebgpuKernel(node)) continue;
     throw new QdgError(
       "unsupported-layer",
-      `${origin} (${op})`,
+      `${node.origin} (${node.op})`,
       "has no WebGPU kernel in ONNX Runtime; leave webgpu out of --target, or give --calibration where only the weights are quantized",
     );
   }

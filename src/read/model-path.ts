@@ -50,9 +50,10 @@ export async function onnxPath(path: string, command: "inspect" | "parity" | "ru
   throw await otherFile(kind, file, "an ONNX file");
 }
 
-/** Either of the two; of a folder its model.json. @throws QdgError as {@link modelJsonPath} */
-export async function modelPath(path: string): Promise<ModelPath> {
-  const file = await inFolder(path, ["model.json", ".onnx"], "a model.json or an ONNX file");
+/** Either of the two; of a folder its model.json unless the ONNX file is wanted first. @throws QdgError as {@link modelJsonPath} */
+export async function modelPath(path: string, first: ModelPath["kind"] = "model-json"): Promise<ModelPath> {
+  const wanted = first === "onnx" ? [".onnx", "model.json"] : ["model.json", ".onnx"];
+  const file = await inFolder(path, wanted, "a model.json or an ONNX file");
   const kind = await fileKind(file);
   if (kind === "json") return { kind: "model-json", path: file };
   if (kind === "onnx" || mayBeOnnx(kind, file)) return { kind: "onnx", path: file };

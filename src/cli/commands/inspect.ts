@@ -1,4 +1,4 @@
-// `qdg inspect`: what is in an ONNX file, as tables for people or as JSON.
+// `qdg inspect`: what is in an ONNX file or in a model before its export, as tables for people or as JSON.
 
 import { Command } from "commander";
 import {
@@ -7,6 +7,8 @@ import {
   type LayerInspection,
   type TensorDescription,
 } from "../../export/inspect.js";
+import { inspectModel, type ModelInspection } from "../../export/inspect-model.js";
+import { modelPath } from "../../read/model-path.js";
 import { formatBytes } from "../format.js";
 import { formatTable } from "../table.js";
 import { tell, type Terminal } from "../terminal.js";
@@ -23,10 +25,49 @@ export function inspectCommand(terminal: Terminal = process): Command {
     .option("--json", "print JSON on stdout")
     .option("--no-runtime", "do not load the file with ONNX Runtime to see what fuses")
     .action(async (path: string, flags: Flags) => {
+      if ((await modelPath(path, "onnx")).kind === "model-json") {
+        const model = await inspectModel(path);
+        if (flags.json) terminal.stdout.write(`${JSON.stringify(model)}\n`);
+        else tell(terminal.stdout, formatModel(model));
+        return;
+      }
       const inspection = await inspectFile(path, { runtime: flags.runtime });
       if (flags.json) terminal.stdout.write(`${JSON.stringify(inspection)}\n`);
       else tell(terminal.stdout, formatInspection(inspection));
     });
+}
+
+/** The layers of a model that has not been exported, and what of it stays real. */
+export function formatModel(model: ModelInspection): string {
+  const named = model.labels === null ? "" : `, ${model.labels} classes by name`;
+  const learned =
+    model.learnedQuantizers === 0 ? "" : `, ${model.learnedQuantizers} quantizers with learned scales`;
+  const rows = model.layers.map(({ layer, op, weightShape, outputShape, weightCount }) => [
+    layer,
+    op,
+    weightShape.join("x"),
+    outputShape.join("x"),
+    `${weightCount}`,
+  ]);
+  const lists = (of: Readonly<Record<string, readonly string[]>>): string[] =>
+    Object.entries(of).map(([op, layers]) => `  ${op}: ${layers.join(", ")}`);
+  const inFloat = lists(model.inFloat);
+  const notOnWebgpu = lists(model.notOnWebgpu);
+  const lines = [
+    `${model.path}: ${model.weightCount} numbers in weights and constants${named}${learned}`,
+    ...model.inputs.map((input) => `input  ${describe(input)}`),
+    ...model.outputs.map((output) => `output ${describe(output)}`),
+    `operators: ${counts(model.operators)}`,
+    "",
+    formatTable(["layer", "op", "weight", "output", "weights"], rows),
+    ...(inFloat.length > 0 ? ["in real numbers between quantizers:", ...inFloat] : []),
+    ...(notOnWebgpu.length > 0 ? ["refused for --target webgpu:", ...notOnWebgpu] : []),
+    ...(model.hasPreprocessing || !model.inputs.some(({ shape }) => shape.length === 4)
+      ? []
+      : ["note: does not say how images become its input; give --preprocess to export"]),
+    ...model.warnings.map((warning) => `warning: ${warning}`),
+  ];
+  return `${lines.join("\n")}\n`;
 }
 
 export function formatInspection(inspection: Inspection): string {
