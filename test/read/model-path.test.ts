@@ -92,11 +92,13 @@ describe("what is no model is named by its content, whatever its name", () => {
     await writeFile(at("m.onnx"), onnx);
     await writeFile(at("model.json"), ' \n{"modelTopology": {}}');
     await expect(modelJsonPath(at("m.onnx"))).rejects.toThrow(
-      /is an ONNX file, expected a model\.json; qdg inspect/,
+      /is an ONNX file, expected a model\.json; qdg export, inspect/,
     );
     expect(await onnxPath(at("m.onnx"), "inspect")).toBe(at("m.onnx"));
     expect(await modelPath(at("m.onnx"))).toEqual({ kind: "onnx", path: at("m.onnx") });
     expect(await modelPath(at("model.json"))).toEqual({ kind: "model-json", path: at("model.json") });
+    expect(await modelPath(folder)).toEqual({ kind: "model-json", path: at("model.json") });
+    expect(await modelPath(folder, "onnx")).toEqual({ kind: "onnx", path: at("m.onnx") });
     const message = `qdg export ${at("model.json")} -o model.onnx, then qdg parity model.onnx --reference ${at("model.json")}`;
     await expect(onnxPath(at("model.json"), "parity")).rejects.toThrow(message);
   });
