@@ -37,6 +37,10 @@ export function inspectCommand(terminal: Terminal = process): Command {
     });
 }
 
+function linesOf(layers: Readonly<Record<string, readonly string[]>>): string[] {
+  return Object.entries(layers).map(([op, names]) => `  ${op}: ${names.join(", ")}`);
+}
+
 /** The layers of a model that has not been exported, and what of it stays real. */
 export function formatModel(model: ModelInspection): string {
   const named = model.labels === null ? "" : `, ${model.labels} classes by name`;
@@ -49,10 +53,8 @@ export function formatModel(model: ModelInspection): string {
     outputShape.join("x"),
     `${weightCount}`,
   ]);
-  const lists = (of: Readonly<Record<string, readonly string[]>>): string[] =>
-    Object.entries(of).map(([op, layers]) => `  ${op}: ${layers.join(", ")}`);
-  const inFloat = lists(model.inFloat);
-  const notOnWebgpu = lists(model.notOnWebgpu);
+  const inFloat = linesOf(model.inFloat);
+  const notOnWebgpu = linesOf(model.notOnWebgpu);
   const lines = [
     `${model.path}: ${model.weightCount} numbers in weights and constants${named}${learned}`,
     ...model.inputs.map((input) => `input  ${describe(input)}`),
