@@ -1,7 +1,7 @@
 // Computes once what no input decides, shapes and what is computed from them among it, and tells the shapes of all values
 // anew from those of the inputs.
 
-import { QdgError } from "../../base/error.js";
+import { errorText, QdgError } from "../../base/error.js";
 import { int64, sizeOf, type Tensor } from "../../base/tensor.js";
 import { kernelOf } from "../../compute/operators.js";
 import {
@@ -18,6 +18,8 @@ import { ShapeValues } from "./shape-values.js";
 
 /** What grows to more elements than this is left to run time: a few bytes may ask for gigabytes. */
 const MOST_GROWN = 2 ** 20;
+/** Elements of all results together; from there on the rest is left to run time. */
+const MOST_FOLDED = 2 ** 28;
 
 /**
  * - A node whose inputs are all constants becomes its results, unless they are outputs of the graph.
@@ -29,13 +31,15 @@ export function foldConstants(graph: Graph): Graph {
   const result = cloneGraph(graph);
   const outputs = new Set(result.outputs);
   const sizes = new ShapeValues();
+  let folded = 0;
   result.nodes = result.nodes.filter((node) => {
     inferShapes(node);
     const isOutput = node.outputs.some((output) => outputs.has(output));
     const numbers = sizes.note(node);
     if (isOutput) return true;
-    const computed = (numbers && sizesOf(node, numbers)) ?? resultsOf(node);
+    const computed = (numbers && sizesOf(node, numbers)) ?? (folded < MOST_FOLDED ? resultsOf(node) : null);
     if (computed) {
+      for (const { data } of computed) folded += data.length;
       node.outputs.forEach((output, index) => becomeConstant(output, computed[index] as Tensor));
       return false;
     }
@@ -76,7 +80,8 @@ function resultsOf(node: Node): readonly Tensor[] | null {
     return kernelOf(node)({ node, inputs: constants });
   } catch (thrown) {
     if (thrown instanceof QdgError && thrown.code === "unsupported-op") return null;
-    throw thrown;
+    if (thrown instanceof QdgError) throw thrown;
+    throw new QdgError("invalid-onnx", `${node.origin} (${node.op})`, errorText(thrown), { cause: thrown });
   }
 }
 

@@ -33,7 +33,8 @@ function slicesOf(node: Node, tools: RewriteTools): readonly Node[] | null {
 
 function sliceOf(node: Node, tools: RewriteTools): readonly Node[] | null {
   const x = inputOf(node, 0);
-  const { constant } = inputOf(node, 1);
+  const { constant, dtype } = inputOf(node, 1);
+  if (dtype !== "int64" && dtype !== "int32") return null;
   if (
     x.constant ||
     x.dtype !== "float32" ||

@@ -5,6 +5,7 @@ import { type Graph, inputOf, intAttribute, type Node, outputOf, type Value } fr
 import { constants } from "../../onnx/shape-facts.js";
 import { eitherWay, made, numberOf } from "./pattern.js";
 import { rewrite } from "./rewrite.js";
+import { MOST_CHANNELS } from "./spread.js";
 
 /**
  * `(x - mean) / sqrt(var + epsilon) * gamma + beta` over the last axis, mean and var by ReduceMean, becomes LayerNormalization; so does
@@ -15,6 +16,7 @@ export function spelledLayerNorm(graph: Graph): Graph {
     const y = outputOf(node);
     const size = y.shape.at(-1);
     if (node.domain !== "" || y.dtype !== "float32" || typeof size !== "number") return null;
+    if (size > MOST_CHANNELS) return null;
     if (node.op === "Mul" || node.op === "Div") {
       // What is added or multiplied after it is taken with it.
       const next = tools.onlyReader(y);

@@ -7,6 +7,7 @@ import { valuesOf } from "../../graph/graph.js";
 import { kindOf } from "../../graph/node-kinds.js";
 import { isUnknownRank, UNKNOWN_DIM } from "../../graph/unknown-shape.js";
 import type { ModelProto } from "../../onnx/model-proto.js";
+import { operator } from "../../onnx/opset.js";
 import { modelToGraph } from "../../onnx/to-graph.js";
 import { nameDims } from "../dims.js";
 import { normalize } from "../normalize/pipeline.js";
@@ -25,12 +26,37 @@ import { checkSupported } from "./unsupported.js";
 export function readOnnx(model: ModelProto, where: string): Graph {
   checkSupported(model, where);
   const raised = modelToGraph(model, { upgrade: upgradeNode });
-  for (const node of raised.nodes) if (node.op === "Dropout") checkDropout(node);
+  for (const node of raised.nodes) {
+    checkCounts(node);
+    if (node.op === "Dropout") checkDropout(node);
+  }
   raised.inputs.forEach((input, index) => nameSizes(input, index));
   const graph = normalize({ ...raised, name: raised.name || "model" });
   checkShapes(graph, where);
   for (const node of graph.nodes) checkFinite(node);
   return graph;
+}
+
+/** @throws QdgError `invalid-onnx` for fewer or more inputs and outputs than the operator has */
+function checkCounts({ op, inputs, outputs, origin }: Node): void {
+  const known = operator(op);
+  if (!known) return;
+  const counts = [
+    ["inputs", inputs, known.inputs],
+    ["outputs", outputs, known.outputs],
+  ] as const;
+  for (const [what, { length }, [min, max]] of counts) {
+    if (length >= min && length <= max) continue;
+    const expected = min === max ? min : `${min} to ${max}`;
+    throw new QdgError("invalid-onnx", `${origin} (${op})`, `has ${length} ${what}, expected ${expected}`);
+  }
+  const missing = inputs.slice(0, known.inputs[0]).indexOf(null);
+  if (missing < 0) return;
+  throw new QdgError(
+    "invalid-onnx",
+    `${origin} (${op})`,
+    `input ${missing} is left out, which it may not be`,
+  );
 }
 
 /** Leaves out the input that says that it does not train. @throws QdgError `unsupported-op` where it does, or may */

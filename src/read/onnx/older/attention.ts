@@ -1,7 +1,7 @@
 // Attention (opset 23) in operators that every opset has, so that its products of two computed matrices are quantized as any.
 
 import { QdgError } from "../../../base/error.js";
-import { float32, int64 } from "../../../base/tensor.js";
+import { boundedSize, float32, int64 } from "../../../base/tensor.js";
 import { floatAttribute, intAttribute, type Value } from "../../../graph/graph.js";
 import { isUnknownRank } from "../../../graph/unknown-shape.js";
 import type { NewerNode, OlderNode, UpgradeBuilder } from "../../../onnx/upgrade.js";
@@ -44,6 +44,8 @@ export const attention: OlderRule = (older, builder) => {
   };
   const q = split(query, heads, "query");
   const repeats = heads / keyHeads;
+  if (!Number.isInteger(repeats))
+    throw refusal(older, `has ${heads} heads of queries for ${keyHeads} of keys`);
   const k = repeated(split(key, keyHeads, "key"), heads, repeats, "key", builder);
   const v = repeated(split(values, keyHeads, "value"), heads, repeats, "value", builder);
 
@@ -116,6 +118,7 @@ function seenBefore(older: OlderNode, q: Value, k: Value, builder: UpgradeBuilde
   if (typeof queries !== "number" || typeof keys !== "number") {
     throw refusal(older, "is causal over lengths that only run time knows");
   }
+  boundedSize([queries, keys], "unsupported-op", older.where, "is causal over");
   const data = Uint8Array.from({ length: queries * keys }, (_, i) =>
     i % keys <= Math.floor(i / keys) ? 1 : 0,
   );
