@@ -4,6 +4,7 @@ import type { Emit } from "./call.js";
 import { ARITHMETIC_OPS } from "./ops/arithmetic.js";
 import { CONVOLUTION_OPS } from "./ops/convolution.js";
 import { CREATION_OPS } from "./ops/creation.js";
+import { CROP_OPS } from "./ops/crops.js";
 import { FUNCTION_OPS } from "./ops/functions.js";
 import { GRAPH_OPS } from "./ops/graph.js";
 import { IMAGE_OPS } from "./ops/images.js";
@@ -23,6 +24,7 @@ export const OPS: ReadonlyMap<string, Emit> = new Map(
     ARITHMETIC_OPS,
     CONVOLUTION_OPS,
     CREATION_OPS,
+    CROP_OPS,
     FUNCTION_OPS,
     GRAPH_OPS,
     IMAGE_OPS,

@@ -108,6 +108,20 @@ testOps([
       outputs: ["q", "q2", "r"],
     }),
   },
+  binary("Atan2"),
+  {
+    title: "Atan2 along the axes",
+    graph: () => ({
+      inputs: { a: { shape: [12], dtype: "int32", below: 3 }, b: { shape: [12], dtype: "int32", below: 3 } },
+      weights: { one: { shape: [], data: [1] } },
+      nodes: [
+        ...["a", "b"].map((name) => node(`${name}_real`, "Cast", [name], { DstT: type("DT_FLOAT") })),
+        ...["a", "b"].map((name) => node(`${name}_moved`, "Sub", [`${name}_real`, "one"])),
+        node("y", "Atan2", ["a_moved", "b_moved"]),
+      ],
+      outputs: ["y"],
+    }),
+  },
   {
     title: "DivNoNan",
     graph: () => ({

@@ -86,6 +86,25 @@ testOps([
     resize(op, false, true),
     grow(op),
   ]),
+  ...["bilinear", "nearest"].map((method): OpCase => ({
+    title: `CropAndResize, ${method}`,
+    seeds: 6,
+    graph: (c) => ({
+      inputs: {
+        x: { shape: [2, c.int(1, 6), c.int(2, 6), 3] },
+        boxes: { shape: [5, 4], range: [-0.3, 1.3] },
+        owner: { shape: [5], dtype: "int32", below: 2 },
+      },
+      weights: { size: intWeight([2], c.int(1, 5), c.int(1, 5)) },
+      nodes: [
+        node("y", "CropAndResize", ["x", "boxes", "owner", "size"], {
+          method: s(method),
+          extrapolation_value: f(0.25),
+        }),
+      ],
+      outputs: ["y"],
+    }),
+  })),
   {
     title: "DepthToSpace",
     graph: () => ({

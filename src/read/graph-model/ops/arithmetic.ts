@@ -67,6 +67,29 @@ function floorMod(a: Value, b: Value, say: Say, call: OpCall): Value {
   return say("Where", [differ, wrapped, rest], "", "float32");
 }
 
+/** The angle of (b, a): `atan(a / b)`, turned by half a circle where b is below 0. */
+function angle(a: Value, b: Value, say: Say, call: OpCall): Value {
+  const zero = call.scalar("zero", 0);
+  const half = call.scalar("half_circle", Math.PI);
+  const turn = say(
+    "Where",
+    [say("Less", [a, zero], "below", "bool"), call.node("Neg", [half], "back", []), half],
+    "turn",
+    "float32",
+  );
+  const right = say("Atan", [say("Div", [a, b], "slope")], "right");
+  const left = say("Add", [right, turn], "left");
+  const quarter = say(
+    "Mul",
+    [call.node("Sign", [a], "side", a.shape), call.scalar("quarter", Math.PI / 2)],
+    "upright",
+  );
+  const isLeft = say("Less", [b, zero], "is_left", "bool");
+  const isUpright = say("Equal", [b, zero], "is_upright", "bool");
+  const lying = say("Where", [isLeft, left, right], "lying", "float32");
+  return say("Where", [isUpright, quarter, lying], "", "float32");
+}
+
 const division: Emit = binary((a, b, say, call) =>
   a.dtype === "float32" ? say("Div", [a, b], "") : floorDiv(a, b, say, "", call),
 );
@@ -74,6 +97,7 @@ const division: Emit = binary((a, b, say, call) =>
 export const ARITHMETIC_OPS: OpFamily = {
   Add: plain("Add"),
   AddV2: plain("Add"),
+  Atan2: binary((a, b, say, call) => angle(a, b, say, call)),
   BiasAdd: (call) => {
     call.attributes.choice("data_format", ["NHWC"], "NHWC");
     return plain("Add")(call);
