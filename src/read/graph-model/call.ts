@@ -29,6 +29,7 @@ export type OpFamily = Readonly<Record<string, Emit>>;
 
 /** A larger tensor that constants alone decide stays a computation of the graph. */
 const MOST_FOLDED = 2 ** 22;
+const MOST_OUTPUTS = 10_000;
 
 interface NodeOptions {
   readonly domain?: "" | "qdg";
@@ -109,6 +110,16 @@ export class OpCall {
     return this.fail(`${what}: got no constant number; qdg needs one`);
   }
 
+  /** A shape that is about to be counted through. @throws QdgError `unsupported-op` where that is more than a tensor may have */
+  bounded(shape: readonly Dim[]): void {
+    boundedSize(shape, "unsupported-op", this.where, "shape");
+  }
+
+  /** How many outputs a node may have: each is a value of the graph. */
+  boundedCount(count: number): void {
+    if (count > MOST_OUTPUTS) this.fail(`gives ${count} tensors, expected at most ${MOST_OUTPUTS}`);
+  }
+
   /** An axis that a constant input names, counted from the front. */
   axis(index: number, rank: number): number {
     return this.axisOf(this.number(index, "axis"), rank);
@@ -142,7 +153,7 @@ export class OpCall {
     attributes: Readonly<Record<string, Attribute>> = {},
     options: readonly NodeOptions[] = [],
   ): Value[] {
-    for (const shape of shapes) boundedSize(shape, "unsupported-op", this.where, "shape");
+    for (const shape of shapes) this.bounded(shape);
     const domain = options[0]?.domain ?? "";
     const node: Node = { op, domain, attributes, inputs: [...inputs], outputs: [], origin: this.name };
     const folded = fold(node, shapes);

@@ -102,7 +102,11 @@ function checkOperators(json: GraphJson, fed: ReadonlySet<string>, where: string
         `the outputs need ${name}, which the signature does not name`,
       );
     }
-    if (op !== "Const" && !OPS.has(op)) unknown.set(op, [...(unknown.get(op) ?? []), name]);
+    if (op !== "Const" && !OPS.has(op)) {
+      const names = unknown.get(op);
+      if (names) names.push(name);
+      else unknown.set(op, [name]);
+    }
     for (const { node } of inputs) stack.push(node);
   }
   if (unknown.size === 0) return;

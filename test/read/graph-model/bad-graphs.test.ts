@@ -142,6 +142,38 @@ const GRAPHS: readonly (readonly [title: string, graph: TestGraph, code: string,
     /SYMMETRIC/,
   ],
   [
+    "a range that no memory holds",
+    {
+      inputs: x,
+      weights: { from: intWeight([], 0), to: intWeight([], 2 ** 31 - 1), by: intWeight([], 1) },
+      nodes: [node("a", "Range", ["from", "to", "by"])],
+      outputs: ["a"],
+    },
+    "unsupported-op",
+    /a \(Range\): shape \[2147483647\] has/,
+  ],
+  [
+    "a tensor for each of millions of numbers",
+    {
+      inputs: { x: { shape: [2 ** 21] } },
+      nodes: [node("a", "Unpack", ["x"], { axis: i(0), num: i(2 ** 21) })],
+      outputs: ["a"],
+    },
+    "unsupported-op",
+    /a \(Unpack\): gives 2097152 tensors/,
+  ],
+  [
+    "an image larger than any",
+    {
+      inputs: x,
+      weights: { size: intWeight([2], 2 ** 30, 2 ** 30) },
+      nodes: [node("a", "ResizeNearestNeighbor", ["x", "size"])],
+      outputs: ["a"],
+    },
+    "unsupported-op",
+    /a \(ResizeNearestNeighbor\): shape/,
+  ],
+  [
     "boxes that only lose weight",
     {
       inputs: { boxes: { shape: [9, 4] }, scores: { shape: [9] } },

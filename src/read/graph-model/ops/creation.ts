@@ -64,7 +64,9 @@ const range: Emit = (call) => {
   if (known.every((constant) => constant !== undefined)) {
     const [from, to, by] = known.map((constant) => Number(constant?.data[0])) as [number, number, number];
     if (by === 0) call.failModel("delta: got 0");
-    const numbers = Array.from({ length: rangeSize(from, to, by) }, (_, i) => from + i * by);
+    const size = rangeSize(from, to, by);
+    call.bounded([size]);
+    const numbers = new Float64Array(size).map((_, i) => from + i * by);
     const data = dtype === "float32" ? Float32Array.from(numbers) : Int32Array.from(numbers);
     return call.result(call.constant("", { dtype, shape: [numbers.length], data }));
   }

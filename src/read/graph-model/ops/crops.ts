@@ -96,6 +96,7 @@ const cropAndResize: Emit = (call) => {
       `image: has the open sizes ${formatShape(image.shape)}; give the model's input a fixed size`,
     );
   }
+  call.bounded([count, height, width, c]);
   const nearest = method === "nearest";
   const rows = positionsOf(call, boxes, 0, h, height, nearest);
   const columns = positionsOf(call, boxes, 1, w, width, nearest);

@@ -70,6 +70,7 @@ const resizeNearest: Emit = (call) => {
   const coordinates = coordinatesOf(call);
   const asked = call.numbers(1, "size");
   const space = x.shape.slice(2);
+  call.bounded(asked);
   const rows = space.map((size, axis) => rowsOf(size, asked[axis] as Dim, coordinates));
   if (rows.some((each) => each !== null && !isExact(each, coordinates))) {
     const take = (value: Value, axis: number, what: string): Value => {

@@ -211,6 +211,7 @@ const split: Emit = (call) => {
   const axis = call.axis(0, call.shapeOf(1).length);
   const count = call.attributes.int("num_split", 1);
   const size = knownAxis(call, 1, axis);
+  call.boundedCount(count);
   if (count < 1 || size % count !== 0) call.failModel(`num_split: got ${count} for an axis of ${size}`);
   return splitInto(call, 1, axis, Array<number>(count).fill(size / count));
 };
@@ -235,6 +236,7 @@ const unpack: Emit = (call) => {
   const axis = call.axisOf(call.attributes.int("axis", 0), shape.length);
   call.attributes.ignore("num");
   const size = knownAxis(call, 0, axis);
+  call.boundedCount(size);
   return Array.from({ length: size }, (_, i) => {
     const span = spanOf(call, axis, size, i, i + 1, 1);
     const part = sliced(call, input, span ? [span] : [], `part_${i}`);
