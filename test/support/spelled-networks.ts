@@ -190,6 +190,25 @@ export const BLOCKS: Readonly<Record<string, Block>> = {
     const back = s.op("Unsqueeze", [taken, s.ints(2)], ["N", x.shape[1] as number, 1, SIDE]);
     return s.op("Add", [x, back], x.shape);
   },
+  turned: (s, x) => {
+    const channels = x.shape[1] as number;
+    const last = s.op("Transpose", [x], ["N", SIDE, SIDE, channels], { perm: [0, 2, 3, 1] });
+    const perm = s.pick([
+      [0, 3, 1, 2],
+      [0, 3, 2, 1],
+    ]);
+    return s.op("Transpose", [last], x.shape, { perm });
+  },
+  flattened: (s, x) => {
+    const channels = x.shape[1] as number;
+    const flat = s.op("Flatten", [x], ["N", channels * SIDE * SIDE]);
+    const rows = s.op("Reshape", [flat, s.ints(0, channels, -1)], ["N", channels, SIDE * SIDE]);
+    return s.op(
+      "Reshape",
+      [rows, s.pick([s.ints(0, 0, SIDE, SIDE), s.ints(-1, channels, SIDE, SIDE)])],
+      x.shape,
+    );
+  },
   reshape: (s, x) => {
     // As view(x.size(0), x.size(1), -1) is exported.
     const list = s.net.node("Shape", "shape", [x], {

@@ -59,7 +59,8 @@ function neutral(node: Node): Value | null {
   return isNeutral && !x.constant && sameShape(x.shape, outputOf(node).shape) ? x : null;
 }
 
-function sameShape(a: readonly Dim[], b: readonly Dim[]): boolean {
+/** Whether two shapes are known, and one. */
+export function sameShape(a: readonly Dim[], b: readonly Dim[]): boolean {
   return (
     !isUnknownRank(a) && a.length === b.length && a.every((dim, i) => dim === b[i] && dim !== UNKNOWN_DIM)
   );

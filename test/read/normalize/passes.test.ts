@@ -62,6 +62,7 @@ test.each<[keyof typeof BLOCKS, string[]]>([
   ["layerNorm", ["LayerNormalization"]],
   ["dense", ["Gemm", "Reshape"]],
   ["split", ["Concat", "Slice"]],
+  ["flattened", []],
   ["gather", ["Add", "Slice", "Squeeze", "Unsqueeze"]],
   ["pool", ["Add", "GlobalAveragePool"]],
 ])("of the block %s remains %j", (block, expected) => {

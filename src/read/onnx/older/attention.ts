@@ -46,8 +46,8 @@ export const attention: OlderRule = (older, builder) => {
   const repeats = heads / keyHeads;
   if (!Number.isInteger(repeats))
     throw refusal(older, `has ${heads} heads of queries for ${keyHeads} of keys`);
-  const k = repeated(split(key, keyHeads, "key"), heads, repeats, "key", builder);
-  const v = repeated(split(values, keyHeads, "value"), heads, repeats, "value", builder);
+  const k = repeated(split(key, keyHeads, "key"), heads, repeats, "key", older, builder);
+  const v = repeated(split(values, keyHeads, "value"), heads, repeats, "value", older, builder);
 
   const size = q.shape[3];
   const given = older.attributes["scale"];
@@ -91,24 +91,23 @@ function checkPlain(older: OlderNode, others: readonly (Value | null)[]): void {
   }
 }
 
-function repeated(x: Value, heads: number, repeats: number, what: string, builder: UpgradeBuilder): Value {
+/** Each head of keys or values as many times as queries share it: [N, key heads, T, C] to [N, heads, T, C]. */
+function repeated(
+  x: Value,
+  heads: number,
+  repeats: number,
+  what: string,
+  older: OlderNode,
+  builder: UpgradeBuilder,
+): Value {
   if (repeats === 1) return x;
-  const apart = builder.node("Unsqueeze", [x, ints(builder, `${what}_axis`, [2])], {}, `${what}/apart`);
-  const wide = builder.node(
-    "Expand",
-    [apart, ints(builder, `${what}_copies`, [1, 1, repeats, 1, 1])],
-    {},
-    `${what}/copies`,
-  );
-  // [N, key heads, repeats, T, C] to [N, heads, T, C]: all sizes but T are known, or kept.
-  const length = x.shape[2];
-  const sizes = [
-    0,
-    heads,
-    typeof length === "number" ? length : -1,
-    typeof length === "number" ? -1 : (x.shape[3] as number),
-  ];
-  return builder.node("Reshape", [wide, ints(builder, `${what}_repeated`, sizes)], {}, `${what}/repeated`);
+  const [length, size] = x.shape.slice(2);
+  const open = typeof length === "number" ? [length, -1] : typeof size === "number" ? [-1, size] : null;
+  if (!open) throw refusal(older, "the size of a head is not known");
+  const list = (name: string, ...sizes: number[]): Value => ints(builder, `${what}_${name}`, sizes);
+  const apart = builder.node("Unsqueeze", [x, list("axis", 2)], {}, `${what}/apart`);
+  const wide = builder.node("Expand", [apart, list("copies", 1, 1, repeats, 1, 1)], {}, `${what}/copies`);
+  return builder.node("Reshape", [wide, list("repeated", 0, heads, ...open)], {}, `${what}/repeated`);
 }
 
 /** Whether a key comes no later than its query; null where that does not matter. */
