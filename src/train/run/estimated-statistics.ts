@@ -5,8 +5,18 @@ import { type Batch, disposeBatch } from "../data/batch.js";
 import type { TrainingNetwork } from "../network.js";
 import type { StatisticsEstimate } from "../normalization-statistics.js";
 
-/** Forward passes: with ten evaluations a run, less than a fiftieth of the time of 1,000 steps. */
-const BATCHES = 8;
+/** With 384 the accuracy of one network at 3 bits was anything from 52.5 to 59.3 %, by which images they were. */
+const IMAGES = 1536;
+const MOST_BATCHES = 32;
+
+/** Images that one estimate takes. */
+export function estimatedImages(imagesOfAStep: number): number {
+  return imagesOfAStep * batchesOf(imagesOfAStep);
+}
+
+function batchesOf(imagesOfAStep: number): number {
+  return Math.min(MOST_BATCHES, Math.ceil(IMAGES / imagesOfAStep));
+}
 
 /** From the batches of the steps to come, from `step` on. */
 export async function estimatedStatistics(
@@ -15,9 +25,11 @@ export async function estimatedStatistics(
   step: number,
 ): Promise<StatisticsEstimate> {
   const estimate = network.estimateStatistics();
-  for (let i = 0; i < BATCHES; i++) {
+  let count = 1;
+  for (let i = 0; i < count; i++) {
     const batch = await batches.next(step + i);
     try {
+      count = batchesOf(batch.x.shape[0]);
       estimate.add(batch.x);
     } finally {
       disposeBatch(batch);

@@ -17,6 +17,7 @@ import type { WriteFile } from "./checkpoint-file.js";
 import { completeOptions, methodOptions, resumedOptions } from "./complete-options.js";
 import { withDataDefaults } from "./data-defaults.js";
 import { evaluatedDomain, type Evaluation, imagesOf } from "./evaluate-domains.js";
+import { estimatedImages } from "./estimated-statistics.js";
 import { evaluationInterval } from "./evaluation-interval.js";
 import { silentObserver, type TrainObserver } from "./observer.js";
 import {
@@ -33,7 +34,7 @@ import {
 import { checkDataset, checkModel, datasetFacts, modelFacts } from "./run-facts.js";
 import { RunFolder } from "./run-folder.js";
 import { teacherOf, withTeacher } from "./taught-network.js";
-import { type AskedTrainOptions, isPretrained, methodOf, type TrainOptions } from "./train-options.js";
+import { type AskedTrainOptions, isFloatMethod, isPretrained, methodOf, type TrainOptions } from "./train-options.js";
 import { Trainer } from "./trainer.js";
 import { labelledBy } from "./unlabeled.js";
 
@@ -124,12 +125,13 @@ async function trainLocked(request: TrainRequest): Promise<TrainResult> {
   const evaluated = domains.map(({ domain, role, split }) =>
     evaluatedDomain(domain, role, split, asked.evalImages),
   );
+  const imagesOfAStep = sources.length * asked.batchSize;
   const evalEvery =
     asked.evalEvery ??
     evaluationInterval(
       asked.steps,
-      imagesOf(evaluated),
-      sources.length * asked.batchSize,
+      imagesOf(evaluated) + (isFloatMethod(asked) ? 0 : estimatedImages(imagesOfAStep)),
+      imagesOfAStep,
       methodOf(asked).rule?.passes ?? 2,
     );
   const options: TrainOptions = { ...asked, imageSize, evalEvery };
