@@ -34,7 +34,13 @@ import {
 import { checkDataset, checkModel, datasetFacts, modelFacts } from "./run-facts.js";
 import { RunFolder } from "./run-folder.js";
 import { teacherOf, withTeacher } from "./taught-network.js";
-import { type AskedTrainOptions, isFloatMethod, isPretrained, methodOf, type TrainOptions } from "./train-options.js";
+import {
+  type AskedTrainOptions,
+  isFloatMethod,
+  isPretrained,
+  methodOf,
+  type TrainOptions,
+} from "./train-options.js";
 import { Trainer } from "./trainer.js";
 import { labelledBy } from "./unlabeled.js";
 
