@@ -72,7 +72,7 @@ export function checkModelJson(parsed: unknown, where: string): ModelJson {
     throw new QdgError(
       "unsupported-model",
       where,
-      "is a tfjs graph-model, expected a layers-model; convert or save the original model as tfjs_layers_model",
+      "is a tfjs graph-model, expected a layers-model; qdg export, inspect, parity and certify take it as it is; for training and evaluation convert or save the original model as tfjs_layers_model",
     );
   }
   if (format !== undefined && format !== null && format !== "layers-model") {

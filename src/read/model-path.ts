@@ -115,15 +115,17 @@ async function described(kind: FileKind, path: string): Promise<readonly [what: 
       ];
     case "saved-model": {
       const folder = basename(path) === "saved_model.pb" ? dirname(path) : path;
-      const format = "keras_saved_model --output_format=tfjs_layers_model";
-      const otherwise = "else save the Keras model as .h5 (model.save) and convert that";
+      const keras = "keras_saved_model --output_format=tfjs_layers_model";
       return [
         "a TensorFlow SavedModel",
-        `if Keras 2 saved it, make a model.json of it: ${convert(format, folder)}; ${otherwise}`,
+        `make a model.json of it: ${convert("tf_saved_model", folder)}; a layers-model, which training takes, if Keras 2 saved it: ${convert(keras, folder)}`,
       ];
     }
     case "frozen-graph":
-      return ["a frozen TensorFlow graph, which has no layers any more", source];
+      return [
+        "a frozen TensorFlow graph",
+        `make a model.json of it: ${convert("tf_frozen_model --output_node_names=NAMES")}`,
+      ];
     case "tflite":
       return ["a TensorFlow Lite file, which has no layers any more", source];
     case "pytorch":

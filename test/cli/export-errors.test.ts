@@ -134,7 +134,7 @@ const MODEL_ROWS: readonly Row[] = [
       return [folder, "--bits", "4", "-o", output];
     },
     code: 1,
-    says: ["is a folder without a model.json (it has other.json", "give the file of the model"],
+    says: ["is a folder without a model.json or an ONNX file (it has other.json", "give the file of the model"],
   },
   {
     title: "a Keras file",
@@ -767,7 +767,7 @@ const USAGE_ROWS: readonly Row[] = [
     code: 1,
     says: ["r.html", "exists already", "--force"],
   },
-  { title: "no model", args: () => [], code: 2, says: ["model.json"] },
+  { title: "no model", args: () => [], code: 2, says: ["missing required argument"] },
   { title: "two models", args: ({ model }) => [model, model], code: 2, says: ["too many arguments"] },
 ];
 

@@ -38,27 +38,33 @@ describe("real graph-models", SHARED, () => {
     const path = join(MODELS, name, "model.json");
     const { graph } = await openModel(path);
     const bytes = floatFile(runPasses(graph, FLOAT_PASSES), 21);
-    const [cpu, tfjs] = await Promise.all([
-      (await runtimeOf("cpu")).open({ bytes }),
-      (await runtimeOf("tfjs")).open({ path }),
-    ]);
+    const tfjs = await (await runtimeOf("tfjs")).open({ path });
+    const runs = [
+      { target: "cpu", session: await (await runtimeOf("cpu")).open({ bytes }) },
+      { target: "wasm", session: await (await runtimeOf("wasm")).open({ bytes }) },
+    ];
     const apart = new Map<string, { difference: number; largest: number }>();
     for (let seed = 1; seed <= SAMPLES; seed++) {
       const feeds = randomFeeds(graph, null, { layout: "nhwc" }, seed);
-      const [got, expected] = [await cpu.run(feeds), await tfjs.run(feeds)];
-      for (const output of tfjs.outputs) {
-        const [ours, theirs] = [got[output.name] as Tensor, expected[output.name] as Tensor];
-        expect(ours.shape).toEqual(theirs.shape);
-        const before = apart.get(output.name) ?? { difference: 0, largest: 0 };
-        for (let k = 0; k < theirs.data.length; k++) {
-          const [a, b] = [Number(ours.data[k]), Number(theirs.data[k])];
-          before.difference = Math.max(before.difference, Math.abs(a - b));
-          before.largest = Math.max(before.largest, Math.abs(b));
+      const expected = await tfjs.run(feeds);
+      for (const { target, session } of runs) {
+        const got = await session.run(feeds);
+        for (const { name: output } of tfjs.outputs) {
+          const [ours, theirs] = [got[output] as Tensor, expected[output] as Tensor];
+          expect(ours.shape).toEqual(theirs.shape);
+          const key = `${target} ${output}`;
+          const before = apart.get(key) ?? { difference: 0, largest: 0 };
+          for (let k = 0; k < theirs.data.length; k++) {
+            const [a, b] = [Number(ours.data[k]), Number(theirs.data[k])];
+            before.difference = Math.max(before.difference, Math.abs(a - b));
+            before.largest = Math.max(before.largest, Math.abs(b));
+          }
+          apart.set(key, before);
         }
-        apart.set(output.name, before);
       }
     }
-    await Promise.all([cpu.dispose(), tfjs.dispose()]);
+    for (const { session } of runs) await session.dispose();
+    await tfjs.dispose();
     for (const [output, { difference, largest }] of apart) {
       expect(largest, output).toBeGreaterThan(0);
       expect(difference / largest, output).toBeLessThan(1e-5);
