@@ -134,7 +134,10 @@ const MODEL_ROWS: readonly Row[] = [
       return [folder, "--bits", "4", "-o", output];
     },
     code: 1,
-    says: ["is a folder without a model.json or an ONNX file (it has other.json", "give the file of the model"],
+    says: [
+      "is a folder without a model.json or an ONNX file (it has other.json",
+      "give the file of the model",
+    ],
   },
   {
     title: "a Keras file",
