@@ -17,7 +17,7 @@ export function drawnWarning(scales: ScalesMode): string {
     scales === "learned"
       ? ""
       : "calibrated on drawn images, which hold nothing that the network was trained to see: real ones of the kind that it will meet are better, and 64 are enough (--calibration FOLDER). ";
-  return `${calibrated}The cost is measured on drawn images; only real ones tell how many predictions stay (qdg parity --data FOLDER --reference model.json)`;
+  return `${calibrated}The cost is measured on drawn images; only real ones tell how many predictions stay (qdg parity --data FOLDER --reference MODEL)`;
 }
 
 /** Layers that a line names before it counts. */

@@ -190,6 +190,11 @@ export const BLOCKS: Readonly<Record<string, Block>> = {
     const back = s.op("Unsqueeze", [taken, s.ints(2)], ["N", x.shape[1] as number, 1, SIDE]);
     return s.op("Add", [x, back], x.shape);
   },
+  padded: (s, x) => {
+    // By nothing, or to and fro: the shape stays, what is in it need not.
+    const shift = s.int(0, 1);
+    return s.op("Pad", [x, s.ints(0, 0, shift, 0, 0, 0, -shift, 0)], x.shape);
+  },
   turned: (s, x) => {
     const channels = x.shape[1] as number;
     const last = s.op("Transpose", [x], ["N", SIDE, SIDE, channels], { perm: [0, 2, 3, 1] });

@@ -2,12 +2,13 @@
 
 import { type Dim, type Graph, intsAttribute, type Node, outputOf, type Value } from "../../graph/graph.js";
 import { isUnknownRank, UNKNOWN_DIM } from "../../graph/unknown-shape.js";
+import { constants } from "../../onnx/shape-facts.js";
 import { rewrite } from "./rewrite.js";
 
 /**
  * - Identity, and Dropout without a say whether it trains;
  * - a Cast to the type that is there; a Transpose that leaves all axes in place; Concat, Sum, Max, Min and Mean of one value;
- * - Reshape, Flatten, Expand, Slice (forwards), Tile and Pad where the shape that comes out is the one that went in;
+ * - Reshape, Flatten, Expand, Slice (forwards) and Tile where the shape that comes out is the one that went in; a Pad by nothing;
  * - adding 0 or subtracting it, multiplying by 1 or dividing by it, where that does not broadcast.
  *
  * What gives an output of the graph stays.
@@ -22,7 +23,7 @@ export function removeIdentities(graph: Graph): Graph {
 }
 
 const OF_ONE: ReadonlySet<string> = new Set(["Concat", "Sum", "Max", "Min", "Mean"]);
-const MOVES: ReadonlySet<string> = new Set(["Reshape", "Flatten", "Expand", "Tile", "Pad"]);
+const MOVES: ReadonlySet<string> = new Set(["Reshape", "Flatten", "Expand", "Tile"]);
 
 function passedThrough(node: Node): Value | null {
   const x = node.inputs[0];
@@ -37,6 +38,7 @@ function passedThrough(node: Node): Value | null {
   }
   if (OF_ONE.has(op)) return node.inputs.length === 1 ? x : null;
   if (MOVES.has(op)) return sameShape(x.shape, y.shape) ? x : null;
+  if (op === "Pad") return constants(node, 1)?.every((pad) => pad === 0) ? x : null;
   if (op === "Slice") return sameShape(x.shape, y.shape) && isForwards(node) ? x : null;
   return neutral(node);
 }

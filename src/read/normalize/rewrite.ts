@@ -20,7 +20,6 @@ export type Rewritten = Value | readonly Node[] | null;
 export type RewriteRule = (node: Node, tools: RewriteTools) => Rewritten;
 
 export interface RewriteTools {
-  readonly graph: Graph;
   /** The one node that reads a value, and reads it once; null where there are others, or it is an output of the graph. */
   readonly onlyReader: (value: Value) => Node | null;
   /** Whether a node reads the value, or it is an output of the graph. */
@@ -52,7 +51,6 @@ export function rewrite(graph: Graph, rule: RewriteRule): Graph {
     return free;
   };
   const tools: RewriteTools = {
-    graph: result,
     onlyReader(value) {
       const [reader, ...others] = uses.get(value) ?? [];
       return reader && others.length === 0 && !outputs.has(value) ? reader : null;
