@@ -624,11 +624,13 @@ describe("qdg inspect", () => {
     expect(stdout).toMatch(/written by somebody; IR 8, opset ai\.onnx 17/);
     expect(stdout).toMatch(/input {2}x: float \[2\]/);
     expect(stdout).toMatch(/operators: 1 If/);
-    expect(stdout).toMatch(/note: layers are not listed: .*If/);
+    expect(stdout).toMatch(/note: an export refuses it, and layers are not listed: .*If/);
   });
 
-  test("refuses what is no ONNX file", async () => {
-    expect(await runCli("inspect", model)).toMatchObject({ code: 1, stdout: "" });
+  test("refuses what is no model", async () => {
+    const text = join(folder, "notes.txt");
+    await writeFile(text, "no model\n");
+    expect(await runCli("inspect", text)).toMatchObject({ code: 1, stdout: "" });
     const missing = await runCli("inspect", join(folder, "none.onnx"));
     expect(missing).toMatchObject({
       code: 1,

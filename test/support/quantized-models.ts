@@ -100,8 +100,11 @@ export async function compareQuantizedGraph(
   const names = new Set<string>();
   let operators: string[] = [];
   const files = new Map<FormName, Uint8Array>();
-  // What is left real may have no WebGPU kernel (a log softmax at the end): such a file is refused, as its own test says.
-  const isRefused = graph.nodes.some(({ op }) => op === "LogSoftmax" && WITHOUT_WEBGPU_KERNEL.has(op));
+  // What is left real may have no WebGPU kernel (a log softmax at the end, a table of categories): such a file is refused,
+  // as its own test says.
+  const isRefused = graph.nodes.some(
+    ({ op }) => ["LogSoftmax", "OneHot"].includes(op) && WITHOUT_WEBGPU_KERNEL.has(op),
+  );
   for (const form of isRefused ? HOST_FORMS : FORMS) {
     const { bytes, lowered } = integerFile(graph, 21, { form, weights: "packed" }, (result) =>
       quantizedMetadata(FACTS, graph, scales, form, result),
