@@ -70,6 +70,13 @@ export function node(
   return { name, op, input, attr };
 }
 
+/** A convolution "c" of "x" by "w", of its size. */
+export const conv: ReturnType<typeof node> = node("c", "Conv2D", ["x", "w"], {
+  strides: ints(1, 1, 1, 1),
+  dilations: ints(1, 1, 1, 1),
+  padding: s("SAME"),
+});
+
 /** Integers as a weight. */
 export function intWeight(shape: readonly number[], ...data: readonly number[]): TestWeight {
   return { shape, data, dtype: "int32" };

@@ -2,6 +2,7 @@
 
 import type { Chance } from "../../support/layer-cases.js";
 import {
+  conv,
   i,
   ints,
   intWeight,
@@ -13,12 +14,6 @@ import {
   testOps,
   type,
 } from "../../support/graph-models.js";
-
-const conv = node("c", "Conv2D", ["x", "w"], {
-  strides: ints(1, 1, 1, 1),
-  dilations: ints(1, 1, 1, 1),
-  padding: s("SAME"),
-});
 
 /** The same on the input itself, and after a convolution, where channels stand first. */
 function both(

@@ -3,9 +3,9 @@
 import type { Chance } from "../../support/layer-cases.js";
 import {
   b,
+  conv,
   f,
   i,
-  ints,
   intWeight,
   node,
   type OpCase,
@@ -15,12 +15,6 @@ import {
   testOps,
   texts,
 } from "../../support/graph-models.js";
-
-const conv = node("c", "Conv2D", ["x", "w"], {
-  strides: ints(1, 1, 1, 1),
-  dilations: ints(1, 1, 1, 1),
-  padding: s("SAME"),
-});
 
 function afterConv(
   title: string,
