@@ -63,7 +63,7 @@ export function quantize(
     );
   }
   const graph = cloneGraph(source);
-  const placements = placeQuantizers(graph, recipe);
+  const placements = placeQuantizers(graph, recipe, learned?.quantizers);
   if (learned) checkLearned(placements, learned);
   const scales = annotateActivations(graph, placements, learned, statistics, options);
   annotateWeights(placements, learned, powerOfTwo);

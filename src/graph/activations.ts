@@ -3,6 +3,7 @@
 
 import type { Node } from "./graph.js";
 import { floatAttribute, stringAttribute } from "./graph.js";
+import { REQUANTIZE } from "./node-kinds.js";
 
 /** What ONNX gives an activation when the attribute is absent. */
 const SELU_ALPHA = 1.67326319217681884765625;
@@ -32,6 +33,7 @@ const SELU_GAMMA = 1.05070102214813232421875;
  * | Gelu "tanh" | `x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3)))` |
  * | Mish | `x * tanh(log(1 + exp(x)))` |
  * | Exp, Sqrt | `exp(x)`, `sqrt(x)` |
+ * | qdg.Requantize | `x` |
  * | qdg.Swish | `x / (1 + exp(-x))` |
  * | qdg.GeneralRelu | `x < threshold ? negative_slope * (x - threshold) : min(x, max_value)` |
  */
@@ -88,6 +90,7 @@ const PLAIN: ReadonlyMap<string, (x: number) => number> = new Map([
 
 function compositeActivation(node: Node): ((x: number) => number) | null {
   if (node.op === "Swish") return (x) => x * sigmoid(x);
+  if (node.op === REQUANTIZE) return (x) => x;
   if (node.op !== "GeneralRelu") return null;
   const max = attribute(node, "max_value", Number.POSITIVE_INFINITY);
   const slope = attribute(node, "negative_slope", 0);

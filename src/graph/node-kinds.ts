@@ -28,6 +28,9 @@ export type NodeKind =
   | "rearranging"
   | "float";
 
+/** qdg's own operator `y = x`, y with a quantizer of its own. */
+export const REQUANTIZE = "Requantize";
+
 type KindRule = NodeKind | ((node: Node) => NodeKind);
 
 /** By operator; what is not here runs in float. */
@@ -59,6 +62,7 @@ const KIND_BY_OP: Readonly<Record<string, KindRule>> = {
   Mish: "unary",
   Swish: "unary",
   GeneralRelu: "unary",
+  [REQUANTIZE]: "unary",
   Concat: unlessConstant("same-scale"),
   Max: unlessConstant("same-scale"),
   Min: unlessConstant("same-scale"),
@@ -159,6 +163,7 @@ export function isNonNegative(node: Node, nonNegative: (value: Value) => boolean
     case "Expand":
     case "Tile":
     case "Identity":
+    case REQUANTIZE:
     case "Resize":
       return activationInputs(node).every(nonNegative) && activationInputs(node).length > 0;
     default:
@@ -216,4 +221,14 @@ export function isDepthwise(node: Node): boolean {
   const group = intAttribute(node, "group", 1);
   const [filters, channels] = node.inputs[1]?.shape ?? [];
   return node.op === "Conv" && group > 1 && filters === group && channels === 1;
+}
+
+/** A depthwise convolution of one element a channel: batch normalization that could not fold. */
+export function isScaling(node: Node): boolean {
+  return (
+    isDepthwise(node) &&
+    inputOf(node, 1)
+      .shape.slice(2)
+      .every((dim) => dim === 1)
+  );
 }

@@ -4,13 +4,15 @@
 import { activationSpec, type QuantSpec, weightSpec } from "../quant/spec.js";
 import type { Graph, Node, Value } from "./graph.js";
 import { consumers, inputOf, outputOf } from "./graph.js";
+import { integerSources, residualValues } from "./integer-sources.js";
 import {
   activationInputs,
   floatTail,
-  isDepthwise,
   isNonNegative,
+  isScaling,
   kindOf,
   onlyRectifier,
+  REQUANTIZE,
 } from "./node-kinds.js";
 import { outputChannelAxis } from "./passes/fold-batch-norm.js";
 import { bitsOf, checkRecipe, type LayerRole, type Recipe, type Subject } from "./recipe.js";
@@ -50,16 +52,51 @@ export interface Placement extends QuantizerSite {
  *    but Add and Average share it too.
  * 5. Bits: as the recipe says. Of values that share a quantizer the most bits win.
  * 6. Unsigned for values that are never negative.
+ * 7. Requantize: a quantizer of its own where it has fewer bits than what it reads, or was learned; else that of
+ *    what it reads.
  *
+ * @param learned names of quantizers that training left
  * @returns weights in the order of the nodes, then activations in the order of their first value
  * @throws QdgError `invalid-quantization` for bits out of range or a layer that is not there
  */
-export function placeQuantizers(graph: Graph, recipe: Recipe): Placement[] {
+export function placeQuantizers(
+  graph: Graph,
+  recipe: Recipe,
+  learned: Pick<ReadonlySet<string>, "has"> | null = null,
+): Placement[] {
   checkRecipe(
     recipe,
     new Set([...graph.nodes.map(({ origin }) => origin), ...graph.inputs.map(({ name }) => name)]),
   );
-  return quantizerSites(graph).map((site) => placed(site, recipe));
+  return withoutVainCopies(
+    graph,
+    quantizerSites(graph).map((site) => placed(site, recipe)),
+    learned,
+  );
+}
+
+/** Rule 7. */
+function withoutVainCopies(
+  graph: Graph,
+  placements: readonly Placement[],
+  learned: Pick<ReadonlySet<string>, "has"> | null,
+): Placement[] {
+  const sources = integerSources(graph);
+  const kept: { placement: Placement; values: Value[] }[] = [];
+  const holders = new Map<Value, (typeof kept)[number]>();
+  for (const placement of placements) {
+    const holder = { placement, values: [...placement.values] };
+    const [copy] = placement.values as [Value];
+    const read = copy.producer?.op === REQUANTIZE ? inputOf(copy.producer, 0) : null;
+    const source = read && holders.get(sources.get(read) ?? read);
+    if (source && !standsAlone(placement, source.placement, learned)) {
+      source.values.push(copy);
+      continue;
+    }
+    kept.push(holder);
+    for (const value of placement.values) holders.set(value, holder);
+  }
+  return kept.map(({ placement, values }) => ({ ...placement, values }));
 }
 
 function placed(site: QuantizerSite, recipe: Recipe): Placement {
@@ -69,6 +106,16 @@ function placed(site: QuantizerSite, recipe: Recipe): Placement {
   const range = site.isNonNegative ? "non-negative" : recipe.signedActivations;
   const spec = site.role === "weight" ? weightSpec(bits, site.axis) : activationSpec(bits, range);
   return { ...site, spec, asked: chosen.some((each) => each.rule.default !== true && each.bits === bits) };
+}
+
+function standsAlone(
+  copy: Placement,
+  source: Placement,
+  learned: Pick<ReadonlySet<string>, "has"> | null,
+): boolean {
+  if (process.env["QDG_HACK"] === "b") return false;
+  const isLearned = ({ ids }: Placement): boolean => ids.some((id) => learned?.has(id));
+  return isLearned(copy) || (!isLearned(source) && copy.spec.bits < source.spec.bits);
 }
 
 /** Rules 1 to 4 of {@link placeQuantizers}: where quantizers stand, the same for every recipe. */
@@ -114,16 +161,6 @@ function weightSites(
   return [...byId.values()];
 }
 
-/** A depthwise convolution of one element a channel: batch normalization that could not fold. */
-function isScaling(node: Node): boolean {
-  return (
-    isDepthwise(node) &&
-    inputOf(node, 1)
-      .shape.slice(2)
-      .every((dim) => dim === 1)
-  );
-}
-
 function activationSites(graph: Graph, tail: ReadonlySet<Node>, last: ReadonlySet<Node>): QuantizerSite[] {
   const uses = consumers(graph);
   const sources = integerSources(graph);
@@ -133,7 +170,7 @@ function activationSites(graph: Graph, tail: ReadonlySet<Node>, last: ReadonlySe
     const source = sourceOf(value);
     readersOf.set(source, [
       ...(readersOf.get(source) ?? []),
-      ...readers.filter((reader) => !isMoving(reader)),
+      ...readers.filter((reader) => kindOf(reader) !== "rearranging"),
     ]);
   }
   const group = new DisjointSets<Value>();
@@ -163,6 +200,7 @@ function activationSites(graph: Graph, tail: ReadonlySet<Node>, last: ReadonlySe
   const aliases = new Map<Value, Value[]>();
   for (const [moved, source] of sources) aliases.set(source, [...(aliases.get(source) ?? []), moved]);
   const nonNegative = nonNegativeValues(graph);
+  const residual = residualValues(graph);
   const members = new Map<Value, Value[]>();
   for (const value of quantized) {
     const root = group.rootOf(value);
@@ -176,7 +214,9 @@ function activationSites(graph: Graph, tail: ReadonlySet<Node>, last: ReadonlySe
       role: "activation",
       ids: values.flatMap((value) => [idOf(value), ...(aliases.get(value) ?? []).map(idOf)]),
       values,
-      subjects: values.map((value) => activationSubject(value, readersOf.get(value) ?? [], last)),
+      subjects: values.map((value) =>
+        activationSubject(value, activationRole(value, readersOf.get(value) ?? [], last, residual)),
+      ),
       axis: null,
       isNonNegative: values.every((value) => nonNegative.has(value)),
       layer: lead.producer?.origin ?? lead.name,
@@ -185,39 +225,29 @@ function activationSites(graph: Graph, tail: ReadonlySet<Node>, last: ReadonlySe
 }
 
 /** Known by the layer that gives the value and, where a rectifier does, by the layer that it rectifies. */
-function activationSubject(value: Value, readers: readonly Node[], last: ReadonlySet<Node>): Subject {
+function activationSubject(value: Value, role: LayerRole): Subject {
   const { producer } = value;
   const rectified = producer && kindOf(producer) === "rectifier" ? inputOf(producer, 0).producer : undefined;
   return {
     layers: [producer?.origin ?? value.name, ...(rectified ? [rectified.origin] : [])],
-    roles: [activationRole(value, readers, last)],
+    roles: [role],
   };
 }
 
-function activationRole(value: Value, readers: readonly Node[], last: ReadonlySet<Node>): LayerRole {
+function activationRole(
+  value: Value,
+  readers: readonly Node[],
+  last: ReadonlySet<Node>,
+  residual: ReadonlySet<Value>,
+): LayerRole {
   if (readers.length > 0 && readers.every(isFunction)) return "before-activation";
   if (!value.producer) return "first";
+  if (residual.has(value)) return "residual";
   return readers.some((reader) => last.has(reader)) ? "last" : "inner";
 }
 
 function isFunction(node: Node): boolean {
   return kindOf(node) === "unary" || kindOf(node) === "float";
-}
-
-/** A layer whose result holds the integers of its input. Concat and its like compute, then share a scale. */
-function isMoving(node: Node): boolean {
-  return kindOf(node) === "rearranging";
-}
-
-/** For each value that only moves integers, the value that they come from. */
-export function integerSources(graph: Graph): Map<Value, Value> {
-  const sources = new Map<Value, Value>();
-  for (const node of graph.nodes) {
-    if (!isMoving(node)) continue;
-    const input = inputOf(node, 0);
-    for (const output of node.outputs) sources.set(output, sources.get(input) ?? input);
-  }
-  return sources;
 }
 
 /** Values that are never below 0, whatever the input. */

@@ -8,11 +8,12 @@ import { checkBits } from "../quant/spec.js";
  * What a quantizer is to the network:
  * - `first`: weights of layers that no other weighted layer comes before, and the network's input;
  * - `last`: weights of layers that no other weighted layer comes after, and what enters them;
+ * - `residual`: operands of Add and its like, which a chain of them rounds again and again;
  * - `before-activation`: values that only activation functions other than ReLU, and float layers, read;
  * - `batch-norm`: batch normalization that could not fold;
  * - `inner`: every other.
  */
-export type LayerRole = "first" | "last" | "inner" | "before-activation" | "batch-norm";
+export type LayerRole = "first" | "last" | "inner" | "residual" | "before-activation" | "batch-norm";
 
 /** A layer by its name, in which `*` stands for any characters, or all quantizers of a role. */
 export type Match = { readonly layer: string } | { readonly role: LayerRole };

@@ -7,7 +7,8 @@ import { consumers, type Graph, inputOf, type Node, type Value, valuesOf } from 
 import { kindOf } from "../graph/node-kinds.js";
 import { normalizationAfter } from "../graph/passes/fold-batch-norm.js";
 import { QUANTIZED_PASSES, runPasses, TRAINING_PASSES } from "../graph/passes/pipelines.js";
-import { integerSources, type Placement, placeQuantizers } from "../graph/place-quantizers.js";
+import { integerSources } from "../graph/integer-sources.js";
+import { type Placement, placeQuantizers } from "../graph/place-quantizers.js";
 import type { Recipe } from "../graph/recipe.js";
 
 export interface TrainingGraph {

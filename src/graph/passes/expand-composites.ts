@@ -4,10 +4,12 @@
 import { float32 } from "../../base/tensor.js";
 import type { Attribute, Graph, Node, Value } from "../graph.js";
 import { cloneGraph, floatAttribute, inputOf, outputOf } from "../graph.js";
+import { REQUANTIZE } from "../node-kinds.js";
 
 /**
  * - `Swish(x) = x * Sigmoid(x)`
  * - `GeneralRelu(x) = x < threshold ? negative_slope * (x - threshold) : min(x, max_value)`
+ * - `Requantize(x) = x`
  *
  * Inner values are named `y/...` after the output y, which keeps its name. Other operators of qdg's own are
  * calls of functions that the file brings along, and stay.
@@ -18,6 +20,7 @@ export function expandComposites(graph: Graph): Graph {
     if (node.domain !== "qdg") return [node];
     if (node.op === "Swish") return expandSwish(node);
     if (node.op === "GeneralRelu") return expandGeneralRelu(node);
+    if (node.op === REQUANTIZE) return [last(node, "Identity", [inputOf(node, 0)])];
     return [node];
   });
   return result;

@@ -11,6 +11,7 @@ import { foldPad } from "./fold-pad.js";
 import { keepPads } from "./keep-pads.js";
 import { mergeRectifiers } from "./merge-rectifiers.js";
 import { poolBeforeActivation } from "./pool-before-activation.js";
+import { requantizeResiduals } from "./requantize-residuals.js";
 
 export interface PassRow {
   readonly pass: (graph: Graph) => Graph;
@@ -31,6 +32,7 @@ export const FLOAT_PASSES: readonly PassRow[] = [
 export const QUANTIZED_PASSES: readonly PassRow[] = [
   ...FLOAT_PASSES,
   { pass: batchNormToConv, keepsWeights: false },
+  { pass: requantizeResiduals, keepsWeights: true },
 ];
 
 /** Of a network in training: weights are variables, and batch normalization has not folded. */

@@ -41,7 +41,7 @@ import { averagePool, globalAveragePool, globalMaxPool, maxPool } from "./poolin
 import { batchNormalization, layerNormalization, reduce, softmax } from "./reduction.js";
 import { resize } from "./resize.js";
 
-/** Operators of ONNX, and qdg's own Swish and GeneralRelu. */
+/** Operators of ONNX, and qdg's own Swish, GeneralRelu and Requantize. */
 export const OPS: Readonly<Record<string, Op>> = {
   Add: binary((a, b) => tf.add(a, b)),
   AveragePool: averagePool,
@@ -84,6 +84,7 @@ export const OPS: Readonly<Record<string, Op>> = {
   ReduceMean: reduce((x, axes, keep) => tf.mean(x, axes, keep)),
   ReduceSum: reduce((x, axes, keep) => tf.sum(x, axes, keep)),
   Relu: unary(relu),
+  Requantize: identity,
   Reshape: reshape,
   Resize: resize,
   Round: unary((x) => tf.round(x)),
