@@ -5,7 +5,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { QdgError } from "../base/error.js";
 import { inputQuantization } from "../export/input-scale.js";
-import { floatAttribute, inputOf, type Node, outputOf, type Value } from "../graph/graph.js";
+import { floatAttribute, type Graph, inputOf, type Node, outputOf, type Value, valuesOf } from "../graph/graph.js";
 import { clipRange } from "../graph/node-kinds.js";
 import type { Placement } from "../graph/place-quantizers.js";
 import type { Recipe } from "../graph/recipe.js";
@@ -54,7 +54,11 @@ type NormInputs = [
   mean: HeldTensor,
   variance: HeldTensor,
 ];
-type Mode = "training" | "initializing" | "predicting";
+/** `estimating`: as in training, without gradients. */
+type Mode = "training" | "estimating" | "initializing" | "predicting";
+
+/** Elements of one tensor of a batch that statistics are estimated from: 256 MB. */
+const LARGEST_TENSOR = 2 ** 26;
 
 export class TrainingNetwork implements Objective<Batch> {
   readonly trainables: readonly Trainable[];
@@ -153,8 +157,9 @@ export class TrainingNetwork implements Objective<Batch> {
 
   /** For statistics of batch normalization that do not lag behind. */
   estimateStatistics(): StatisticsEstimate {
-    return new StatisticsEstimate(this.#moving, (x, seen) => {
-      tf.tidy(() => void this.#run(x, "training", seen));
+    const mostImages = Math.max(1, Math.floor(LARGEST_TENSOR / largestValue(this.#plan.graph)));
+    return new StatisticsEstimate(this.#moving, mostImages, (x, seen) => {
+      tf.tidy(() => void this.#run(x, "estimating", seen));
     });
   }
 
@@ -281,6 +286,7 @@ export class TrainingNetwork implements Objective<Batch> {
     const { graph } = this.#plan;
     const weights = new Map<Value, HeldTensor>();
     const hooks: Hooks = {
+      ...(mode === "estimating" && { keepsOnly: [this.#plan.logits] }),
       constant: (value, reader) => {
         const parameter = this.#parameters.get(value);
         if (!parameter) return this.#constant(value);
@@ -393,4 +399,12 @@ export class TrainingNetwork implements Objective<Batch> {
     };
     return roundBeta(beta, norm, unit);
   }
+}
+
+/** Elements of one image's largest value. */
+function largestValue(graph: Graph): number {
+  const sizes = valuesOf(graph)
+    .filter(({ constant }) => !constant)
+    .map(({ shape }) => shape.slice(1).reduce<number>((n, dim) => n * (typeof dim === "number" ? dim : 1), 1));
+  return Math.max(1, ...sizes);
 }
