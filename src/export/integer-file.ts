@@ -5,6 +5,7 @@ import { removeDeadNodes } from "../graph/graph.js";
 import { FILE_PASSES, runPasses } from "../graph/passes/pipelines.js";
 import { verifyGraph } from "../graph/verify.js";
 import { lower, type Lowered, type LowerOptions } from "../lower/lower.js";
+import { shiftFunction } from "../lower/shift-function.js";
 import { unpackFunction } from "../lower/unpack-function.js";
 import { requireWebgpuKernels } from "../lower/webgpu-kernels.js";
 import { MIN_BITS } from "../quant/spec.js";
@@ -34,7 +35,7 @@ export function integerFile(
   removeDeadNodes(expanded);
   verifyGraph(expanded);
   if (options.form === "webgpu") requireWebgpuKernels(expanded);
-  const functions = [];
+  const functions = [shiftFunction(opset)];
   for (let bits = MIN_BITS; bits < 8; bits++) functions.push(unpackFunction(bits, opset));
   const model = graphToModel(expanded, {
     opset,

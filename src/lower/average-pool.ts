@@ -32,6 +32,7 @@ export function averagePoolWeights(node: Node): { readonly conv: Node; readonly 
       axis: 0,
       scale: new Float32Array(channels).fill(1 / count),
       bias: null,
+      resolution: 1,
       adjusted: [],
     },
   };

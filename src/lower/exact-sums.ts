@@ -15,7 +15,7 @@ import { storeWeights } from "./stored-weights.js";
 const EXACT_LIMIT = 2 ** 24;
 
 /**
- * The integer sum of a weighted node over integer-valued float32 input. Where every multiplier to the
+ * The integer sum of a weighted node over integer-valued float32 input, with the bias in parts of an integer. Where every multiplier to the
  * quantizer that follows is a power of two, weights and bias are multiplied by it: the sum stays exact, and
  * needs no multiplication of its own.
  */
@@ -28,10 +28,10 @@ export function exactWeightedSum(
   weights: QuantizedWeights,
   quantizer: Quantization | null,
 ): Sum {
-  const { scale, bias } = weights;
+  const { scale, bias, resolution } = weights;
   const multiplier = quantizer && multiplierTo(quantizer, scaleX, scale);
   const powers = multiplier?.every(isPowerOfTwo) ? multiplier : null;
-  const offset = bias && Float32Array.from(bias, (q, k) => q * (powers?.[k] ?? 1));
+  const offset = bias && Float32Array.from(bias, (q, k) => (q / resolution) * (powers?.[k] ?? 1));
   const value = weightedValue(emitter, storage, node, x, weights, powers, offset);
   const channelRank = node.op === "Conv" || node.op === "ConvTranspose" ? value.shape.length - 1 : 1;
   return powers ? { kind: "scaled", value } : { kind: "exact", value, scaleX, scale, channelRank };

@@ -21,7 +21,7 @@ import { boundsOf, scaleOf, storedZeroPoint } from "./form.js";
 import { addAgrees, productAgrees } from "./kernel-ties.js";
 import { addsInPairs, hasIntegerKernel, pairsFitInt16 } from "./pair-sums.js";
 import type { QuantizedWeights } from "./quantized-weights.js";
-import { storeWeights } from "./stored-weights.js";
+import { multiplied, storeWeights } from "./stored-weights.js";
 
 export class IntegerForm implements Form {
   readonly unsignedWeights: string[] = [];
@@ -62,15 +62,21 @@ export class IntegerForm implements Form {
       return exactWeightedSum(this.#emitter, this.#storage, node, centered, scaleOf(x), weights, quantizer);
     }
     const layer = node.origin;
-    const { shape, axis } = weights;
+    const { shape, axis, resolution } = weights;
     const channels = weights.scale.length;
-    const scale = this.#emitter.constant(tensor("float32", [channels], weights.scale));
+    const scale = this.#emitter.constant(
+      tensor(
+        "float32",
+        [channels],
+        weights.scale.map((each) => each / resolution),
+      ),
+    );
     const { integers, bits } = weights;
     const signed =
       !addsInPairs(node, quantizer !== null) ||
       pairsFitInt16(integers, shape, axis, largestStored(x.quantization));
     const stored = storeWeights(this.#emitter, integers, shape, bits, this.#storage, layer, signed);
-    const kernelInputs = [stored.value, scale];
+    const kernelInputs = [multiplied(this.#emitter, stored.value, resolution, layer), scale];
     if (stored.zeroPoint !== 0) {
       this.unsignedWeights.push(layer);
       const zeroPoints = new Uint8Array(channels).fill(stored.zeroPoint);

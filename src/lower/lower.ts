@@ -151,7 +151,7 @@ class Lowering {
       );
       return this.#define(output, value, node.origin);
     }
-    const weights = quantizedWeights(node, scaleOf(x));
+    const weights = quantizedWeights(node, x.quantization);
     if (weights.adjusted.length > 0) this.#adjusted.set(node.origin, weights.adjusted.length);
     const output = outputOf(node);
     const sum = this.#form.weightedSum(node, x, weights, this.#quantizerAfter(output));

@@ -6,7 +6,7 @@ import type { Node, Value } from "../graph/graph.js";
 import { inputOf } from "../graph/graph.js";
 import { outputChannelAxis } from "../graph/passes/fold-batch-norm.js";
 import { dequantize, quantize } from "../quant/affine.js";
-import { quantizeBias } from "../quant/bias.js";
+import { biasResolution, quantizeBias } from "../quant/bias.js";
 import type { Quantization } from "../quant/spec.js";
 
 export interface QuantizedWeights {
@@ -18,8 +18,10 @@ export interface QuantizedWeights {
   readonly axis: number;
   /** Deployed scale of each output channel: batch norm is folded in, so it may be negative. */
   readonly scale: Float32Array;
-  /** Integers at `fl(scaleX * scale[k])`; null when there is no bias. */
+  /** Integers at `fl(scaleX * scale[k]) / resolution`; null when there is no bias. */
   readonly bias: Int32Array | null;
+  /** Steps of the bias in one of the products, a power of two. */
+  readonly resolution: number;
   /** Channels whose scale was widened to hold the bias (dead channels). */
   readonly adjusted: readonly number[];
 }
@@ -53,9 +55,9 @@ export function deployedScale(weight: Value, channels: number): Float32Array {
 /**
  * Quantizes the weight and the bias of a Conv, ConvTranspose, Gemm or MatMul.
  *
- * @param scaleX scale of the node's input
+ * @param x the quantization of the node's input
  */
-export function quantizedWeights(node: Node, scaleX: number): QuantizedWeights {
+export function quantizedWeights(node: Node, x: Quantization): QuantizedWeights {
   const where = `${node.origin} (${node.op})`;
   const weight = inputOf(node, 1);
   const axis = outputChannelAxis(node);
@@ -68,14 +70,17 @@ export function quantizedWeights(node: Node, scaleX: number): QuantizedWeights {
   const real = bias ? expectDType(bias, "float32", where).data : new Float32Array(channels);
   const scale = deployedScale(weight, channels);
   const integers = { weights: weightIntegers(weight, where), shape, axis, scale };
-  const quantized = quantizeBias(real, scaleX, integers, where);
+  const { bits } = weight.quantization.spec;
+  const resolution = biasResolution(bits, x.spec.bits, integers.weights.length / channels);
+  const quantized = quantizeBias(real, x.params.scale[0] as number, integers, where, resolution);
   return {
     integers: quantized.weights,
     shape,
-    bits: weight.quantization.spec.bits,
+    bits,
     axis,
     scale: quantized.scale,
     bias: quantized.bias.some((q) => q !== 0) ? quantized.bias : null,
+    resolution,
     adjusted: quantized.adjusted,
   };
 }

@@ -7,6 +7,7 @@ import type { Value } from "../graph/graph.js";
 import { packBitPlanes } from "../quant/pack.js";
 import type { Emitter } from "./emitter.js";
 import type { WeightStorage } from "./form.js";
+import { SHIFT_FUNCTION } from "./shift-function.js";
 import { unpackFunctionName } from "./unpack-function.js";
 
 /**
@@ -44,6 +45,14 @@ export function storeWeights(
     return { value: emitter.constant(tensor("uint8", shape, bytes)), zeroPoint: UINT8_ZERO_POINT };
   }
   return { value: storeSigned(emitter, integers, shape, bits, storage, layer), zeroPoint: 0 };
+}
+
+/** int8 weights times a power of two, where the file is loaded. */
+export function multiplied(emitter: Emitter, weights: Value, factor: number, layer: string): Value {
+  if (factor === 1) return weights;
+  const { shape } = weights;
+  const places = emitter.byte(Math.log2(factor));
+  return emitter.node(SHIFT_FUNCTION, layer, [weights, places], { shape, dtype: "int8" }, {}, "qdg");
 }
 
 function storeSigned(

@@ -122,7 +122,7 @@ export class WebgpuForm extends FloatForm {
 /** One an output channel; null where a channel has none. */
 function fixedPoints(
   x: Integers,
-  { integers, shape, axis, scale, bias }: QuantizedWeights,
+  { integers, shape, axis, scale, bias, resolution }: QuantizedWeights,
   quantizer: Quantization,
 ): FixedPoint[] | null {
   const zeroPoint = quantizer.params.zeroPoint[0] as number;
@@ -131,7 +131,7 @@ function fixedPoints(
   const largest = largestInteger(x.quantization);
   const steps: FixedPoint[] = [];
   for (const [k, sum] of channelSums(integers, shape, axis).entries()) {
-    const parts = { products: sum * largest, bias: bias?.[k] ?? 0 };
+    const parts = { products: sum * largest, bias: (bias?.[k] ?? 0) / resolution };
     const step = fixedPoint(multipliers[k] as number, low, high, parts);
     if (!step) return null;
     steps.push(step);

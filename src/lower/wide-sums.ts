@@ -6,10 +6,11 @@ import { accumulatorBound, largestInteger } from "../quant/bias.js";
 import type { Integers } from "./form.js";
 import type { QuantizedWeights } from "./quantized-weights.js";
 
-/** No partial sum of a weighted node is larger. */
+/** No partial sum of a weighted node is larger, in steps of its bias. */
 export function weightedBound(x: Integers, weights: QuantizedWeights): number {
-  const { integers, shape, axis, bias } = weights;
-  return accumulatorBound({ weights: integers, shape, axis }, largestInteger(x.quantization), bias);
+  const { integers, shape, axis, bias, resolution } = weights;
+  const largest = largestInteger(x.quantization) * resolution;
+  return accumulatorBound({ weights: integers, shape, axis }, largest, bias);
 }
 
 /** Mul, or MatMul over the last axis of a; Infinity for a length that only run time knows. */

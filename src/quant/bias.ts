@@ -14,6 +14,33 @@ const DEAD_BIAS_LIMIT = 2 ** 22;
 const SMALLEST_NORMAL = 2 ** -126;
 const LARGEST_EXPONENT = 127;
 
+/** Of weights that a kernel takes as int8, and of what is left to sums for biases. */
+const LARGEST_INT8 = 2 ** 7;
+const LARGEST_INT16 = 2 ** 15 - 1;
+const PRODUCTS_LIMIT = 2 ** 23;
+
+/**
+ * How many steps of the bias one step of the products has, a power of two. At few bits a step of the products is coarse: half of
+ * one, where a bias is rounded to it, can be more than a step of the output. Weights times f are the same weights to an
+ * integer kernel, whose scale is then 1 / f of theirs. With b-bit weights, a-bit inputs and n weights an output channel, f is
+ * the largest that keeps
+ * - the weights in int8: `2^(b-1) f <= 2^7`,
+ * - two products that a kernel adds in int16 from saturating: `2 * 2^(b-1) f (2^a - 1) < 2^15`,
+ * - sums exact in float32, with room for the bias: `n 2^(b-1) f (2^a - 1) <= 2^23`.
+ *
+ * By bits and shapes alone: training rounds to the same steps before it knows the weights.
+ */
+export function biasResolution(weightBits: number, inputBits: number, count: number): number {
+  const largestProduct = (f: number): number => 2 ** (weightBits - 1) * f * (2 ** inputBits - 1);
+  const fits = (f: number): boolean =>
+    2 ** (weightBits - 1) * f <= LARGEST_INT8 &&
+    2 * largestProduct(f) <= LARGEST_INT16 &&
+    count * largestProduct(f) <= PRODUCTS_LIMIT;
+  let f = 1;
+  while (fits(2 * f)) f *= 2;
+  return f;
+}
+
 /** Integer weights and their scales, as they stand after batch normalization folded in. */
 export interface IntegerWeights<W extends Int8Array | Int32Array = Int8Array | Int32Array> {
   /** Integers, row-major. */
@@ -30,16 +57,16 @@ export interface QuantizedBias<W extends Int8Array | Int32Array = Int8Array | In
   readonly weights: W;
   /** The scales given, or a copy with those of the adjusted channels replaced. */
   readonly scale: Float32Array<ArrayBuffer>;
-  /** Integers at `fl(scaleX * scale[k])`, zero point 0. */
+  /** Integers at `fl(scaleX * scale[k]) / resolution`, zero point 0. */
   readonly bias: Int32Array<ArrayBuffer>;
   /** Channels that got another scale, in ascending order. */
   readonly adjusted: readonly number[];
 }
 
 /**
- * `bias_q[k] = roundHalfEven(fl(bias[k] / fl(scaleX * scale[k])))`.
+ * `bias_q[k] = roundHalfEven(fl(bias[k] / unit[k]))`, `unit[k] = fl(scaleX * scale[k]) / resolution`.
  *
- * A channel is dead when `|bias[k] / fl(scaleX * scale[k])| >= 2^23`, or when that product is 0 or below 2^-126
+ * A channel is dead when `|bias[k] / unit[k]| >= 2^23`, or when the unit is 0 or below 2^-126
  * (batch norm with gamma 0, weights that are all zero over a tiny scale): an int32 would overflow, or hold nothing. It
  * gets the least power of two that holds its bias in |bias_q| <= 2^22 as new scale (1 when the bias is 0), and
  * its integers become `roundHalfEven(q * oldScale / newScale)`, normally all 0. They always fit: the new
@@ -48,6 +75,7 @@ export interface QuantizedBias<W extends Int8Array | Int32Array = Int8Array | In
  * @param bias real numbers, [K]
  * @param scaleX scale of the layer's input, > 0
  * @param where the layer's name, for errors
+ * @param resolution {@link biasResolution}, a power of two
  * @throws QdgError `invalid-weights` for a bias or scale that is not finite, scales whose product overflows, or a bias that no float32 scale holds;
  * `internal` for lengths that do not fit
  */
@@ -56,6 +84,7 @@ export function quantizeBias<W extends Int8Array | Int32Array>(
   scaleX: number,
   integers: IntegerWeights<W>,
   where: string,
+  resolution = 1,
 ): QuantizedBias<W> {
   const { shape, axis, scale } = integers;
   checkLengths(integers, bias.length, where);
@@ -66,7 +95,7 @@ export function quantizeBias<W extends Int8Array | Int32Array>(
   for (let k = 0; k < bias.length; k++) {
     const real = bias[k] as number;
     const old = scale[k] as number;
-    let biasScale = Math.fround(scaleX * old);
+    let biasScale = Math.fround(scaleX * old) / resolution;
     if (!Number.isFinite(real) || !Number.isFinite(biasScale)) {
       throw new QdgError(
         "invalid-weights",
@@ -75,14 +104,14 @@ export function quantizeBias<W extends Int8Array | Int32Array>(
       );
     }
     if (Math.abs(biasScale) < SMALLEST_NORMAL || Math.abs(real / biasScale) >= BIAS_LIMIT) {
-      const replacement = scaleThatHolds(real, scaleX, old, `${where}, channel ${k}`);
+      const replacement = scaleThatHolds(real, scaleX / resolution, old, `${where}, channel ${k}`);
       if (weights === integers.weights) weights = integers.weights.slice() as W;
       const factor = old / replacement;
       forEachOfChannel(shape, axis, k, (i) => {
         weights[i] = roundHalfEven((weights[i] as number) * factor);
       });
       newScale[k] = replacement;
-      biasScale = Math.fround(scaleX * replacement);
+      biasScale = Math.fround(scaleX * replacement) / resolution;
       adjusted.push(k);
     }
     result[k] = roundHalfEven(Math.fround(real / biasScale));

@@ -12,7 +12,7 @@ export interface FixedPoint {
   readonly offset: number;
 }
 
-/** What an integer sum consists of: products up to `products` in magnitude together, and a bias. */
+/** What a sum consists of: whole products up to `products` in magnitude together, and a bias, a multiple of a power of two. */
 export interface IntegerSum {
   readonly products: number;
   readonly bias: number;
@@ -67,7 +67,7 @@ function stepsOf(multiplier: number, low: number, high: number, products: number
     } else if (at(start) > below) {
       steps.push({ below, lastBelow: null, firstAbove: start });
     } else {
-      let p = Math.round((below + 0.5) / multiplier) - bias;
+      let p = Math.round((below + 0.5) / multiplier - bias);
       while (at(p) > below) p -= up;
       while (at(p + up) <= below) p += up;
       steps.push({ below, lastBelow: p, firstAbove: p + up });

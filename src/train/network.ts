@@ -4,13 +4,16 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { QdgError } from "../base/error.js";
+import { sizeOf } from "../base/tensor.js";
 import { inputQuantization } from "../export/input-scale.js";
 import { floatAttribute, type Graph, inputOf, type Node, outputOf, type Value, valuesOf } from "../graph/graph.js";
 import { clipRange } from "../graph/node-kinds.js";
+import { outputChannelAxis } from "../graph/passes/fold-batch-norm.js";
 import type { Placement } from "../graph/place-quantizers.js";
 import type { Recipe } from "../graph/recipe.js";
 import { vainBits } from "../graph/recipe-effects.js";
 import { type Preprocessing, preprocessingToJson } from "../image/preprocessing.js";
+import { biasResolution } from "../quant/bias.js";
 import { type LearnedQuantizer, learnedToJson } from "../quant/learned.js";
 import { crossEntropy } from "./cross-entropy.js";
 import type { Batch } from "./data/batch.js";
@@ -347,7 +350,7 @@ export class TrainingNetwork implements Objective<Batch> {
     return high === 6 || high === Number.POSITIVE_INFINITY ? high : null;
   }
 
-  /** `s_x s_w[k]` of a weighted node, [K] or one number: what one integer of its sum is worth; null where it is real. */
+  /** `s_x s_w[k] / f` of a weighted node, [K] or one number: what one integer of its bias is worth; null where it is real. */
   #unit(node: Node): Float32Array | null {
     if (!this.#quantized) return null;
     const { sources } = this.#plan;
@@ -356,8 +359,11 @@ export class TrainingNetwork implements Objective<Batch> {
     const input = this.#fixed.get(source) ?? this.#byValue.get(source);
     const weight = this.#byValue.get(inputOf(node, 1).name);
     if (!input || !weight) return null;
+    const { shape } = inputOf(node, 1);
+    const count = sizeOf(shape as readonly number[]) / (shape[outputChannelAxis(node) ?? 0] as number);
+    const resolution = biasResolution(weight.spec.bits, input.spec.bits, count);
     const scale = input.scales()[0] as number;
-    return weight.scales().map((each) => each * scale);
+    return weight.scales().map((each) => Math.fround(each * scale) / resolution);
   }
 
   #normalize(
