@@ -57,18 +57,20 @@ export function execute(
 }
 
 /** Frees what a node was the last to read, unless another value is the same tensor. */
-function freeing(
-  graph: Graph,
-  held: Map<Value, HeldTensor>,
-  kept: readonly Value[],
-): (node: Node) => void {
+function freeing(graph: Graph, held: Map<Value, HeldTensor>, kept: readonly Value[]): (node: Node) => void {
   const last = new Map<Value, Node>();
   for (const node of graph.nodes) for (const value of node.inputs) if (value) last.set(value, node);
   return (node) => {
     for (const value of new Set([...node.inputs, ...node.outputs])) {
       const tensor = value && held.get(value)?.tensor;
       // An output that nobody reads has no last reader.
-      if (!tensor || kept.includes(value) || graph.inputs.includes(value) || (last.get(value) ?? node) !== node) continue;
+      if (
+        !tensor ||
+        kept.includes(value) ||
+        graph.inputs.includes(value) ||
+        (last.get(value) ?? node) !== node
+      )
+        continue;
       held.delete(value);
       if (![...held.values()].some((other) => other.tensor === tensor)) tensor.dispose();
     }

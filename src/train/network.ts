@@ -6,7 +6,15 @@ import * as tf from "@tensorflow/tfjs";
 import { QdgError } from "../base/error.js";
 import { sizeOf } from "../base/tensor.js";
 import { inputQuantization } from "../export/input-scale.js";
-import { floatAttribute, type Graph, inputOf, type Node, outputOf, type Value, valuesOf } from "../graph/graph.js";
+import {
+  floatAttribute,
+  type Graph,
+  inputOf,
+  type Node,
+  outputOf,
+  type Value,
+  valuesOf,
+} from "../graph/graph.js";
 import { clipRange } from "../graph/node-kinds.js";
 import { outputChannelAxis } from "../graph/passes/fold-batch-norm.js";
 import type { Placement } from "../graph/place-quantizers.js";
@@ -411,6 +419,8 @@ export class TrainingNetwork implements Objective<Batch> {
 function largestValue(graph: Graph): number {
   const sizes = valuesOf(graph)
     .filter(({ constant }) => !constant)
-    .map(({ shape }) => shape.slice(1).reduce<number>((n, dim) => n * (typeof dim === "number" ? dim : 1), 1));
+    .map(({ shape }) =>
+      shape.slice(1).reduce<number>((n, dim) => n * (typeof dim === "number" ? dim : 1), 1),
+    );
   return Math.max(1, ...sizes);
 }

@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { float32 } from "../../src/base/tensor.js";
 import { GraphBuilder } from "../../src/graph/builder.js";
 import type { Graph, Value } from "../../src/graph/graph.js";
+import { QUANTIZED_PASSES, runPasses } from "../../src/graph/passes/pipelines.js";
 import { placeQuantizers } from "../../src/graph/place-quantizers.js";
 import { type AskedBits, recipeOf } from "../../src/graph/recipe.js";
 
@@ -35,6 +36,20 @@ function placed(graph: Graph, asked: AskedBits = {}): string[] {
   });
 }
 
+/** relu1 is read by conv2 and by the Add of what that gives. */
+function residual(): Graph {
+  const net = new Net("stream");
+  const a = net.op("Relu", "relu1", net.conv("conv1", net.x));
+  const sum = net.op("Add", "add", net.conv("conv2", a), a);
+  const source = net.ending(net.conv("conv4", net.op("Relu", "relu3", net.conv("conv3", sum))));
+  return runPasses(source, QUANTIZED_PASSES);
+}
+
+function residualIds(learned: readonly string[], activationBits: number): string[] {
+  const placements = placeQuantizers(residual(), recipeOf({ activationBits }), new Set(learned));
+  return placements.flatMap(({ ids }) => ids);
+}
+
 describe("quantizers stand", () => {
   test("on weights, on the input, after the ReLU that follows a convolution, and not on the output", () => {
     const net = new Net("chain");
@@ -62,13 +77,49 @@ describe("quantizers stand", () => {
     ]);
   });
 
-  test("once for the operands of an Add, and once for its sum", () => {
+  test("once for the operands of an Add, with the bits of a residual, and once for its sum", () => {
     const net = new Net("residual");
     const a = net.op("Relu", "relu1", net.conv("conv1", net.x));
     const sum = net.op("Relu", "relu2", net.op("Add", "add", net.conv("conv2", a), a));
     expect(
       placed(net.ending(net.conv("conv3", net.op("Relu", "relu3", net.conv("conv4", sum))))).slice(4),
-    ).toEqual(["x: 8 asymmetric", "relu1 = conv2: 4 asymmetric", "relu2: 4 unsigned", "relu3: 8 unsigned"]);
+    ).toEqual(["x: 8 asymmetric", "relu1 = conv2: 8 asymmetric", "relu2: 4 unsigned", "relu3: 8 unsigned"]);
+  });
+
+  describe("where a convolution reads what an Add reads too", () => {
+    test("on a copy of its own, where that has fewer bits", () => {
+      expect(placed(residual()).slice(4)).toEqual([
+        "x: 8 asymmetric",
+        "relu1 = conv2: 8 asymmetric",
+        "relu1/requantized: 4 unsigned",
+        "add: 4 asymmetric",
+        "relu3: 8 unsigned",
+      ]);
+    });
+
+    test("once, where both have the same bits", () => {
+      const placements = placeQuantizers(residual(), recipeOf({ ...ASKED, activationBits: 8 }));
+      const shared = placements.find(({ ids }) => ids.includes("relu1"));
+      expect(shared?.values.map(({ name }) => name)).toEqual(["relu1", "conv2", "relu1/requantized"]);
+      expect(placements.some(({ ids }) => ids.includes("relu1/requantized"))).toBe(false);
+    });
+
+    test("as training left them: with a copy where that was learned, whatever the recipe says of bits", () => {
+      expect(residualIds(["relu1"], 3)).not.toContain("relu1/requantized");
+      expect(residualIds(["relu1", "relu1/requantized"], 8)).toContain("relu1/requantized");
+      // Weights alone were learned: activations are what the recipe says.
+      expect(residualIds(["conv2/kernel"], 3)).toContain("relu1/requantized");
+      expect(residualIds(["conv2/kernel"], 8)).not.toContain("relu1/requantized");
+    });
+
+    test("with the bits of the layer that gives the value, where it was named", () => {
+      const named = placed(residual(), { layers: { relu1: { activationBits: 3 } } });
+      expect(named).toContain("relu1 = conv2: 8 asymmetric");
+      expect(named).toContain("relu1/requantized: 3 unsigned");
+      expect(placed(residual(), { layers: { relu1: { activationBits: 8 } } }).join()).not.toContain(
+        "requantized",
+      );
+    });
   });
 
   test("once for everything that a Concat joins, through chains of them", () => {
@@ -97,7 +148,7 @@ describe("quantizers stand", () => {
     const b = net.op("Add", "add", net.op("Relu", "relu", a), a);
     expect(placed(net.ending(net.conv("conv2", b))).slice(2)).toEqual([
       "x: 8 asymmetric",
-      "conv1 = relu: 4 asymmetric",
+      "conv1 = relu: 8 asymmetric",
       "add: 8 asymmetric",
     ]);
   });

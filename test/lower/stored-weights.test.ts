@@ -2,7 +2,8 @@
 
 import { describe, expect, test } from "vitest";
 import { Emitter } from "../../src/lower/emitter.js";
-import { storeWeights } from "../../src/lower/stored-weights.js";
+import { multiplied, storeWeights } from "../../src/lower/stored-weights.js";
+import { shiftFunction } from "../../src/lower/shift-function.js";
 import { unpackFunction } from "../../src/lower/unpack-function.js";
 import { encodeModel } from "../../src/onnx/codec.js";
 import { graphToModel } from "../../src/onnx/from-graph.js";
@@ -17,16 +18,19 @@ async function unpacked(
   bits: number,
   storage: WeightStorage,
   opset = 21,
+  factor = 1,
 ): Promise<number[][]> {
-  const emitter = new Emitter("stored");
-  const { value, zeroPoint } = storeWeights(emitter, integers, [integers.length], bits, storage, "layer");
+  const emitter = new Emitter("weights");
+  const weights = storeWeights(emitter, integers, [integers.length], bits, storage, "layer");
+  const { zeroPoint } = weights;
+  const value = multiplied(emitter, weights.value, factor, "layer");
   const output = emitter.node("Identity", "out", [value], {
     name: "out",
     shape: value.shape,
     dtype: value.dtype,
   });
   emitter.output(output);
-  const functions = bits < 8 ? [unpackFunction(bits, opset)] : [];
+  const functions = [shiftFunction(opset), ...(bits < 8 ? [unpackFunction(bits, opset)] : [])];
   const irVersion = irVersionFor(opset);
   const bytes = encodeModel(
     graphToModel(emitter.graph, { opset, irVersion, producerVersion: "test", functions }),
@@ -61,6 +65,22 @@ describe("weights come out of a file as the integers that went in", () => {
         expect(result).toEqual([...integers]);
     }
   });
+
+  test.each([
+    [2, 64, "packed"],
+    [3, 32, "packed"],
+    [3, 2, "packed"],
+    [4, 16, "int4"],
+    [5, 8, "int8"],
+  ] as const)(
+    "of %d bits times %d as %s: the kernel's are multiples of it",
+    async (bits, factor, storage) => {
+      const integers = someIntegers(bits, 77);
+      const expected = Array.from(integers, (q) => q * factor);
+      for (const result of await unpacked(integers, bits, storage, 21, factor))
+        expect(result).toEqual(expected);
+    },
+  );
 
   test.each([
     [4, "int4"],

@@ -93,19 +93,19 @@ test("where sums leave room, a fraction in the weights stands for the multiplier
       x/quantized: float32[1,2,6,6] = Add(_5, _a) @input
       _d: int8[1,2,3,3] = qdg.Unpack3(_b: uint8[3,3], _c: int64[4] = [1,2,3,3]) @first
       _e: float32[1,2,3,3] = Cast(_d) {to=1} @first
-      _g: float32[1,2,3,3] = Mul(_e, _f: float32[1,1,1,1] = [0.191406]) @first
-      _i: float32[1,1,6,6] = Conv(x/quantized, _g, _h: float32[1] = [1.04297]) {pads=[1,1,1,1]} @first
+      _g: float32[1,2,3,3] = Mul(_e, _f: float32[1,1,1,1] = [0.195313]) @first
+      _i: float32[1,1,6,6] = Conv(x/quantized, _g, _h: float32[1] = [1.07031]) {pads=[1,1,1,1]} @first
       _k: float32[1,1,6,6] = Clip(_i, _2: float32[] = 0, _j: float32[] = 7) @relu
       relu: float32[1,1,6,6] = Floor(_k)
       _n: int8[1,1,3,3] = qdg.Unpack3(_l: uint8[3,2] = [226,1,202,0,192,0], _m: int64[4] = [1,1,3,3]) @second
       _o: float32[1,1,3,3] = Cast(_n) {to=1} @second
-      _q: float32[1,1,3,3] = Mul(_o, _p: float32[1,1,1,1] = [0.0419922]) @second
-      _s: float32[1,1,6,6] = Conv(relu, _q, _r: float32[1] = [0.874023]) {pads=[1,1,1,1]} @second
+      _q: float32[1,1,3,3] = Mul(_o, _p: float32[1,1,1,1] = [0.0424805]) @second
+      _s: float32[1,1,6,6] = Conv(relu, _q, _r: float32[1] = [0.875977]) {pads=[1,1,1,1]} @second
       _v: float32[1,1,6,6] = Clip(_s, _t: float32[] = -4, _u: float32[] = 3) @second
       second: float32[1,1,6,6] = Floor(_v)
       _x: int8[1,1,3,3] = qdg.Unpack3(_w: uint8[3,2] = [228,1,194,1,128,1], _m: int64[4] = [1,1,3,3]) @last
       _y: float32[1,1,3,3] = Cast(_x) {to=1} @last
-      _10: float32[1,1,6,6] = Conv(second, _y, _z: float32[1] = [8]) {pads=[1,1,1,1]} @last
+      _10: float32[1,1,6,6] = Conv(second, _y, _z: float32[1] = [7.6875]) {pads=[1,1,1,1]} @last
       _13: float32[1,1,6,6] = Clip(_10, _11: float32[] = -16777216, _12: float32[] = 16777216) @last
       last: float32[1,1,6,6] = Mul(_13, _14: float32[] = 0.0039)
       return last
@@ -170,9 +170,9 @@ test("powers of two need neither a table for the input nor a multiplication of t
       _f: float32[1,1,4,4] = Add(_e, _5: float32[] = 12582912) @conv
       conv: float32[1,1,4,4] = Sub(_f, _5: float32[] = 12582912)
       _g: float32[1,1,3,3] = Cast(_7: int8[1,1,3,3]) {to=1} @last
-      _h: float32[1,1,4,4] = Conv(conv, _g) {pads=[1,1,1,1]} @last
-      _k: float32[1,1,4,4] = Clip(_h, _i: float32[] = -16777216, _j: float32[] = 16777216) @last
-      last: float32[1,1,4,4] = Mul(_k, _l: float32[] = 1)
+      _i: float32[1,1,4,4] = Conv(conv, _g, _h: float32[1] = [0.5]) {pads=[1,1,1,1]} @last
+      _l: float32[1,1,4,4] = Clip(_i, _j: float32[] = -16777216, _k: float32[] = 16777216) @last
+      last: float32[1,1,4,4] = Mul(_l, _m: float32[] = 1)
       return last
     "
   `);

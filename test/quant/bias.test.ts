@@ -1,6 +1,12 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { accumulatorBound, isExactInFloat32, largestInteger, quantizeBias } from "../../src/quant/bias.js";
+import {
+  accumulatorBound,
+  biasResolution,
+  isExactInFloat32,
+  largestInteger,
+  quantizeBias,
+} from "../../src/quant/bias.js";
 import { QdgError } from "../../src/base/error.js";
 import { activationSpec } from "../../src/quant/spec.js";
 
@@ -25,7 +31,43 @@ function unlessRefused<T>(run: () => T): T | null {
   }
 }
 
+describe("biasResolution", () => {
+  test.each([
+    // int8 holds 2^7 where inputs of 7 bits or fewer leave room for pairs, 2^6 where they have 8.
+    [3, 3, 9, 32],
+    [4, 4, 9, 16],
+    [2, 7, 9, 64],
+    [3, 8, 9, 16],
+    [4, 8, 9, 8],
+    [6, 8, 9, 2],
+    [7, 8, 9, 1],
+    [8, 8, 9, 1],
+    [8, 3, 9, 1],
+    // 1024 products of 8 * 255 f each: 2^23 holds f = 4.
+    [4, 8, 1024, 4],
+    [8, 8, 2 ** 20, 1],
+  ])("%i-bit weights, %i-bit inputs, %i of them: %i", (weightBits, inputBits, count, expected) => {
+    expect(biasResolution(weightBits, inputBits, count)).toBe(expected);
+  });
+});
+
 describe("quantizeBias", () => {
+  test("rounds to parts of that product", () => {
+    const given = { weights: Int8Array.of(1, 2), shape: [2, 1], axis: 0, scale: Float32Array.of(0.5, -0.25) };
+    const result = quantizeBias(Float32Array.of(1.01, -3.1), 0.5, given, "conv1", 16);
+    // 1.01 / (0.25 / 16), -3.1 / (-0.125 / 16)
+    expect([...result.bias]).toEqual([65, 397]);
+    expect(result.scale).toEqual(given.scale);
+  });
+
+  test("gives a channel whose bias does not fit in parts a scale that holds it in parts", () => {
+    const given = { weights: Int8Array.of(3), shape: [1, 1], axis: 0, scale: Float32Array.of(1) };
+    const { scale, bias, adjusted } = quantizeBias(Float32Array.of(2 ** 20), 1, given, "conv1", 16);
+    expect(adjusted).toEqual([0]);
+    expect((bias[0] as number) * ((scale[0] as number) / 16)).toBe(2 ** 20);
+    expect(Math.abs(bias[0] as number)).toBeLessThanOrEqual(2 ** 22);
+  });
+
   test("rounds each bias at the product of the scales, negative ones too", () => {
     const weights = Int8Array.of(1, 2, 3, 4);
     const given = { weights, shape: [4, 1], axis: 0, scale: Float32Array.of(0.5, 0.25, -0.5, 0.125) };

@@ -244,6 +244,7 @@ const OF_OPERATORS: readonly OperatorNetwork[] = [
   between("GeneralRelu", IMAGE, (_, x) => [x], { negative_slope: { float: 0.25 } }, "qdg"),
   between("HardSwish", IMAGE, (_, x) => [x]),
   between("Identity", IMAGE, (_, x) => [x]),
+  between("Requantize", IMAGE, (_, x) => [x], {}, "qdg"),
   between("Squeeze", IMAGE, (net, x) => {
     const wide = net.node("Unsqueeze", "wide", [x, net.ints("axes", [1])], {
       name: "wide",

@@ -1,7 +1,7 @@
 // Gives weighted layers that read a residual stream a copy of it with a quantizer of its own: the papers count the bits
 // of what enters a convolution, and add in full precision.
 
-import { cloneGraph, type Graph, inputOf, type Node, type Value } from "../graph.js";
+import { cloneGraph, type Graph, inputOf, type Node, outputOf, type Value } from "../graph.js";
 import { integerSources, residualValues } from "../integer-sources.js";
 import { isScaling, kindOf, REQUANTIZE } from "../node-kinds.js";
 
@@ -20,11 +20,15 @@ export function requantizeResiduals(graph: Graph): Graph {
     const x = inputOf(node, 0);
     if (!residual.has(sources.get(x) ?? x)) return [node];
     const known = copies.get(x);
-    const made = known ? null : requantized(x);
-    const copy = known ?? (made as Node).outputs[0] as Value;
+    if (known) {
+      node.inputs[0] = known;
+      return [node];
+    }
+    const made = requantized(x);
+    const copy = outputOf(made);
     copies.set(x, copy);
     node.inputs[0] = copy;
-    return made ? [made, node] : [node];
+    return [made, node];
   });
   return result;
 }
