@@ -70,7 +70,7 @@ export async function underBudget(
   const choices = await Choices.of(steps, recipeOfOptions(options), goal.option);
   const uniformMade = goal.option === "--average-bits" ? await wholeUniform(goal.bits, steps, options) : null;
   const budgetBytes = await budgetOf(goal, uniformMade?.made ?? null, steps, options);
-  if (budgetBytes !== null && budgetBytes < choices.least) throw tooSmall(budgetBytes, choices.least);
+  if (budgetBytes !== null && budgetBytes < choices.least) throw tooSmall(goal, budgetBytes, choices.least);
   const quantized = await choices.quantized(samples.calibration);
   const { options: layers, byLayer } = await choices.measure(quantized, samples.calibration, progress);
   const facts = {
@@ -87,7 +87,7 @@ export async function underBudget(
     const none = { comparedOn: "held-out", mixedSqnrDb: null, uniform: null, search: null } as const;
     return { made, chosen: { ...facts, ...none, written: "mixed", ...about(choices, layers, made) } };
   }
-  const mixed = await mixedWithin(budgetBytes, choices, layers, quantized, samples, options, progress);
+  const mixed = await mixedWithin(goal, budgetBytes, choices, layers, quantized, samples, options, progress);
   const uniform = uniformMade ?? (await uniformWithin(budgetBytes, choices, options));
   const comparedOn = samples.heldOut.count > 0 ? "held-out" : "calibration";
   const [mixedError, uniformError] = await errorsOf(mixed.made, uniform?.made ?? null, samples, steps);
@@ -222,6 +222,7 @@ async function uniformWithin(
 }
 
 async function mixedWithin(
+  goal: BudgetGoal,
   budgetBytes: number,
   choices: Choices,
   layers: readonly LayerOptions[],
@@ -235,10 +236,12 @@ async function mixedWithin(
   let search = null as ChosenBits["search"];
   const over = await allocateMade(layers, budgetBytes - sizes.rest, async (allocated, room) => {
     let chosen: readonly BitOption[] = allocated;
-    if (searchTime > 0 && search === null) {
+    if (searchTime > 0) {
+      // Where the file of what was found is over the budget by some bytes, it is looked for again within less room.
+      const seconds = search === null ? searchTime : searchTime / 4;
       const trials = await TrialNetwork.over(steps.float, quantized, choices.layers, calibration);
       try {
-        const found = await trials.search(layers, chosen, { room, seconds: searchTime, seed, progress });
+        const found = await trials.search(layers, chosen, { room, seconds, seed, progress });
         chosen = found.chosen;
         search = { trials: found.trials, gainDb: decibels(found.error) - decibels(found.errorBefore) };
       } finally {
@@ -251,7 +254,7 @@ async function mixedWithin(
     made = await steps.make(recipe);
     return largestSize(made.files) - budgetBytes;
   });
-  if (!made || over > 0) throw tooSmall(budgetBytes, budgetBytes + over);
+  if (!made || over > 0) throw tooSmall(goal, budgetBytes, budgetBytes + over);
   return { made, search };
 }
 
@@ -286,11 +289,12 @@ function about(
   };
 }
 
-function tooSmall(got: number, least: number): QdgError {
+function tooSmall(goal: BudgetGoal, got: number, least: number): QdgError {
+  const asked = goal.option === "--average-bits" ? `${goal.bits}, a file of ` : "";
   return new QdgError(
     "usage",
-    "--budget",
-    `got ${kilobytes(got, Math.floor)} kB, but with 2 bits in every layer that is free the file takes ${kilobytes(least, Math.ceil)} kB; give at least that`,
+    goal.option,
+    `got ${asked}${kilobytes(got, Math.floor)} kB, but with 2 bits in every layer that is free the file takes ${kilobytes(least, Math.ceil)} kB; give at least that`,
   );
 }
 
