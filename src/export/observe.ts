@@ -7,7 +7,7 @@ import { expectDType, sizeOf } from "../base/tensor.js";
 import type { Graph } from "../graph/graph.js";
 import { inputOf } from "../graph/graph.js";
 import { kindOf } from "../graph/node-kinds.js";
-import { quantizerSites } from "../graph/place-quantizers.js";
+import { copiedSites, type QuantizerSite, quantizerSites } from "../graph/place-quantizers.js";
 import { DEFAULT_OPSET } from "../onnx/opset.js";
 import type { LearnedQuantizers } from "../quant/learned.js";
 import type { Observer } from "../quant/observers/observer.js";
@@ -41,8 +41,12 @@ export async function observe(
   { observer: observerName, learned = null, progress = noProgress }: ObserveOptions,
 ): Promise<Statistics> {
   const watched = new Map<string, Observer>();
-  for (const { role, ids, values } of quantizerSites(graph)) {
-    if (role === "weight" || ids.some((id) => learned?.quantizers.has(id))) continue;
+  const sites = quantizerSites(graph);
+  const copied = copiedSites(graph, sites);
+  const isLearned = ({ ids }: QuantizerSite): boolean => ids.some((id) => learned?.quantizers.has(id));
+  for (const site of sites) {
+    const { role, values } = site;
+    if (role === "weight" || isLearned(site) || isLearned(copied.get(site) ?? site)) continue;
     const observer = observers[observerName]();
     for (const value of values) watched.set(value.name, observer);
   }

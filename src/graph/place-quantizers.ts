@@ -81,31 +81,31 @@ function withoutVainCopies(
   placements: readonly Placement[],
   learned: Pick<ReadonlySet<string>, "has"> | null,
 ): Placement[] {
-  const sources = integerSources(graph);
-  const kept: { placement: Placement; values: Value[] }[] = [];
-  const holders = new Map<Value, (typeof kept)[number]>();
-  for (const placement of placements) {
-    const holder = { placement, values: [...placement.values] };
-    const [copy] = placement.values as [Value];
-    const read = copy.producer?.op === REQUANTIZE ? inputOf(copy.producer, 0) : null;
-    const source = read && holders.get(sources.get(read) ?? read);
-    if (source && !standsAlone(placement, source.placement, learned)) {
-      source.values.push(copy);
-      continue;
-    }
-    kept.push(holder);
-    for (const value of placement.values) holders.set(value, holder);
-  }
-  return kept.map(({ placement, values }) => ({ ...placement, values }));
+  const copied = copiedSites(graph, placements);
+  const isVain = (each: Placement): boolean => {
+    const source = copied.get(each);
+    return source !== undefined && !standsAlone(each, source, learned);
+  };
+  return placements
+    .filter((placement) => !isVain(placement))
+    .map((placement) => {
+      const copies = placements.filter((each) => copied.get(each) === placement && isVain(each));
+      return { ...placement, values: [...placement.values, ...copies.flatMap(({ values }) => values)] };
+    });
 }
 
-function placed(site: QuantizerSite, recipe: Recipe): Placement {
-  const kind = site.role === "weight" ? "weightBits" : "activationBits";
-  const chosen = site.subjects.map((subject) => bitsOf(recipe, subject, kind));
-  const bits = Math.max(...chosen.map((each) => each.bits));
-  const range = site.isNonNegative ? "non-negative" : recipe.signedActivations;
-  const spec = site.role === "weight" ? weightSpec(bits, site.axis) : activationSpec(bits, range);
-  return { ...site, spec, asked: chosen.some((each) => each.rule.default !== true && each.bits === bits) };
+/** Of each site of a copy (Requantize): the site of what it reads. */
+export function copiedSites<S extends QuantizerSite>(graph: Graph, sites: readonly S[]): ReadonlyMap<S, S> {
+  const sources = integerSources(graph);
+  const siteOf = new Map(sites.flatMap((site) => site.values.map((value) => [value, site] as const)));
+  return new Map(
+    sites.flatMap((site) => {
+      const { producer } = site.values[0] as Value;
+      const read = producer?.op === REQUANTIZE ? inputOf(producer, 0) : null;
+      const source = read && siteOf.get(sources.get(read) ?? read);
+      return source ? [[site, source] as const] : [];
+    }),
+  );
 }
 
 function standsAlone(
@@ -115,6 +115,20 @@ function standsAlone(
 ): boolean {
   const isLearned = ({ ids }: Placement): boolean => ids.some((id) => learned?.has(id));
   return isLearned(copy) || (!isLearned(source) && copy.spec.bits < source.spec.bits);
+}
+
+function placed(site: QuantizerSite, recipe: Recipe): Placement {
+  const kind = site.role === "weight" ? "weightBits" : "activationBits";
+  const all = site.subjects.map((subject) => ({ subject, ...bitsOf(recipe, subject, kind) }));
+  // What nobody asked of a residual does not outvote what was asked of one by its name.
+  const isNamed = all.some(({ rule }) => "layer" in rule.match && rule.default !== true);
+  const chosen = all.filter(
+    ({ subject, rule }) => !isNamed || rule.default !== true || !subject.roles.includes("residual"),
+  );
+  const bits = Math.max(...chosen.map((each) => each.bits));
+  const range = site.isNonNegative ? "non-negative" : recipe.signedActivations;
+  const spec = site.role === "weight" ? weightSpec(bits, site.axis) : activationSpec(bits, range);
+  return { ...site, spec, asked: chosen.some((each) => each.rule.default !== true && each.bits === bits) };
 }
 
 /** Rules 1 to 4 of {@link placeQuantizers}: where quantizers stand, the same for every recipe. */

@@ -5,14 +5,8 @@ import { QdgError } from "../base/error.js";
 import type { Graph, Node, Value } from "../graph/graph.js";
 import { consumers, inputOf, outputOf, stringAttribute } from "../graph/graph.js";
 import { scalarActivation } from "../graph/activations.js";
-import {
-  activationInputs,
-  clipRange,
-  floatTail,
-  kindOf,
-  quantizerAfter,
-  REQUANTIZE,
-} from "../graph/node-kinds.js";
+import { activationInputs, clipRange, floatTail, kindOf } from "../graph/node-kinds.js";
+import { quantizerAfter, REQUANTIZE } from "../graph/node-kinds.js";
 import type { FormName } from "../model/onnx-metadata.js";
 import { isExactInFloat32 } from "../quant/bias.js";
 import type { Quantization } from "../quant/spec.js";
@@ -209,10 +203,7 @@ class Lowering {
     const x = this.#integers.get(inputOf(node, 0));
     const { quantization } = output;
     if (!x || !quantization) return this.#lowerReal(node);
-    if (node.op === REQUANTIZE && quantization === x.quantization) {
-      this.#integers.set(output, x);
-      return;
-    }
+    if (node.op === REQUANTIZE && quantization === x.quantization) return void this.#integers.set(output, x);
     const sum = this.#form.unary(node, x);
     if (sum) return this.#finish(output, sum, node);
     const activation = rectifierFunction(node) ?? scalarActivation(node);

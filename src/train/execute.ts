@@ -15,12 +15,10 @@ export interface Hooks {
   node?(node: Node, inputs: readonly (HeldTensor | null)[]): HeldTensor[] | null;
   /** What goes on in place of a value that was just computed, or fed. */
   after?(value: Value, held: HeldTensor): HeldTensor;
-  /** Without gradients: what a node needs meanwhile is freed at once, and each value but these when its last reader has it. */
-  readonly keepsOnly?: readonly Value[];
 }
 
 /**
- * The tensors of all values, by the graph's nodes in order, but those that were freed. Feeds are held in any layout.
+ * The tensors of all values, by the graph's nodes in order. Feeds are held in any layout.
  *
  * @throws QdgError `unsupported-layer` naming the layer whose operator is not known
  */
@@ -37,44 +35,17 @@ export function execute(
     if (!feed) throw new QdgError("internal", input.name, "was not fed");
     held.set(input, after(input, feed));
   }
-  const free = hooks.keepsOnly ? freeing(graph, held, hooks.keepsOnly) : null;
   for (const node of graph.nodes) {
     const inputs = node.inputs.map((input) => {
       return input === null ? null : (held.get(input) ?? hooks.constant(input, node));
     });
-    const compute = (): HeldTensor[] => {
-      const outputs = hooks.node?.(node, inputs) ?? run(node, inputs);
-      return outputs.map((result, index) => after(node.outputs[index] as Value, result));
-    };
-    const outputs = free ? tf.tidy(compute as () => never) : compute();
+    const outputs = hooks.node?.(node, inputs) ?? run(node, inputs);
     node.outputs.forEach((output, index) => {
       const result = outputs[index];
-      if (result) held.set(output, result);
+      if (result) held.set(output, after(output, result));
     });
-    free?.(node);
   }
   return held;
-}
-
-/** Frees what a node was the last to read, unless another value is the same tensor. */
-function freeing(graph: Graph, held: Map<Value, HeldTensor>, kept: readonly Value[]): (node: Node) => void {
-  const last = new Map<Value, Node>();
-  for (const node of graph.nodes) for (const value of node.inputs) if (value) last.set(value, node);
-  return (node) => {
-    for (const value of new Set([...node.inputs, ...node.outputs])) {
-      const tensor = value && held.get(value)?.tensor;
-      // An output that nobody reads has no last reader.
-      if (
-        !tensor ||
-        kept.includes(value) ||
-        graph.inputs.includes(value) ||
-        (last.get(value) ?? node) !== node
-      )
-        continue;
-      held.delete(value);
-      if (![...held.values()].some((other) => other.tensor === tensor)) tensor.dispose();
-    }
-  };
 }
 
 function run(node: Node, inputs: readonly (HeldTensor | null)[]): HeldTensor[] {

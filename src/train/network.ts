@@ -4,24 +4,13 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { QdgError } from "../base/error.js";
-import { sizeOf } from "../base/tensor.js";
 import { inputQuantization } from "../export/input-scale.js";
-import {
-  floatAttribute,
-  type Graph,
-  inputOf,
-  type Node,
-  outputOf,
-  type Value,
-  valuesOf,
-} from "../graph/graph.js";
+import { floatAttribute, inputOf, type Node, outputOf, type Value } from "../graph/graph.js";
 import { clipRange } from "../graph/node-kinds.js";
-import { outputChannelAxis } from "../graph/passes/fold-batch-norm.js";
 import type { Placement } from "../graph/place-quantizers.js";
 import type { Recipe } from "../graph/recipe.js";
 import { vainBits } from "../graph/recipe-effects.js";
 import { type Preprocessing, preprocessingToJson } from "../image/preprocessing.js";
-import { biasResolution } from "../quant/bias.js";
 import { type LearnedQuantizer, learnedToJson } from "../quant/learned.js";
 import { crossEntropy } from "./cross-entropy.js";
 import type { Batch } from "./data/batch.js";
@@ -40,7 +29,7 @@ import { normalize, type Statistics } from "./ops/batch-normalization.js";
 import { channelsLast, type HeldTensor } from "./ops/op.js";
 import { channelShape, createParameters, type Parameter } from "./parameters.js";
 import { Quantizer, type ScaleParameterization } from "./quantizers/quantizer.js";
-import { roundBeta, roundBias } from "./round-bias.js";
+import { biasUnit, roundBeta, roundBias } from "./round-bias.js";
 import { type TrainingGraph, trainingGraph } from "./training-graph.js";
 
 export interface NetworkOptions {
@@ -65,11 +54,7 @@ type NormInputs = [
   mean: HeldTensor,
   variance: HeldTensor,
 ];
-/** `estimating`: as in training, without gradients. */
-type Mode = "training" | "estimating" | "initializing" | "predicting";
-
-/** Elements of one tensor of a batch that statistics are estimated from: 256 MB. */
-const LARGEST_TENSOR = 2 ** 26;
+type Mode = "training" | "initializing" | "predicting";
 
 export class TrainingNetwork implements Objective<Batch> {
   readonly trainables: readonly Trainable[];
@@ -168,9 +153,8 @@ export class TrainingNetwork implements Objective<Batch> {
 
   /** For statistics of batch normalization that do not lag behind. */
   estimateStatistics(): StatisticsEstimate {
-    const mostImages = Math.max(1, Math.floor(LARGEST_TENSOR / largestValue(this.#plan.graph)));
-    return new StatisticsEstimate(this.#moving, mostImages, (x, seen) => {
-      tf.tidy(() => void this.#run(x, "estimating", seen));
+    return new StatisticsEstimate(this.#moving, (x, seen) => {
+      tf.tidy(() => void this.#run(x, "training", seen));
     });
   }
 
@@ -297,7 +281,6 @@ export class TrainingNetwork implements Objective<Batch> {
     const { graph } = this.#plan;
     const weights = new Map<Value, HeldTensor>();
     const hooks: Hooks = {
-      ...(mode === "estimating" && { keepsOnly: [this.#plan.logits] }),
       constant: (value, reader) => {
         const parameter = this.#parameters.get(value);
         if (!parameter) return this.#constant(value);
@@ -358,7 +341,7 @@ export class TrainingNetwork implements Objective<Batch> {
     return high === 6 || high === Number.POSITIVE_INFINITY ? high : null;
   }
 
-  /** `s_x s_w[k] / f` of a weighted node, [K] or one number: what one integer of its bias is worth; null where it is real. */
+  /** What one integer of a weighted node's bias is worth; null where it is real. */
   #unit(node: Node): Float32Array | null {
     if (!this.#quantized) return null;
     const { sources } = this.#plan;
@@ -366,12 +349,7 @@ export class TrainingNetwork implements Objective<Batch> {
     const source = (sources.get(x) ?? x).name;
     const input = this.#fixed.get(source) ?? this.#byValue.get(source);
     const weight = this.#byValue.get(inputOf(node, 1).name);
-    if (!input || !weight) return null;
-    const { shape } = inputOf(node, 1);
-    const count = sizeOf(shape as readonly number[]) / (shape[outputChannelAxis(node) ?? 0] as number);
-    const resolution = biasResolution(weight.spec.bits, input.spec.bits, count);
-    const scale = input.scales()[0] as number;
-    return weight.scales().map((each) => Math.fround(each * scale) / resolution);
+    return input && weight ? biasUnit(node, input, weight) : null;
   }
 
   #normalize(
@@ -413,14 +391,4 @@ export class TrainingNetwork implements Objective<Batch> {
     };
     return roundBeta(beta, norm, unit);
   }
-}
-
-/** Elements of one image's largest value. */
-function largestValue(graph: Graph): number {
-  const sizes = valuesOf(graph)
-    .filter(({ constant }) => !constant)
-    .map(({ shape }) =>
-      shape.slice(1).reduce<number>((n, dim) => n * (typeof dim === "number" ? dim : 1), 1),
-    );
-  return Math.max(1, ...sizes);
 }

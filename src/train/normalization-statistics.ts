@@ -16,13 +16,6 @@ export interface StatisticVariables {
   readonly variance: tf.Variable;
 }
 
-/** What one batch showed of a normalization's input. */
-interface Seen {
-  readonly images: number;
-  readonly mean: Float32Array;
-  readonly variance: Float32Array;
-}
-
 /** Is told the statistics of a normalization's input. */
 export type SeeStatistics = (node: Node, statistics: Statistics) => void;
 
@@ -54,32 +47,25 @@ function move(variable: tf.Variable, to: tf.Tensor): void {
   tf.tidy(() => variable.assign(tf.tensor(moved, variable.shape, "float32")));
 }
 
-/**
- * `mean = avg(mean_i)`, `variance = avg(variance_i + (mean_i - mean)^2)`, biased; averages over images. A normalization sees
- * what those before it give by the statistics of the same batch, so large batches come nearer to what is deployed.
- */
+/** Of batches of one size: `mean = avg(mean_i)`, `variance = avg(variance_i + (mean_i - mean)^2)`, biased. */
 export class StatisticsEstimate {
   readonly #variables: ReadonlyMap<Node, StatisticVariables>;
   readonly #run: (x: tf.Tensor4D, seen: SeeStatistics) => void;
-  readonly #seen = new Map<Node, Seen[]>();
-  /** Images that one batch can hold. */
-  readonly mostImages: number;
+  readonly #seen = new Map<Node, { mean: Float32Array; variance: Float32Array }[]>();
 
   /** @param run the network by statistics of the batch, which tells them */
   constructor(
     variables: ReadonlyMap<Node, StatisticVariables>,
-    mostImages: number,
     run: (x: tf.Tensor4D, seen: SeeStatistics) => void,
   ) {
     this.#variables = variables;
-    this.mostImages = mostImages;
     this.#run = run;
     for (const node of variables.keys()) this.#seen.set(node, []);
   }
 
   add(x: tf.Tensor4D): void {
     this.#run(x, (node, { mean, variance }) => {
-      this.#seen.get(node)?.push({ images: x.shape[0], mean: copyOf(mean), variance: copyOf(variance) });
+      this.#seen.get(node)?.push({ mean: copyOf(mean), variance: copyOf(variance) });
     });
   }
 
@@ -119,12 +105,6 @@ function copyOf(tensor: tf.Tensor): Float32Array {
   return Float32Array.from(tensor.dataSync<"float32">());
 }
 
-function averageOf(list: readonly Seen[], of: (each: Seen) => number): number {
-  let sum = 0;
-  let images = 0;
-  for (const each of list) {
-    sum += each.images * of(each);
-    images += each.images;
-  }
-  return sum / images;
+function averageOf<T>(list: readonly T[], of: (each: T) => number): number {
+  return list.reduce((sum, each) => sum + of(each), 0) / list.length;
 }

@@ -1,18 +1,39 @@
-// Biases in training as they are deployed: integers of the sum's unit. At few bits that unit is coarse, and a
+// Biases in training as they are deployed: integers of a part of the sum's unit. At few bits that is coarse, and a
 // network that never saw its biases rounded loses accuracy when they are. Computed on arrays: with a channel an
 // element, calling an operator costs more than its work.
 
 import * as tf from "@tensorflow/tfjs";
+import { sizeOf } from "../base/tensor.js";
+import { inputOf, type Node } from "../graph/graph.js";
+import { outputChannelAxis } from "../graph/passes/fold-batch-norm.js";
 import { roundHalfEven } from "../quant/affine.js";
+import { biasResolution } from "../quant/bias.js";
+import type { QuantSpec } from "../quant/spec.js";
 
 /** From here on a deployed channel gets another unit (src/quant/bias.ts), and rounding by this one means nothing. */
 const LARGEST = 2 ** 23;
+
+/** Of a quantizer, as far as a bias depends on it. */
+interface Scaled {
+  readonly spec: Pick<QuantSpec, "bits">;
+  scales(): Float32Array;
+}
+
+/** `fl(s_x s_w[k]) / f` of a weighted node, [K] or one number: what one integer of its bias is worth, f by {@link biasResolution}. */
+export function biasUnit(node: Node, input: Scaled, weight: Scaled): Float32Array {
+  const { shape } = inputOf(node, 1);
+  const channels = shape[outputChannelAxis(node) ?? 0] as number;
+  const count = sizeOf(shape as readonly number[]) / channels;
+  const resolution = biasResolution(weight.spec.bits, input.spec.bits, count);
+  const scale = input.scales()[0] as number;
+  return weight.scales().map((each) => Math.fround(each * scale) / resolution);
+}
 
 /**
  * `y = unit roundHalfEven(bias / unit)`, with the gradient of bias (straight through); bias itself in channels
  * where `|bias / unit| >= 2^23`. In float32.
  *
- * @param bias [K]; unit: `s_x s_w[k]`, K numbers or one, > 0
+ * @param bias [K]; unit: {@link biasUnit}, K numbers or one, > 0
  */
 export function roundBias(bias: tf.Tensor, unit: Float32Array): tf.Tensor {
   return straightThrough(bias, (values) => values.map((value, k) => rounded(value, unitAt(unit, k))));

@@ -110,8 +110,8 @@ it("has a model that knows the style it never saw, as its card says", async () =
     "--json",
   );
   expect(evaluated.code, evaluated.stderr).toBe(0);
-  // 576 of 700; the style is drawn the same on every machine, and the integers are the same.
-  expect(accuraciesOf(JSON.parse(evaluated.stdout))).toEqual({ cpu: 576 / 700, wasm: 576 / 700 });
+  // 574 of 700; the style is drawn the same on every machine, and the integers are the same.
+  expect(accuraciesOf(JSON.parse(evaluated.stdout))).toEqual({ cpu: 574 / 700, wasm: 574 / 700 });
 });
 
 /** Share of the images of the one domain whose class each target finds. */

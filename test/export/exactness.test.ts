@@ -270,7 +270,10 @@ describe("files of models", () => {
     }
     const [integer, float, webgpu] = bounds;
     expect(integer).toHaveLength(9);
-    expect(float).toEqual(integer);
+    // In float a channel whose bias is a coarse number counts in coarse steps.
+    float?.forEach(([layer, bound], i) => {
+      expect([layer, (bound ?? 0) <= (integer?.[i]?.[1] ?? 0)]).toEqual([integer?.[i]?.[0], true]);
+    });
     // Sums of weights with a fraction in them count in a smaller unit, still below 2^24.
     webgpu?.forEach(([layer, bound], i) => {
       expect([layer, (bound ?? 0) >= (integer?.[i]?.[1] ?? 0)]).toEqual([integer?.[i]?.[0], true]);

@@ -92,9 +92,11 @@ describe("it is said", () => {
   });
 
   test("which layers share a quantizer of more bits than they were asked to have", () => {
-    expect(said(residual(), { layers: { conv2: { activationBits: 3 } } })).toEqual([
+    const apart = { conv2: { activationBits: 3 }, relu1: { activationBits: 8 } };
+    expect(said(residual(), { layers: apart })).toEqual([
       "conv2 (3 asked for, 8 taken): of activations that share a quantizer the most bits win; give all of them the same",
     ]);
+    expect(said(residual(), { layers: { conv2: { activationBits: 3 } } })).toEqual([]);
     const both = { conv2: { activationBits: 3 }, relu1: { activationBits: 3 } };
     expect(said(residual(), { layers: both })).toEqual([]);
   });

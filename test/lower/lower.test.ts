@@ -46,19 +46,20 @@ describe("a chain of convolutions is lowered", () => {
       "graph net(x: float32[1,1,4,5])
         x/quantized: uint8[1,1,4,5] = QuantizeLinear(x, _0: float32[] = 0.25, _1: uint8[] = 0) @input
         _5: int8[1,1,1,2] = qdg.Unpack3(_3: uint8[3,1] = [1,2,2], _4: int64[4] = [1,1,1,2]) @conv
-        _6: float32[1,1,1,2] = DequantizeLinear(_5, _2: float32[1] = [0.5]) {axis=0} @conv
-        _7: float32[1,1,4,5] = DequantizeLinear(x/quantized, _0: float32[] = 0.25, _1: uint8[] = 0) @conv
-        _9: float32[1] = Mul(_2: float32[1] = [0.5], _0: float32[] = 0.25) @conv
-        _a: float32[1] = DequantizeLinear(_8: int32[1] = [8], _9) {axis=0} @conv
-        _b: float32[1,1,4,4] = Conv(_7, _6, _a) @conv
-        _d: uint8[1,1,4,4] = QuantizeLinear(_b, _c: float32[] = 0.5, _1: uint8[] = 0) @relu6
-        relu6: uint8[1,1,4,4] = Clip(_d, _1: uint8[] = 0, _e: uint8[] = 12)
-        _f: float32[1,1,4,4] = Cast(relu6) {to=1} @logits
-        _h: float32[1,1,1,2] = Cast(_g: uint8[1,1,1,2] = [129,126]) {to=1} @logits
-        _j: float32[1,1,1,2] = Sub(_h, _i: float32[] = 128) @logits
-        _l: float32[1,1,4,4] = Conv(_f, _j, _k: float32[1] = [4]) @logits
-        _o: float32[1,1,4,4] = Clip(_l, _m: float32[] = -16777216, _n: float32[] = 16777216) @logits
-        logits: float32[1,1,4,4] = Mul(_o, _0: float32[] = 0.25)
+        _7: int8[1,1,1,2] = qdg.Shift(_5, _6: uint8[] = 4) @conv
+        _8: float32[1,1,1,2] = DequantizeLinear(_7, _2: float32[1] = [0.03125]) {axis=0} @conv
+        _9: float32[1,1,4,5] = DequantizeLinear(x/quantized, _0: float32[] = 0.25, _1: uint8[] = 0) @conv
+        _b: float32[1] = Mul(_2: float32[1] = [0.03125], _0: float32[] = 0.25) @conv
+        _c: float32[1] = DequantizeLinear(_a: int32[1] = [128], _b) {axis=0} @conv
+        _d: float32[1,1,4,4] = Conv(_9, _8, _c) @conv
+        _f: uint8[1,1,4,4] = QuantizeLinear(_d, _e: float32[] = 0.5, _1: uint8[] = 0) @relu6
+        relu6: uint8[1,1,4,4] = Clip(_f, _1: uint8[] = 0, _g: uint8[] = 12)
+        _h: float32[1,1,4,4] = Cast(relu6) {to=1} @logits
+        _j: float32[1,1,1,2] = Cast(_i: uint8[1,1,1,2] = [129,126]) {to=1} @logits
+        _l: float32[1,1,1,2] = Sub(_j, _k: float32[] = 128) @logits
+        _n: float32[1,1,4,4] = Conv(_h, _l, _m: float32[1] = [4]) @logits
+        _q: float32[1,1,4,4] = Clip(_n, _o: float32[] = -16777216, _p: float32[] = 16777216) @logits
+        logits: float32[1,1,4,4] = Mul(_q, _0: float32[] = 0.25)
         return logits
       "
     `);

@@ -67,6 +67,7 @@ const activations: readonly OperatorCase[] = [
   { op: "Clip", inputs: [reals([70]), null, null] },
   { op: "Clip", inputs: [reals([70]), scalar(2), scalar(1)] },
   { op: "Clip", inputs: [reals([70]), scalar(1), scalar(1)] },
+  { op: "Requantize", domain: "qdg", inputs: [reals(image)], gradient: true },
   { op: "Swish", domain: "qdg", inputs: [smooth(image)], tolerance: CLOSE, gradient: true },
   {
     op: "GeneralRelu",
