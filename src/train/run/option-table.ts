@@ -290,7 +290,7 @@ export const TRAIN_OPTIONS: { readonly [K in TrainOptionName]: OptionRow<TrainOp
     argument: "<n>",
     help: "steps in full precision first; quantizers start after them",
     otherwise: defaultFloatSteps,
-    says: "0; a third of the steps for a model.json",
+    says: "0; a fifth of the steps for a model.json",
   },
   rho: {
     kind: RATE,

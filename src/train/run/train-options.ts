@@ -112,9 +112,9 @@ export function defaultLearningRate(options: Pick<TrainOptions, "model" | "stati
   return options.statistics === "frozen" ? 1e-4 : 1e-3;
 }
 
-/** Of a trained network, a third of the steps: its new head has to know something before values are rounded. */
+/** Of a trained network, a fifth of the steps: its new head has to know something before values are rounded. */
 export function defaultFloatSteps(options: TrainOptions): number {
   const warmStart =
     isPretrained(options) && methodOf(options).quantizedFrom === "start" && !isOwnTeacher(options);
-  return warmStart ? Math.floor(options.steps / 3) : 0;
+  return warmStart ? Math.floor(options.steps / 5) : 0;
 }

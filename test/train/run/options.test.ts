@@ -58,7 +58,7 @@ describe("defaults", () => {
     const asked = { ...LEAST, unlabeled: true, teacher: "a/model.json" };
     const own = { model: "a/model.json", keepHead: true, floatSteps: 0, learningRate: 1e-3 };
     expect(completeOptions(asked)).toMatchObject(own);
-    const other = { model: "b/model.json", keepHead: false, floatSteps: 333 };
+    const other = { model: "b/model.json", keepHead: false, floatSteps: 200 };
     expect(completeOptions({ ...asked, model: "b/model.json" })).toMatchObject(other);
   });
 
@@ -82,7 +82,7 @@ describe("defaults", () => {
       imageSize: null,
       statistics: "batch",
       learningRate: 1e-3,
-      floatSteps: 333,
+      floatSteps: 200,
       warmup: 0,
     });
   });
