@@ -14,6 +14,7 @@ import type { ModelProto, TensorProto, ValueInfoProto } from "../onnx/model-prot
 import { resultShape } from "../onnx/result-shape.js";
 import { modelToGraph } from "../onnx/to-graph.js";
 import { dataTypeName } from "../onnx/data-type.js";
+import { SHIFT_FUNCTION } from "../lower/shift-function.js";
 import { isExactInFloat32 } from "../quant/bias.js";
 import { withExternalData } from "../onnx/whole-model.js";
 import { onnxPath } from "../read/model-path.js";
@@ -242,13 +243,16 @@ interface ConstantIntegers {
   readonly scale: ArrayLike<number>;
 }
 
-/** What a DequantizeLinear makes a constant from; null for any other value. */
+/** What a DequantizeLinear makes a constant from, with the scale of a weight's own integers; null for any other value. */
 function integersOf(value: Value, constants: ReadonlyMap<Value, Tensor>): ConstantIntegers | null {
   const node = value.producer;
   if (node?.op !== "DequantizeLinear") return null;
   const tensor = constants.get(inputOf(node, 0));
   const scale = constants.get(inputOf(node, 1));
-  return tensor && scale ? { tensor, scale: scale.data as Float32Array } : null;
+  if (!tensor || !scale) return null;
+  const shift = inputOf(node, 0).producer;
+  const places = shift?.op === SHIFT_FUNCTION ? Number(constants.get(inputOf(shift, 1))?.data[0]) : 0;
+  return { tensor, scale: (scale.data as Float32Array).map((each) => each * 2 ** places) };
 }
 
 /** Bytes of the matrices and planes that a weight is computed from; scales and shapes are not counted. */
