@@ -13,6 +13,8 @@ import { removeIdentities } from "./remove-identities.js";
 import { shareConstants } from "./share-constants.js";
 import { spelledActivations } from "./spelled-activations.js";
 import { spelledLayerNorm } from "./spelled-layer-norm.js";
+import { spelledLeaks } from "./spelled-leaks.js";
+import { spelledSoftmax } from "./spelled-softmax.js";
 
 /** A pass changes no output, and a second run of it changes nothing. */
 export type NormalizingPass = (graph: Graph) => Graph;
@@ -21,6 +23,8 @@ export const NORMALIZING_PASSES: readonly NormalizingPass[] = [
   foldConstants,
   removeIdentities,
   spelledActivations,
+  spelledLeaks,
+  spelledSoftmax,
   spelledLayerNorm,
   denseToGemm,
   addToBias,
