@@ -6,6 +6,7 @@ import { addToBias } from "./add-to-bias.js";
 import { affineToBatchNorm } from "./affine-to-batch-norm.js";
 import { denseToGemm } from "./dense-to-gemm.js";
 import { foldConstants } from "./fold-constants.js";
+import { inputAffineToConv } from "./input-affine-to-conv.js";
 import { joinMoves } from "./join-moves.js";
 import { partsToSlices } from "./parts-to-slices.js";
 import { reduceToPool } from "./reduce-to-pool.js";
@@ -27,6 +28,7 @@ export const NORMALIZING_PASSES: readonly NormalizingPass[] = [
   spelledSoftmax,
   spelledLayerNorm,
   denseToGemm,
+  inputAffineToConv,
   addToBias,
   affineToBatchNorm,
   reduceToPool,

@@ -14,6 +14,8 @@ import { BLOCKS, spelledNetwork } from "../../support/spelled-networks.js";
 /** Layer normalization of numbers that hardly differ multiplies what the last bits before it differ by. */
 const ROUNDING = 1e-4;
 
+const IMAGE = ["N", 3, 5, 5];
+
 const file = (graph: Graph): Uint8Array => floatFile(graph, 21);
 
 describe.each(NORMALIZING_PASSES.map((pass) => ({ name: pass.name, pass })))("$name", ({ pass }) => {
@@ -90,6 +92,56 @@ test("of a softmax no exponential remains, of slopes by channel no rectifier", (
   }
 });
 
+test("of what an image goes through before its first convolution nothing remains but a transpose", () => {
+  for (let seed = 1; seed < 12; seed++) {
+    const graph = normalize(spelledNetwork(seed, 1, [BLOCKS["preprocessed"] as never]));
+    const ops = graph.nodes.map(({ op }) => op);
+    expect(ops.slice(0, 2).filter((op) => op !== "Transpose")[0], `seed ${seed}`).toBe("Conv");
+    expect(ops, `seed ${seed}`).not.toContain("Mul");
+    expect(graph.nodes[0]?.inputs[0], `seed ${seed}`).toBe(graph.inputs[0]);
+  }
+});
+
+test.each<[string, (net: GraphBuilder, x: Value) => Value, readonly number[], string[]]>([
+  [
+    "an offset before padding stays, with its factor",
+    (net, x) => nodeOf(net, "Sub", [nodeOf(net, "Mul", [x, number(net, 2)], IMAGE), number(net, 1)], IMAGE),
+    [1, 1, 1, 1],
+    ["Mul", "Sub", "Conv"],
+  ],
+  [
+    "a factor before padding goes",
+    (net, x) => nodeOf(net, "Div", [x, number(net, 255)], IMAGE),
+    [1, 1, 1, 1],
+    ["Conv"],
+  ],
+  [
+    "a factor by column stays",
+    (net, x) => nodeOf(net, "Mul", [x, net.constant("c", float32([5], [1, 2, 3, 4, 5]))], IMAGE),
+    [0, 0, 0, 0],
+    ["Mul", "Conv"],
+  ],
+  [
+    "a factor that is no number stays",
+    (net, x) => nodeOf(net, "Div", [x, number(net, 0)], IMAGE),
+    [0, 0, 0, 0],
+    ["Div", "Conv"],
+  ],
+  [
+    "what is no input of the graph stays",
+    (net, x) => nodeOf(net, "Mul", [nodeOf(net, "Relu", [x], IMAGE), number(net, 2)], IMAGE),
+    [0, 0, 0, 0],
+    ["Relu", "Mul", "Conv"],
+  ],
+])("of an image: %s", (_, build, pads, expected) => {
+  const net = new GraphBuilder("image");
+  const x = build(net, net.input("x", IMAGE));
+  const weight = net.constant("w", float32([1, 3, 3, 3], new Float32Array(27).fill(1)));
+  const side = 3 + (pads[0] as number) * 2;
+  net.output(net.node("Conv", "conv", [x, weight], { name: "y", shape: ["N", 1, side, side] }, { pads }));
+  expect(normalize(net.graph).nodes.map(({ op }) => op)).toEqual(expected);
+});
+
 /** Operators that are left of one output of x [N, 2, 3]. */
 function lookalike(build: (net: GraphBuilder, x: Value) => Value): string[] {
   const net = new GraphBuilder("lookalike");
@@ -104,6 +156,10 @@ function nodeOf(
   shape: readonly (string | number)[] = ["N", 2, 3],
 ): Value {
   return net.node(name, name, inputs, { name: net.uniqueName(name), shape });
+}
+
+function number(net: GraphBuilder, x: number): Value {
+  return net.constant("number", float32([], [x]));
 }
 
 function sumOver(net: GraphBuilder, of: Value, axes: readonly number[]): Value {
