@@ -7,6 +7,7 @@ import type { Layout } from "../image/to-tensor.js";
 import { readOnnxMetadata } from "../model/onnx-metadata.js";
 import { decodeModel } from "../onnx/codec.js";
 import { withExternalData } from "../onnx/whole-model.js";
+import { inSingle } from "../read/onnx/half.js";
 import { readOnnx } from "../read/onnx/read-onnx.js";
 import type { Model, OpenOptions } from "./open-model.js";
 
@@ -16,7 +17,7 @@ import type { Model, OpenOptions } from "./open-model.js";
  */
 export async function openOnnx(path: string, { layout }: OpenOptions): Promise<Model> {
   const bytes = withExternalData(await readBytes(path), path);
-  const model = decodeModel(bytes, path);
+  const { model, warning } = inSingle(decodeModel(bytes, path));
   const metadata = readOnnxMetadata(model.metadataProps ?? [], path);
   const graph = readOnnx(model, path);
   return {
@@ -29,7 +30,7 @@ export async function openOnnx(path: string, { layout }: OpenOptions): Promise<M
     },
     learned: null,
     sourceHash: createHash("sha256").update(bytes).digest("hex"),
-    warnings: [],
+    warnings: warning === null ? [] : [`${path} ${warning}`],
   };
 }
 
