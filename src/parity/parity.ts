@@ -8,10 +8,10 @@ import type { BrokenImage } from "../image/folder.js";
 import type { Preprocessing } from "../image/preprocessing.js";
 import type { Layout } from "../image/to-tensor.js";
 import { type OnnxMetadata, readOnnxMetadata } from "../model/onnx-metadata.js";
-import { decodeModel, encodeModel } from "../onnx/codec.js";
+import { decodeModel } from "../onnx/codec.js";
 import type { ModelProto } from "../onnx/model-proto.js";
+import { bytesInSingle } from "../open/onnx.js";
 import { modelPath, onnxPath } from "../read/model-path.js";
-import { inSingle } from "../read/onnx/half.js";
 import { withExternalData } from "../onnx/whole-model.js";
 import type { BrowserOptions, RuntimeName, TensorInfo } from "../runtime/runtime.js";
 import { compare, type FloatModel } from "./compare.js";
@@ -115,11 +115,7 @@ async function floatModel(given: string): Promise<FloatModel> {
   const found = await modelPath(given);
   const { path } = found;
   if (found.kind === "model-json") return { name: path, runtime: "tfjs", source: { path } };
-  // Nothing reaches ONNX Runtime that qdg would refuse.
-  if (inSingle(decodeModel(await readBytes(path), path)).warning === null) {
-    return { name: path, runtime: "cpu", source: { path } };
-  }
-  // As an export reads it, in float32: what is fed to both is of one type.
-  const { model } = inSingle(await readModel(path));
-  return { name: path, runtime: "cpu", source: { bytes: encodeModel(model) } };
+  // It decodes the file: nothing reaches ONNX Runtime that qdg would refuse.
+  const single = await bytesInSingle(path);
+  return { name: path, runtime: "cpu", source: single ? { bytes: single } : { path } };
 }

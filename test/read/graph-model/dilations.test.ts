@@ -187,6 +187,6 @@ test("of an open size the padding is added to it", () => {
     ],
     outputs: ["y"],
   };
-  const [conv] = readTestGraph(graph).nodes.filter(({ op }) => op === "Conv");
+  const conv = readTestGraph(graph).nodes.find(({ op }) => op === "Conv");
   expect(conv?.attributes).toMatchObject({ pads: [1, 2, 1, 2], dilations: [1, 2] });
 });

@@ -65,6 +65,14 @@ function numberOf(bits: number): number {
   return sign * (exponent === 0 ? fraction / 2 ** 24 : (1 + fraction / 1024) * 2 ** (exponent - 15));
 }
 
+function tensorValue(t: TensorProto): readonly AttributeProto[] {
+  return [{ name: "value", type: ATTRIBUTE_TYPE.tensor, t }];
+}
+
+function nodeOf(opType: string, input: readonly string[], output: string, more: NodeProto = {}): NodeProto {
+  return { opType, name: `n_${output}`, input, output: [output], ...more };
+}
+
 interface Kind {
   /** In float32 otherwise, the same numbers. */
   readonly half: boolean;
@@ -77,16 +85,6 @@ function modelOf({ half, keepsPorts = false }: Kind): ModelProto {
   const random = seeded(4);
   const type = half ? HALF : DATA_TYPE.float32;
   const port = keepsPorts ? DATA_TYPE.float32 : type;
-  const tensor = (value: TensorProto): readonly AttributeProto[] => [
-    { name: "value", type: ATTRIBUTE_TYPE.tensor, t: value },
-  ];
-  const nodeOf = (opType: string, input: string[], output: string, more: NodeProto = {}): NodeProto => ({
-    opType,
-    name: `n_${output}`,
-    input,
-    output: [output],
-    ...more,
-  });
   const cast = (input: string, output: string, to: number): NodeProto =>
     nodeOf("Cast", [input], output, { attribute: [attributeProto("to", to)] });
   const scalar = (x: number): TensorProto =>
@@ -104,7 +102,7 @@ function modelOf({ half, keepsPorts = false }: Kind): ModelProto {
         output: ["b"],
         opsetImport: [{ version: 17 }],
         node: [
-          nodeOf("Constant", [], "two", { attribute: tensor(scalar(2)) }),
+          nodeOf("Constant", [], "two", { attribute: tensorValue(scalar(2)) }),
           nodeOf("Mul", ["a", "two"], "b"),
         ],
       },
