@@ -18,6 +18,7 @@ import { SHIFT_FUNCTION } from "../lower/shift-function.js";
 import { isExactInFloat32 } from "../quant/bias.js";
 import { withExternalData } from "../onnx/whole-model.js";
 import { onnxPath } from "../read/model-path.js";
+import { inSingle } from "../read/onnx/half.js";
 import { readOnnx } from "../read/onnx/read-onnx.js";
 import { isFloatModel } from "../read/onnx/unsupported.js";
 import { cpuRuntime } from "../runtime/cpu.js";
@@ -115,7 +116,9 @@ async function inspect(
   try {
     if (isFloat) {
       // As an export reads it, or the reasons why it does not.
-      graph = readOnnx(decodeModel(withExternalData(bytes, path), path), path);
+      const single = inSingle(decodeModel(withExternalData(bytes, path), path));
+      if (single.warning !== null) notes.push(single.warning);
+      graph = readOnnx(single.model, path);
       constants = new Map(
         valuesOf(graph).flatMap((value) => (value.constant ? [[value, value.constant]] : [])),
       );

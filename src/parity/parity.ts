@@ -10,6 +10,7 @@ import type { Layout } from "../image/to-tensor.js";
 import { type OnnxMetadata, readOnnxMetadata } from "../model/onnx-metadata.js";
 import { decodeModel } from "../onnx/codec.js";
 import type { ModelProto } from "../onnx/model-proto.js";
+import { bytesInSingle } from "../open/onnx.js";
 import { modelPath, onnxPath } from "../read/model-path.js";
 import { withExternalData } from "../onnx/whole-model.js";
 import type { BrowserOptions, RuntimeName, TensorInfo } from "../runtime/runtime.js";
@@ -114,7 +115,7 @@ async function floatModel(given: string): Promise<FloatModel> {
   const found = await modelPath(given);
   const { path } = found;
   if (found.kind === "model-json") return { name: path, runtime: "tfjs", source: { path } };
-  // Nothing reaches ONNX Runtime that qdg would refuse.
-  decodeModel(await readBytes(path), path);
-  return { name: path, runtime: "cpu", source: { path } };
+  // It decodes the file: nothing reaches ONNX Runtime that qdg would refuse.
+  const single = await bytesInSingle(path);
+  return { name: path, runtime: "cpu", source: single ? { bytes: single } : { path } };
 }

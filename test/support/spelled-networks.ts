@@ -117,6 +117,33 @@ export const BLOCKS: Readonly<Record<string, Block>> = {
     const gate = s.op("Add", s.either(tanh, s.number(1)), x.shape);
     return s.op("Mul", s.either(s.op("Mul", s.either(x, s.number(0.5)), x.shape), gate), x.shape);
   },
+  softmax: (s, x) => {
+    const axis = s.int(1, 3);
+    const reduced = (op: string, of: Value, ...axes: number[]): Value =>
+      s.op(
+        op,
+        [of, s.ints(...axes)],
+        of.shape.map((size, at) => (axes.some((each) => each === at || each + 4 === at) ? 1 : size)),
+      );
+    const over = s.pick([axis, axis - 4]);
+    const argument = s.pick([
+      () => s.op("Sub", [x, reduced("ReduceMax", x, over)], x.shape),
+      () => s.op("Sub", [x, reduced("ReduceMax", x, 1, 2, 3)], x.shape),
+      () => s.op("Sub", [x, reduced("ReduceMax", x, axis === 1 ? 2 : 1)], x.shape),
+      () => s.op("Tanh", [x], x.shape),
+    ])();
+    const powers = s.op("Exp", [argument], x.shape);
+    const sum = reduced("ReduceSum", powers, over);
+    return s.pick([
+      () => s.op("Div", [powers, sum], x.shape),
+      () => s.op("Mul", s.either(powers, s.op("Reciprocal", [sum], sum.shape)), x.shape),
+    ])();
+  },
+  leak: (s, x) => leak(s, x, s.number(s.pick([0.1, 0.25, -0.5, 1.5]))),
+  leakByChannel: (s, x) => leak(s, x, s.numbers(x.shape[1] as number, 1, 1)),
+  slant: (s, x) => s.op("Max", s.either(x, s.op("Mul", s.either(x, s.number(0.2)), x.shape)), x.shape),
+  preprocessed,
+  prelu: (s, x) => s.op("PRelu", [x, s.number(0.3)], x.shape),
   layerNorm: (s, x) => {
     const mean = (of: Value): Value => s.op("ReduceMean", [of, s.ints(-1)], [...x.shape.slice(0, -1), 1]);
     const centred = s.op("Sub", [x, mean(x)], x.shape);
@@ -245,10 +272,62 @@ export const BLOCKS: Readonly<Record<string, Block>> = {
   },
 };
 
+/** An image in another range before its first convolution: channels first or turned so, padded where nothing is added. */
+function preprocessed(s: Spelling, image: Value): Value {
+  const channels = image.shape[1] as number;
+  const isTurned = s.random() < 0.5;
+  const turnedShape = ["N", SIDE, SIDE, channels];
+  let x = isTurned ? s.op("Transpose", [image], turnedShape, { perm: [0, 2, 3, 1] }) : image;
+  const factor = (): Value =>
+    s.pick([() => s.number(0.75), () => (isTurned ? s.numbers(channels) : s.numbers(channels, 1, 1))])();
+  const isPadded = s.random() < 0.5;
+  if (!isPadded) x = s.op("Sub", [x, factor()], x.shape);
+  x = s.random() < 0.5 ? s.op("Mul", s.either(x, factor()), x.shape) : s.op("Div", [x, factor()], x.shape);
+  if (isTurned) x = s.op("Transpose", [x], image.shape, { perm: [0, 3, 1, 2] });
+  if (!isPadded) x = s.op("Add", s.either(x, s.numbers(1, channels, 1, 1)), x.shape);
+  const isDepthwise = s.random() < 0.3;
+  const weight = s.numbers(channels, isDepthwise ? 1 : channels, 3, 3);
+  const group = isDepthwise ? channels : 1;
+  const inputs = [x, weight, ...(s.random() < 0.5 ? [s.numbers(channels)] : [])];
+  const pads = isPadded ? [1, 1, 1, 1] : [0, 0, 0, 0];
+  const side = isPadded ? SIDE : SIDE - 2;
+  const y = s.op("Conv", inputs, ["N", channels, side, side], { group, pads });
+  return isPadded ? y : s.op("Pad", [y, s.ints(0, 0, 1, 1, 0, 0, 1, 1)], image.shape);
+}
+
 function conv(s: Spelling, x: Value, bias: boolean): Value {
   const channels = x.shape[1] as number;
   const inputs = [x, s.numbers(channels, channels, 1, 1), ...(bias ? [s.numbers(channels)] : [])];
   return s.op("Conv", inputs, x.shape);
+}
+
+/** What is positive, and a part of what is not. */
+function leak(s: Spelling, x: Value, slope: Value): Value {
+  const positive = s.pick([
+    () => s.op("Relu", [x], x.shape),
+    () => s.op("Max", s.either(x, s.number(0)), x.shape),
+    () => s.op("Clip", [x, s.number(0)], x.shape),
+  ])();
+  const flipped = (): Value => s.op("Relu", [s.op("Neg", [x], x.shape)], x.shape);
+  const times = (value: Value): Value => s.op("Mul", s.either(value, slope), x.shape);
+  const negative = s.pick([
+    () => s.op("Min", s.either(x, s.number(0)), x.shape),
+    () => s.op("Clip", [x, null, s.number(0)], x.shape),
+    () => s.op("Neg", [flipped()], x.shape),
+  ]);
+  const halves = (): Value => s.op("Sub", [x, s.op("Abs", [x], x.shape)], x.shape);
+  return s.pick([
+    () => s.op("Add", s.either(positive, times(negative())), x.shape),
+    () => s.op("Sub", [positive, times(flipped())], x.shape),
+    () =>
+      s.op(
+        "Add",
+        s.either(positive, s.op("Mul", s.either(times(halves()), s.number(0.5)), x.shape)),
+        x.shape,
+      ),
+    () => s.op("Add", s.either(positive, s.op("Div", [times(halves()), s.number(2)], x.shape)), x.shape),
+    () => s.op("Add", s.either(positive, s.op("Neg", [times(flipped())], x.shape)), x.shape),
+  ])();
 }
 
 function byChannel(s: Spelling, x: Value): Value {
@@ -268,7 +347,9 @@ export function spelledNetwork(
   const s = new Spelling(seed);
   let x = s.net.input("x", ["N", s.int(1, 3), SIDE, SIDE]);
   for (let i = 0; i < size; i++) {
-    x = s.pick(blocks)(s, x);
+    // What images go through before a network stands at its beginning only.
+    const isFirst = i === 0 && blocks.length > 1 && s.random() < 0.3;
+    x = isFirst ? preprocessed(s, x) : s.pick(blocks)(s, x);
     // Keeps the numbers from growing without end.
     if (i % 2 === 1) x = s.op("Tanh", [x], x.shape);
     if (s.random() < 0.15 && x.producer && !s.net.graph.outputs.includes(x)) s.net.output(x);

@@ -10,6 +10,7 @@ import { normalize } from "../normalize/pipeline.js";
 import type { Weights } from "../weights.js";
 import { Attributes } from "./attributes.js";
 import { OpCall } from "./call.js";
+import { dilationsOfBlocks } from "./dilations.js";
 import { type GraphJson, type GraphNode, inOrder, type Port, type Source } from "./graph-json.js";
 import { OPS } from "./ops.js";
 import { type GraphTensor, tensorOf } from "./tensors.js";
@@ -26,15 +27,17 @@ const SHOWN_NODES = 3;
  * with the node and the attribute that cannot be computed exactly
  */
 export function readGraphModel(
-  json: GraphJson,
+  written: GraphJson,
   weights: Weights,
   options: ReadOptions = {},
   where = "model.json",
 ): Graph {
-  const fed = new Set(json.inputs.map(({ source }) => source.node));
-  checkOperators(json, fed, where);
+  const fed = new Set(written.inputs.map(({ source }) => source.node));
+  checkOperators(written, fed, where);
+  const needed = inOrder(written, fed, where);
+  checkWeights(written, weights);
+  const json = dilationsOfBlocks(written, needed, weights);
   const order = inOrder(json, fed, where);
-  checkWeights(json, weights);
   const writer = new GraphWriter("model");
   const moves = options.layout === "nchw";
   const tensors = new Map<string, readonly GraphTensor[]>();

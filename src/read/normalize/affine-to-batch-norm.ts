@@ -1,7 +1,7 @@
 // Factors and offsets by channel after a convolution or a dense layer become batch normalization, which folds into it.
 
 import { float32 } from "../../base/tensor.js";
-import { type Graph, inputOf, type Node, outputOf } from "../../graph/graph.js";
+import { type Graph, inputOf, type Node, outputOf, type Value } from "../../graph/graph.js";
 import { outputChannelAxis } from "../../graph/passes/fold-batch-norm.js";
 import { rewrite } from "./rewrite.js";
 import { spreadOver } from "./spread.js";
@@ -34,21 +34,23 @@ export function affineToBatchNorm(graph: Graph): Graph {
   });
 }
 
-interface Affine {
-  readonly x: ReturnType<typeof inputOf>;
+/** `x * factor + offset`, one of each for every channel. */
+export interface Affine {
+  readonly x: Value;
   readonly factor: Float32Array;
   readonly offset: Float32Array;
 }
 
-function affineOf(node: Node): Affine | null {
+/** What a Mul, Div, Add or Sub with a constant computes by channel, channels on `axis`; null for anything else. */
+export function affineOf(node: Node, axis = 1): Affine | null {
   const { op } = node;
   if (node.domain !== "" || !["Mul", "Div", "Add", "Sub"].includes(op)) return null;
   const commutes = op === "Mul" || op === "Add";
   const x = commutes && inputOf(node, 0).constant ? inputOf(node, 1) : inputOf(node, 0);
   const { constant } = x === inputOf(node, 0) ? inputOf(node, 1) : inputOf(node, 0);
-  const size = x.shape[1];
+  const size = x.shape[axis];
   if (!constant || x.constant || x.shape.length < 2 || typeof size !== "number") return null;
-  const numbers = spreadOver(constant, x.shape.length, 1, size);
+  const numbers = spreadOver(constant, x.shape.length, axis, size);
   if (!numbers) return null;
   const neutral = (value: number): Float32Array => new Float32Array(size).fill(value);
   if (op === "Mul") return { x, factor: numbers, offset: neutral(0) };

@@ -6,6 +6,7 @@ import { addToBias } from "./add-to-bias.js";
 import { affineToBatchNorm } from "./affine-to-batch-norm.js";
 import { denseToGemm } from "./dense-to-gemm.js";
 import { foldConstants } from "./fold-constants.js";
+import { inputAffineToConv } from "./input-affine-to-conv.js";
 import { joinMoves } from "./join-moves.js";
 import { partsToSlices } from "./parts-to-slices.js";
 import { reduceToPool } from "./reduce-to-pool.js";
@@ -13,6 +14,8 @@ import { removeIdentities } from "./remove-identities.js";
 import { shareConstants } from "./share-constants.js";
 import { spelledActivations } from "./spelled-activations.js";
 import { spelledLayerNorm } from "./spelled-layer-norm.js";
+import { spelledLeaks } from "./spelled-leaks.js";
+import { spelledSoftmax } from "./spelled-softmax.js";
 
 /** A pass changes no output, and a second run of it changes nothing. */
 export type NormalizingPass = (graph: Graph) => Graph;
@@ -21,8 +24,11 @@ export const NORMALIZING_PASSES: readonly NormalizingPass[] = [
   foldConstants,
   removeIdentities,
   spelledActivations,
+  spelledLeaks,
+  spelledSoftmax,
   spelledLayerNorm,
   denseToGemm,
+  inputAffineToConv,
   addToBias,
   affineToBatchNorm,
   reduceToPool,

@@ -11,6 +11,7 @@ import { operator } from "../../onnx/opset.js";
 import { modelToGraph } from "../../onnx/to-graph.js";
 import { nameDims } from "../dims.js";
 import { normalize } from "../normalize/pipeline.js";
+import { inSingle } from "./half.js";
 import { upgradeNode } from "./older/older.js";
 import { checkSupported } from "./unsupported.js";
 
@@ -18,14 +19,14 @@ import { checkSupported } from "./unsupported.js";
  * Reads a float model of opset 7 to 26, all its tensors inside.
  *
  * Inputs and outputs keep names, order and shapes; a size without a name gets one (N, H, W). A layer's `origin` is the name of
- * its node. Initializers that are inputs too are constants.
+ * its node. Initializers that are inputs too are constants. What is float16 in the file is float32 here (`half.ts`).
  *
  * @throws QdgError what {@link checkSupported} and {@link modelToGraph} throw; `unsupported-op` for values whose rank the
  * operators do not tell, where integers are to stand; `invalid-weights` for weights that are not finite
  */
 export function readOnnx(model: ModelProto, where: string): Graph {
   checkSupported(model, where);
-  const raised = modelToGraph(model, { upgrade: upgradeNode });
+  const raised = modelToGraph(inSingle(model).model, { upgrade: upgradeNode });
   for (const node of raised.nodes) {
     checkCounts(node);
     if (node.op === "Dropout") checkDropout(node);

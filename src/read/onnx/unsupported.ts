@@ -60,8 +60,8 @@ export function checkSupported(model: ModelProto, where: string): void {
   }
   for (const { name = "", dataType } of model.graph?.initializer ?? []) {
     const dtype = dtypeOf(dataType);
-    if (!dtype || dtype === "float16" || dtype === "float64") {
-      note(`weights of type ${dataTypeName(dataType)}, expected FLOAT`, name);
+    if (!dtype || dtype === "float64") {
+      note(`weights of type ${dataTypeName(dataType)}, expected FLOAT or FLOAT16`, name);
     }
   }
   if (found.size === 0) return;

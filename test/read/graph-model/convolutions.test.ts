@@ -7,6 +7,7 @@ import {
   ints,
   intWeight,
   node,
+  type OpCase,
   realWeight,
   s,
   type TestGraph,
@@ -97,6 +98,27 @@ function pool(c: Chance, op: string): TestGraph {
 }
 
 testOps([
+  ...["SAME", "VALID"].map((padding): OpCase => ({
+    title: `Conv2D, ${padding}, of an image that is brought into another range`,
+    graph: (c) => ({
+      inputs: { x: { shape: [null, 6, 7, 3], range: [0, 255] } },
+      weights: {
+        mean: { shape: [3], data: [103.9, 116.8, 123.7] },
+        by: { shape: [3], data: [0.0078, 0.0079, 0.008] },
+        w: realWeight(c, 3, 3, 3, 2),
+      },
+      nodes: [
+        node("m", "Sub", ["x", "mean"]),
+        node("n", "Mul", ["m", "by"]),
+        node("y", "Conv2D", ["n", "w"], {
+          strides: ints(1, 2, 2, 1),
+          dilations: ints(1, 1, 1, 1),
+          padding: s(padding),
+        }),
+      ],
+      outputs: ["y"],
+    }),
+  })),
   {
     title: "Conv2D",
     graph(c) {

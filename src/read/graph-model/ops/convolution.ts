@@ -4,7 +4,7 @@ import { transpose } from "../../../base/tensor.js";
 import type { Attribute, Dim, Value } from "../../../graph/graph.js";
 import { depthwiseKernel } from "../../layers/depthwise-conv-2d.js";
 import { kernelFirst, type Padding, slide, spaceOf, type WindowGeometry } from "../../convolution.js";
-import { formatShape, times } from "../../dims.js";
+import { formatShape, plus, times } from "../../dims.js";
 import { type Held, permute } from "../../held.js";
 import { type Emit, type OpCall, type OpFamily, filled, realConstant } from "../call.js";
 import { clip, prelu } from "./functions.js";
@@ -60,11 +60,8 @@ function windowOf(
   if (typeof padding === "string") return slide(space, { kernel, strides, dilations, padding }, call);
   const grown = space.map((size, i) => {
     const [before, after] = padding[i] as readonly [number, number];
-    return typeof size === "number" ? size + before + after : size;
+    return plus(size, before + after);
   });
-  if (grown.some((size) => typeof size === "string")) {
-    call.fail("explicit_paddings: depend on an open size; give the model's input a fixed size");
-  }
   const window = slide(grown, { kernel, strides, dilations, padding: "valid" }, call);
   const pads = [...padding.map(([before]) => before), ...padding.map(([, after]) => after)];
   return { space: window.space, attributes: { ...window.attributes, pads } };
