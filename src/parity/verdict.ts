@@ -286,7 +286,7 @@ function lowSignal({ outputs }: FloatReport): string[] {
     sqnrDb === null || sqnrDb >= LOW_SQNR_DB
       ? []
       : [
-          `output ${name}: SQNR against the float model is ${sqnrDb.toFixed(1)} dB, below ${LOW_SQNR_DB} dB; a model that was not trained at these bits wants more of them (--layer-bits), or training`,
+          `output ${name}: SQNR against the float model is ${sqnrDb.toFixed(1)} dB, below ${LOW_SQNR_DB} dB; a model that was trained at these bits is judged by its accuracy, not by its weights in float; any other wants more bits (--layer-bits), or training`,
         ],
   );
 }
