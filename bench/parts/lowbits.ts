@@ -97,19 +97,23 @@ const NETWORKS: readonly NetworkCases[] = [
   },
 ];
 
-export const lowbitsPart: Part = {
-  title: "Low bits without labels: agreement with the float network",
-  method: ({ smoke }) => {
-    const { judged, calibration, draws } = countsOf(smoke);
-    return `Share of ${judged} images for which the file and the float32 network name the same class, both on onnxruntime-node, one thread; standard error 1 to 2.5 points. Files as exported: scales found after training on ${calibration} images, all other options at their defaults (first and last layer 8 bits). Images are PACS, all four domains alike: in the order of the SHA-256 of their paths the first ${judged / 4} of each domain are judged, the next ${calibration / 4} calibrate draw 0, then 1, then 2; no image twice. A value is the mean over ${draws} draws [least, most]. Beside it on the same lists: \`--ptq nearest\`, each weight to its nearest integer. Mixed: \`--average-bits\`, bits by layer in a file not larger than the uniform one, of the same bits in all inner layers; the nearest integers beside it are of that one too. Peer: onnxruntime's quantize_static on the same float32 file and images, after its own pre-processing, QDQ, uint8 activations, weights per channel (int8, or int4 in all layers), the calibrator with the highest mean. Time and memory: \`qdg export --bits 4 --calibration PACS\` in a process of its own, its ${calibration} images and the held-out ones picked by seeds 0 to ${TIMED_RUNS - 1}: user and system CPU time, largest resident memory.`;
-  },
-  async run(context) {
-    const peer = await openQuantizeStatic();
-    const rows: Row[] = [];
-    for (const each of NETWORKS) rows.push(...(await networkRows(each, peer, context)));
-    return rows;
-  },
-};
+/** A part a network, by name: one alone takes half an hour of two cores, EfficientNet an hour. */
+export const lowbitsParts: Readonly<Record<string, Part>> = Object.fromEntries(
+  NETWORKS.map((network) => [`lowbits-${network.name}`, lowbitsPart(network)]),
+);
+
+function lowbitsPart(network: NetworkCases): Part {
+  return {
+    title: `Low bits without labels, ${network.name}: agreement with the float network`,
+    method: ({ smoke }) => {
+      const { judged, calibration, draws } = countsOf(smoke);
+      return `Share of ${judged} images for which the file and the float32 network name the same class, both on onnxruntime-node, one thread; standard error 1 to 2.5 points. Files as exported: scales found after training on ${calibration} images, all other options at their defaults (first and last layer 8 bits). Images are PACS, all four domains alike: in the order of the SHA-256 of their paths the first ${judged / 4} of each domain are judged, the next ${calibration / 4} calibrate draw 0, then 1, then 2; no image twice. A value is the mean over ${draws} draws [least, most]. Beside it on the same lists: \`--ptq nearest\`, each weight to its nearest integer. Mixed: \`--average-bits\`, bits by layer in a file not larger than the uniform one, of the same bits in all inner layers; the nearest integers beside it are of that one too. Peer: onnxruntime's quantize_static on the same float32 file and images, after its own pre-processing, QDQ, uint8 activations, weights per channel (int8, or int4 in all layers), the calibrator with the highest mean. Time and memory: \`qdg export --bits 4 --calibration PACS\` in a process of its own, its ${calibration} images and the held-out ones picked by seeds 0 to ${TIMED_RUNS - 1}: user and system CPU time, largest resident memory.`;
+    },
+    async run(context) {
+      return networkRows(network, await openQuantizeStatic(), context);
+    },
+  };
+}
 
 function countsOf(smoke: boolean): ImageCounts {
   return smoke ? SMOKE_COUNTS : COUNTS;
