@@ -238,12 +238,15 @@ async function mixedWithin(
     let chosen: readonly BitOption[] = allocated;
     if (searchTime > 0) {
       // Where the file of what was found is over the budget by some bytes, it is looked for again within less room.
-      const seconds = search === null ? searchTime : searchTime / 4;
+      const seconds = search === null ? searchTime : searchTime / 2;
       const trials = await TrialNetwork.over(steps.float, quantized, choices.layers, calibration);
       try {
         const found = await trials.search(layers, chosen, { room, seconds, seed, progress });
         chosen = found.chosen;
-        search = { trials: found.trials, gainDb: decibels(found.error) - decibels(found.errorBefore) };
+        search = {
+          trials: (search?.trials ?? 0) + found.trials,
+          gainDb: decibels(found.error) - decibels(found.errorBefore),
+        };
       } finally {
         await trials.dispose();
       }

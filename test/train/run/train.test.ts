@@ -399,7 +399,7 @@ describe("a run from a trained model", () => {
       out: join(folder, "recipe"),
       observer: { ...silentObserver, note: (note) => void notes.push(note) },
     });
-    expect(used).toMatchObject({ statistics: "batch", learningRate: 1e-3, floatSteps: 50 });
+    expect(used).toMatchObject({ statistics: "batch", learningRate: 1e-3, floatSteps: 30 });
     const { log } = await contentOf(join(folder, "recipe"));
     const losses = log.map((line) => (line as { loss: number }).loss);
     expect(Math.abs((losses[0] as number) - Math.log(7))).toBeLessThan(0.15);
