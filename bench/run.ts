@@ -43,13 +43,16 @@ interface Arguments {
   readonly smoke: boolean;
 }
 
+function isAsked(name: string, asked: string): boolean {
+  return name === asked || name.startsWith(`${asked}-`);
+}
+
 function argumentsOf(argv: readonly string[]): Arguments {
   const { values, positionals } = parseArgs({
     args: [...argv],
     options: { images: { type: "string" }, smoke: { type: "boolean", default: false } },
     allowPositionals: true,
   });
-  const isAsked = (name: string, asked: string): boolean => name === asked || name.startsWith(`${asked}-`);
   const unknown = positionals.find((asked) => !Object.keys(PARTS).some((name) => isAsked(name, asked)));
   if (unknown !== undefined) {
     throw new Error(`got part "${unknown}", expected ${Object.keys(PARTS).join(", ")}`);
