@@ -25,20 +25,24 @@ const INT8 = 3;
 const MACHINES = ["Haswell", "Nehalem"];
 const fitted = join(folder, "shapes-8bit.onnx");
 const free = join(folder, "shapes-8bit-free.onnx");
+// Weights of few bits come to the kernel times a power of two, as large as the pairs allow.
+const fine = join(folder, "shapes-4bit.onnx");
 const broken = join(folder, "shapes-8bit-broken.onnx");
 
 await rm(folder, { recursive: true, force: true });
 await writeImages(join(folder, "images"));
-await exportAt8Bits(fitted, false);
-await exportAt8Bits(free, true);
+await exported(fitted, { bits: 8 });
+await exported(free, { bits: 8, freeWeights: true });
+await exported(fine, { bits: 4 });
 const signedCopy = withSignedWeights(await readFile(free));
 await writeFile(broken, signedCopy.bytes);
 say(`8-bit weights under the rule, and as near as 8 bits allow: ${signedCopy.weights} of those break it`);
 
 for (const machine of [null, ...MACHINES]) expectExit(0, machine, fitted);
+expectExit(0, "Haswell", fine);
 expectExit(3, "Haswell", broken);
 for (const machine of MACHINES) expectPairs(machine);
-say("PASSED: 8-bit weights are exact without VNNI, and those that break the rule are caught");
+say("PASSED: weights of 8 and 4 bits are exact without VNNI, and those that break the rule are caught");
 
 async function writeImages(path) {
   const { pixels, labels } = drawSet(IMAGES, SEED);
@@ -52,7 +56,7 @@ async function writeImages(path) {
 }
 
 /** The model in models/shapes without the scales that it learned at 3 bits, so that others are found at 8. */
-async function exportAt8Bits(output, freeWeights) {
+async function exported(output, options) {
   const source = join(root, "models", "shapes");
   const model = JSON.parse(await readFile(join(source, "model.json"), "utf8"));
   delete model.userDefinedMetadata;
@@ -61,8 +65,7 @@ async function exportAt8Bits(output, freeWeights) {
   await exportModel({
     model: join(folder, "model.json"),
     output,
-    bits: 8,
-    freeWeights,
+    ...options,
     calibration: [join(folder, "images")],
     preprocessing: rangePreprocessing(0, 1),
     labels: SHAPE_LABELS,
