@@ -22,7 +22,7 @@ const LINES: readonly (readonly [what: string, text: string])[] = [
   ],
   [
     "same class as float32, calibrated",
-    "W8A8: MobileNetV2 0.35 {agreement: mobilenet-v2-0.35, W8A8}, darknet-tiny {agreement: darknet-tiny, W8A8}; W4A8: {agreement: mobilenet-v2-0.35, W4A8} and {agreement: darknet-tiny, W4A8}",
+    "MobileNetV2 0.35, 64 images: W8A8 {lowbits-mobilenet-v2-0.35: mobilenet-v2-0.35, W8A8}, W4A8 {lowbits-mobilenet-v2-0.35: mobilenet-v2-0.35, W4A8}, by layer {lowbits-mobilenet-v2-0.35: mobilenet-v2-0.35, W4A8 mixed}, W3A8 by layer {lowbits-mobilenet-v2-0.35: mobilenet-v2-0.35, W3A8 mixed}, W4A4 {lowbits-mobilenet-v2-0.35: mobilenet-v2-0.35, W4A4}",
   ],
   [
     "elements that differ, five targets",
@@ -40,7 +40,7 @@ export function withNumbers(readme: string, runs: readonly RunResult[]): string 
   const [, after] = halves(rest, END);
   const rows = LINES.map(([what, text]) => [
     what,
-    text.replaceAll(/\{(\w+): ([^}]+)\}/g, (_, part: string, row: string) => valueOf(runs, part, row)),
+    text.replaceAll(/\{([^:}]+): ([^}]+)\}/g, (_, part: string, row: string) => valueOf(runs, part, row)),
   ]);
   return `${before}${BEGIN}\n\n${table(["measured", ""], rows)}\n\n${END}${after}`;
 }
