@@ -1,6 +1,6 @@
 // `npm run bench [-- parts] [--images n] [--smoke]`: measures the numbers that qdg must reach and prints them as tables.
-// Parts are those of PARTS below, "lowbits" standing for all that begin so; all of them when none is named. --smoke only sees that they work: few runs, nothing
-// added to the results. Exit code 1 when a bar is missed, 2 for wrong usage.
+// Parts are those of PARTS below, "lowbits" standing for all that begin so; all of them when none is named. --smoke only
+// sees that they work: few runs, nothing added to the results. Exit code 1 when a bar is missed, 2 for wrong usage.
 
 import { parseArgs } from "node:util";
 import { environment, RESULTS_FOLDER } from "./environment.js";

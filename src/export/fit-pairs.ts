@@ -7,9 +7,9 @@ import { consumers, type Graph, inputOf, outputOf, type Value } from "../graph/g
 import { kindOf, quantizerAfter } from "../graph/node-kinds.js";
 import { integerSources } from "../graph/integer-sources.js";
 import type { Placement } from "../graph/place-quantizers.js";
-import { addsInPairs, pairLimit, reductionOrder } from "../lower/pair-sums.js";
+import { addsInPairs, reductionOrder } from "../lower/pair-sums.js";
 import type { LearnedQuantizers } from "../quant/learned.js";
-import { pairedWeights } from "../quant/paired-weights.js";
+import { pairedWeights, pairLimit } from "../quant/paired-weights.js";
 import { qmax, qmin, type Quantization } from "../quant/spec.js";
 import { learnedFor } from "./annotate.js";
 

@@ -81,17 +81,13 @@ function withoutVainCopies(
   placements: readonly Placement[],
   learned: Pick<ReadonlySet<string>, "has"> | null,
 ): Placement[] {
-  const copied = copiedSites(graph, placements);
-  const isVain = (each: Placement): boolean => {
-    const source = copied.get(each);
-    return source !== undefined && !standsAlone(each, source, learned);
-  };
-  return placements
-    .filter((placement) => !isVain(placement))
-    .map((placement) => {
-      const copies = placements.filter((each) => copied.get(each) === placement && isVain(each));
-      return { ...placement, values: [...placement.values, ...copies.flatMap(({ values }) => values)] };
-    });
+  const values = new Map(placements.map((placement) => [placement, [...placement.values]]));
+  for (const [copy, source] of copiedSites(graph, placements)) {
+    if (standsAlone(copy, source, learned)) continue;
+    values.get(source)?.push(...copy.values);
+    values.delete(copy);
+  }
+  return [...values].map(([placement, all]) => ({ ...placement, values: all }));
 }
 
 /** Of each site of a copy (Requantize): the site of what it reads. */

@@ -5,8 +5,14 @@ import { QdgError } from "../base/error.js";
 import type { Graph, Node, Value } from "../graph/graph.js";
 import { consumers, inputOf, outputOf, stringAttribute } from "../graph/graph.js";
 import { scalarActivation } from "../graph/activations.js";
-import { activationInputs, clipRange, floatTail, kindOf } from "../graph/node-kinds.js";
-import { quantizerAfter, REQUANTIZE } from "../graph/node-kinds.js";
+import {
+  activationInputs,
+  clipRange,
+  floatTail,
+  kindOf,
+  quantizerAfter,
+  REQUANTIZE,
+} from "../graph/node-kinds.js";
 import type { FormName } from "../model/onnx-metadata.js";
 import { isExactInFloat32 } from "../quant/bias.js";
 import type { Quantization } from "../quant/spec.js";

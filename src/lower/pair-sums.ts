@@ -4,9 +4,7 @@
 import { sizeOf } from "../base/tensor.js";
 import type { Node } from "../graph/graph.js";
 import { isDepthwise } from "../graph/node-kinds.js";
-import { pairFits } from "../quant/paired-weights.js";
-
-const LARGEST_INT16 = 32767;
+import { pairFits, pairLimit } from "../quant/paired-weights.js";
 
 /**
  * Whether a weighted node becomes an integer kernel that adds products in pairs. A depthwise kernel widens each
@@ -21,16 +19,6 @@ export function addsInPairs(node: Node, isQuantized: boolean): boolean {
 /** Whether ONNX Runtime makes an integer kernel of a weighted node between quantizers. */
 export function hasIntegerKernel({ op }: Node, isQuantized: boolean): boolean {
   return op === "Gemm" || op === "MatMul" || (op === "Conv" && isQuantized);
-}
-
-/**
- * `floor(32767 / largestX)`: two weights of one sign whose sizes add up to at most this cannot leave int16, for any
- * two inputs. (Downwards int16 reaches -32768; the one is not used.) Weights of opposite sign never can.
- *
- * @param largestX largest stored input, 1..255
- */
-export function pairLimit(largestX: number): number {
-  return Math.floor(LARGEST_INT16 / largestX);
 }
 
 /**

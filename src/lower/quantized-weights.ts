@@ -1,7 +1,7 @@
 // The integers, scales and bias of one weighted node, as every form of the file holds them.
 
 import { QdgError } from "../base/error.js";
-import { expectDType, float32, type Tensor } from "../base/tensor.js";
+import { expectDType, float32, sizeOf, type Tensor } from "../base/tensor.js";
 import type { Node, Value } from "../graph/graph.js";
 import { inputOf } from "../graph/graph.js";
 import { outputChannelAxis } from "../graph/passes/fold-batch-norm.js";
@@ -52,6 +52,13 @@ export function deployedScale(weight: Value, channels: number): Float32Array {
   );
 }
 
+/** {@link biasResolution} of a Conv, ConvTranspose, Gemm or MatMul: the same in training as in a file. */
+export function resolutionOf(node: Node, weightBits: number, inputBits: number): number {
+  const shape = inputOf(node, 1).shape as readonly number[];
+  const channels = shape[outputChannelAxis(node) ?? 0] as number;
+  return biasResolution(weightBits, inputBits, sizeOf(shape) / channels);
+}
+
 /**
  * Quantizes the weight and the bias of a Conv, ConvTranspose, Gemm or MatMul.
  *
@@ -71,7 +78,7 @@ export function quantizedWeights(node: Node, x: Quantization): QuantizedWeights 
   const scale = deployedScale(weight, channels);
   const integers = { weights: weightIntegers(weight, where), shape, axis, scale };
   const { bits } = weight.quantization.spec;
-  const resolution = biasResolution(bits, x.spec.bits, integers.weights.length / channels);
+  const resolution = resolutionOf(node, bits, x.spec.bits);
   const quantized = quantizeBias(real, x.params.scale[0] as number, integers, where, resolution);
   return {
     integers: quantized.weights,

@@ -42,8 +42,10 @@ export async function openOnnx(path: string, { layout }: OpenOptions): Promise<M
  */
 export async function bytesInSingle(path: string): Promise<Uint8Array | null> {
   const bytes = await readBytes(path);
-  if (inSingle(decodeModel(bytes, path)).warning === null) return null;
-  return encodeModel(inSingle(decodeModel(withExternalData(bytes, path), path)).model);
+  const { model, warning } = inSingle(decodeModel(bytes, path));
+  if (warning === null) return null;
+  const whole = withExternalData(bytes, path);
+  return encodeModel(whole === bytes ? model : inSingle(decodeModel(whole, path)).model);
 }
 
 /** By the channels of the one image input: 1, 3 or 4 on axis 1 or else on the last one; null where neither tells. */

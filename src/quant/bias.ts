@@ -4,6 +4,7 @@
 import { QdgError } from "../base/error.js";
 import { sizeOf } from "../base/tensor.js";
 import { roundHalfEven } from "./affine.js";
+import { pairLimit } from "./paired-weights.js";
 import type { Quantization } from "./spec.js";
 import { qmax, qmin } from "./spec.js";
 
@@ -16,7 +17,6 @@ const LARGEST_EXPONENT = 127;
 
 /** Of weights that a kernel takes as int8, and of what is left to sums for biases. */
 const LARGEST_INT8 = 2 ** 7;
-const LARGEST_INT16 = 2 ** 15 - 1;
 const PRODUCTS_LIMIT = 2 ** 23;
 
 /**
@@ -31,11 +31,15 @@ const PRODUCTS_LIMIT = 2 ** 23;
  * By bits and shapes alone: training rounds to the same steps before it knows the weights.
  */
 export function biasResolution(weightBits: number, inputBits: number, count: number): number {
-  const largestProduct = (f: number): number => 2 ** (weightBits - 1) * f * (2 ** inputBits - 1);
-  const fits = (f: number): boolean =>
-    2 ** (weightBits - 1) * f <= LARGEST_INT8 &&
-    2 * largestProduct(f) <= LARGEST_INT16 &&
-    count * largestProduct(f) <= PRODUCTS_LIMIT;
+  const largestX = 2 ** inputBits - 1;
+  const fits = (f: number): boolean => {
+    const largestWeight = 2 ** (weightBits - 1) * f;
+    return (
+      largestWeight <= LARGEST_INT8 &&
+      2 * largestWeight <= pairLimit(largestX) &&
+      count * largestWeight * largestX <= PRODUCTS_LIMIT
+    );
+  };
   let f = 1;
   while (fits(2 * f)) f *= 2;
   return f;

@@ -1,5 +1,5 @@
 // Integers and a scale for one row of weights, such that no two neighbours of one sign add up to more than a limit:
-// by least squared error under that constraint. What a row is and where its limit comes from is not known here.
+// by least squared error under that constraint. What a row is is not known here.
 
 import { QdgError } from "../base/error.js";
 import { quantize, roundHalfEven } from "./affine.js";
@@ -20,10 +20,22 @@ export interface PairedWeightsOptions {
   readonly where?: string;
 }
 
+const LARGEST_INT16 = 32767;
+
 /** Candidates between the scale that is best without the constraint and the one that needs none. */
 const CANDIDATES = 24;
 const FINE_CANDIDATES = 4;
 const MOST_ALTERNATIONS = 5;
+
+/**
+ * `floor(32767 / largestX)`: two weights of one sign whose sizes add up to at most this cannot leave int16, for any
+ * two inputs. (Downwards int16 reaches -32768; the one is not used.) Weights of opposite sign never can.
+ *
+ * @param largestX largest stored input, 1..255
+ */
+export function pairLimit(largestX: number): number {
+  return Math.floor(LARGEST_INT16 / largestX);
+}
 
 /**
  * Integers q in qmin..qmax and a scale s that make `sum_i (w_i - s q_i)^2` small, with

@@ -6,6 +6,7 @@ import { open, realpath, stat } from "node:fs/promises";
 import { dirname, isAbsolute, join, sep } from "node:path";
 import { errorText, QdgError } from "../base/error.js";
 import { allocate, sizeOf, type Tensor } from "../base/tensor.js";
+import { fromFloat16 } from "../compute/cast.js";
 import { describe, isList, isMap, type Json } from "./model-json.js";
 
 /** Tensors by the names of the manifest, in its order. */
@@ -211,16 +212,6 @@ function aligned(bytes: Uint8Array, size: number): ArrayBuffer {
 
 function offsetOf(bytes: Uint8Array, size: number): number {
   return bytes.byteOffset % size === 0 ? bytes.byteOffset : 0;
-}
-
-/** The number that 16 bits stand for, IEEE 754 binary16. */
-export function fromFloat16(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
-  return sign * (1024 + fraction) * 2 ** (exponent - 25);
 }
 
 function checkFinite(data: Float32Array, name: string): Float32Array {

@@ -3,11 +3,9 @@
 // element, calling an operator costs more than its work.
 
 import * as tf from "@tensorflow/tfjs";
-import { sizeOf } from "../base/tensor.js";
-import { inputOf, type Node } from "../graph/graph.js";
-import { outputChannelAxis } from "../graph/passes/fold-batch-norm.js";
+import type { Node } from "../graph/graph.js";
+import { resolutionOf } from "../lower/quantized-weights.js";
 import { roundHalfEven } from "../quant/affine.js";
-import { biasResolution } from "../quant/bias.js";
 import type { QuantSpec } from "../quant/spec.js";
 
 /** From here on a deployed channel gets another unit (src/quant/bias.ts), and rounding by this one means nothing. */
@@ -19,12 +17,9 @@ interface Scaled {
   scales(): Float32Array;
 }
 
-/** `fl(s_x s_w[k]) / f` of a weighted node, [K] or one number: what one integer of its bias is worth, f by {@link biasResolution}. */
+/** `fl(s_x s_w[k]) / f` of a weighted node, [K] or one number: what one integer of its bias is worth, f by {@link resolutionOf}. */
 export function biasUnit(node: Node, input: Scaled, weight: Scaled): Float32Array {
-  const { shape } = inputOf(node, 1);
-  const channels = shape[outputChannelAxis(node) ?? 0] as number;
-  const count = sizeOf(shape as readonly number[]) / channels;
-  const resolution = biasResolution(weight.spec.bits, input.spec.bits, count);
+  const resolution = resolutionOf(node, weight.spec.bits, input.spec.bits);
   const scale = input.scales()[0] as number;
   return weight.scales().map((each) => Math.fround(each * scale) / resolution);
 }

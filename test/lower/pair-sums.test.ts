@@ -6,7 +6,8 @@ import { describe, expect, test } from "vitest";
 import { GraphBuilder } from "../../src/graph/builder.js";
 import { float32, sizeOf } from "../../src/base/tensor.js";
 import type { Node } from "../../src/graph/graph.js";
-import { addsInPairs, pairLimit, pairsFitInt16, reductionOrder } from "../../src/lower/pair-sums.js";
+import { addsInPairs, pairsFitInt16, reductionOrder } from "../../src/lower/pair-sums.js";
+import { pairLimit } from "../../src/quant/paired-weights.js";
 
 /** Flat indices of the weights of filter k of [K, C, R, S], in the order of the sum. */
 function filterOf(shape: readonly [number, number, number, number], k: number): number[] {

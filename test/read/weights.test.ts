@@ -8,7 +8,8 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { readModel } from "../../src/read/read-model.js";
 import { readLayersModel } from "../../src/read/layers-model.js";
 import { checkModelJson } from "../../src/read/model-json.js";
-import { decodeWeights, fromFloat16 } from "../../src/read/weights.js";
+import { fromFloat16 } from "../../src/compute/cast.js";
+import { decodeWeights } from "../../src/read/weights.js";
 import { row } from "../support/layer-cases.js";
 import {
   compareGraph,
