@@ -5,10 +5,11 @@
 
 import { sizeOf, tensor, float32 } from "../dist/base/tensor.js";
 import { GraphBuilder } from "../dist/graph/builder.js";
-import { addsInPairs, pairLimit, reductionOrder } from "../dist/lower/pair-sums.js";
+import { addsInPairs, reductionOrder } from "../dist/lower/pair-sums.js";
 import { encodeModel } from "../dist/onnx/codec.js";
 import { graphToModel } from "../dist/onnx/from-graph.js";
 import { requantize, requantizeMultiplier } from "../dist/quant/affine.js";
+import { pairLimit } from "../dist/quant/paired-weights.js";
 import { cpuRuntime } from "../dist/runtime/cpu.js";
 
 const LARGEST_INPUT = 255;
