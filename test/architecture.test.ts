@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, sep } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { describe, expect, test } from "vitest";
 import type { SourceFile } from "./support/architecture.js";
 import { importedNames, ROOMS, violations } from "./support/architecture.js";
@@ -63,6 +63,20 @@ test("nothing behind the front door asks which reader it was", () => {
   const asking = sources.filter(({ text }) => importedNames(text).some((name) => readers.test(name)));
   expect(asking.map(({ path }) => path).filter((path) => !may.test(path))).toEqual([]);
   expect(asking.map(({ path }) => path)).toContain("src/open/model-json.ts");
+});
+
+test("what the scripts import of the built package is exported there", async () => {
+  const scripts = join(top, "scripts");
+  const imports = readdirSync(scripts).flatMap((name) => {
+    const text = readFileSync(join(scripts, name), "utf8");
+    const found = text.matchAll(/import \{ ([^}]*) \} from "\.\.\/dist\/(.*)\.js"/g);
+    return [...found].map(([, names, module]) => ({ name, names: String(names).split(", "), module }));
+  });
+  expect(imports.length).toBeGreaterThan(3);
+  for (const { name, names, module } of imports) {
+    const exported = Object.keys((await import(pathToFileURL(join(top, "src", `${module}.ts`)).href)) as object);
+    expect([name, module, names.filter((each) => !exported.includes(each))]).toEqual([name, module, []]);
+  }
 });
 
 test("the files of src that import others are seen to do so", () => {
