@@ -9,6 +9,7 @@ const LOADERS: { readonly [Name in RuntimeName]: () => Promise<Runtime> } = {
   cpu: async () => (await import("./cpu.js")).cpuRuntime,
   wasm: async () => (await import("./wasm.js")).wasmRuntime,
   webgpu: async () => (await import("./webgpu.js")).webgpuRuntime,
+  engine: async () => (await import("./engine.js")).engineRuntime,
   "browser-wasm": async () => (await import("./browser.js")).browserWasmRuntime,
   "browser-webgpu": async () => (await import("./browser.js")).browserWebgpuRuntime,
   tfjs: async () => (await import("./tfjs.js")).tfjsRuntime,

@@ -7,6 +7,7 @@ export const RUNTIME_NAMES = [
   "cpu",
   "wasm",
   "webgpu",
+  "engine",
   "browser-wasm",
   "browser-webgpu",
   "tfjs",

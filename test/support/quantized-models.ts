@@ -2,6 +2,7 @@
 // by name, nearness to the float network in decibels.
 
 import * as tf from "@tensorflow/tfjs";
+import { QdgError } from "../../src/base/error.js";
 import { expectDType, type Tensor } from "../../src/base/tensor.js";
 import { integerFile } from "../../src/export/integer-file.js";
 import { quantizedMetadata } from "../../src/export/metadata.js";
@@ -19,7 +20,9 @@ import { quantizedTensors } from "../../src/export/quantized-tensors.js";
 import { Sqnr } from "../../src/quant/sqnr.js";
 import { readLayersModel } from "../../src/read/layers-model.js";
 import { cpuRuntime } from "../../src/runtime/cpu.js";
+import { engineRuntime } from "../../src/runtime/engine.js";
 import { referenceRuntime } from "../../src/runtime/reference.js";
+import type { Session } from "../../src/runtime/runtime.js";
 import { wasmRuntime } from "../../src/runtime/wasm.js";
 import { webgpuRuntime } from "../../src/runtime/webgpu.js";
 import {
@@ -48,6 +51,8 @@ export interface QuantizedComparison {
   readonly operators: readonly string[];
   /** The files that were run. */
   readonly files: ReadonlyMap<FormName, Uint8Array>;
+  /** What the engine says of a file that it does not compute. */
+  readonly refusedByEngine: string | null;
 }
 
 export interface TensorMismatch {
@@ -100,6 +105,7 @@ export async function compareQuantizedGraph(
   const names = new Set<string>();
   let operators: string[] = [];
   const files = new Map<FormName, Uint8Array>();
+  let refusedByEngine: string | null = null;
   // What is left real may have no WebGPU kernel (a log softmax at the end, a table of categories): such a file is refused,
   // as its own test says.
   const isRefused = graph.nodes.some(
@@ -129,6 +135,15 @@ export async function compareQuantizedGraph(
       runs.set(`${form} ${runtime.name}`, results);
       await session.dispose();
     }
+    if (form === "integer") {
+      const results = await engineResults(open, tested);
+      if (results instanceof QdgError) refusedByEngine = results.message;
+      else
+        runs.set(
+          "integer engine",
+          results.map((each) => centred(each, zeroPoints)),
+        );
+    }
     lowered.integers.forEach(({ name }) => names.add(name));
   }
   const reference = runs.get("integer reference") as Record<string, Tensor>[];
@@ -150,7 +165,26 @@ export async function compareQuantizedGraph(
     }
   }
   const sqnrDb = await signalToNoise(float, tested, reference);
-  return { tensors, mismatches, outputDifference, sqnrDb, operators, files };
+  if (refusedByEngine && process.env["QDG_SHOW_REFUSED"]) console.info(`refused: ${refusedByEngine}`);
+  return { tensors, mismatches, outputDifference, sqnrDb, operators, files, refusedByEngine };
+}
+
+/** The engine's, or how it refuses a file that has what it does not compute. */
+async function engineResults(
+  bytes: Uint8Array,
+  feeds: readonly Feeds[],
+): Promise<Record<string, Tensor>[] | QdgError> {
+  let session: Session;
+  try {
+    session = await engineRuntime.open({ bytes });
+  } catch (thrown) {
+    if (thrown instanceof QdgError && thrown.code === "unsupported-op") return thrown;
+    throw thrown;
+  }
+  const results: Record<string, Tensor>[] = [];
+  for (const each of feeds) results.push(await session.run(each));
+  await session.dispose();
+  return results;
 }
 
 /** Quantized tensors as `q - zeroPoint` in all forms, so that they compare. */

@@ -13,8 +13,8 @@ import { resultShape } from "../../onnx/result-shape.js";
 import { modelToGraph } from "../../onnx/to-graph.js";
 import { isPowerOfTwo, requantizeMultiplier } from "../../quant/affine.js";
 import type { Quantization } from "../../quant/spec.js";
-import { fuse } from "../../runtime/reference/fusion.js";
-import { foldedConstants } from "../../runtime/reference/plan.js";
+import { integerPatterns } from "../../compute/integer-patterns.js";
+import { foldedConstants } from "../../compute/folded-constants.js";
 import { quantizedTensors } from "../quantized-tensors.js";
 import { given, type Known, knownOfConstant, together, unproven } from "./known.js";
 import { apply } from "./rules.js";
@@ -59,7 +59,7 @@ const BYTES: Readonly<Record<string, readonly [number, number]>> = { uint8: [0, 
 class Walk {
   readonly #graph: Graph;
   readonly #constants: ReadonlyMap<Value, Tensor>;
-  readonly #fused: ReturnType<typeof fuse>;
+  readonly #fused: ReturnType<typeof integerPatterns>;
   readonly #known = new Map<Value, Known>();
   readonly #layerOf: ReadonlyMap<string, string>;
   readonly #rows: LayerExactness[] = [];
@@ -67,7 +67,7 @@ class Walk {
   constructor(model: ModelProto, folder: string | undefined) {
     this.#graph = modelToGraph(model, folder === undefined ? {} : { folder });
     this.#constants = foldedConstants(this.#graph);
-    this.#fused = fuse(this.#graph, this.#constants);
+    this.#fused = integerPatterns(this.#graph, this.#constants);
     this.#layerOf = new Map(quantizedTensors(model, folder).map(({ name, layer }) => [name, layer]));
   }
 

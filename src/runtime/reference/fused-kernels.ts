@@ -1,34 +1,19 @@
 // The integer arithmetic that ONNX Runtime puts in the place of DequantizeLinear -> operator -> QuantizeLinear.
 // Each formula was found equal to its kernels, native and WebAssembly, element by element
-// (test/runtime/kernels.test.ts holds the comparison). Which nodes become one is fusion.ts's to say.
+// (test/runtime/kernels.test.ts holds the comparison). Which nodes become one is compute/integer-patterns.ts's
+// to say.
 
-import type { DType, Tensor } from "../../base/tensor.js";
+import type { Tensor } from "../../base/tensor.js";
 import { QdgError } from "../../base/error.js";
 import { intAttribute } from "../../graph/graph.js";
 import { clip, requantize, requantizeMultiplier, roundHalfEven } from "../../quant/affine.js";
 import { convGeometry, convolve } from "../../compute/convolution.js";
+import type { Operand, Target } from "../../compute/integer-patterns.js";
 import type { Call } from "../../compute/kernel.js";
 import { checkedSize, inputAt, newTensor, numbersOf, whereOf } from "../../compute/kernel.js";
 import { gemmGeometry, matMulGeometry, multiply, multiplyBatches } from "../../compute/matrix.js";
 import { forEachWindow, globalShape, poolGeometry } from "../../compute/pooling.js";
 import { around, broadcastIndex, broadcastShape } from "../../compute/shapes.js";
-
-/** The parameters of a DequantizeLinear: x = (q - zeroPoint[k]) * scale[k], k along `axis` or 0. */
-export interface Operand {
-  readonly scale: Float32Array;
-  readonly zeroPoint: ArrayLike<number>;
-  readonly axis: number;
-}
-
-/** The parameters of the QuantizeLinear at the end. `floor`: the lowest result, raised by a Relu. */
-export interface Target {
-  readonly dtype: DType;
-  readonly scale: number;
-  readonly zeroPoint: number;
-  readonly floor: number;
-  readonly low: number;
-  readonly high: number;
-}
 
 const f = Math.fround;
 

@@ -2,15 +2,12 @@
 // written, nothing that no output needs. Runs the steps too, and forgets values after their last reader.
 
 import { breathe } from "../../base/breathe.js";
-import { errorText, QdgError } from "../../base/error.js";
 import type { Tensor } from "../../base/tensor.js";
-import { sizeOf } from "../../base/tensor.js";
-import type { Graph, Node, Value } from "../../graph/graph.js";
-import type { Step } from "./fusion.js";
+import { foldedConstants } from "../../compute/folded-constants.js";
+import { LiveValues } from "../../compute/live-values.js";
+import { evaluate, isConstant, type Replace, type Step, stepOf } from "../../compute/step.js";
+import type { Graph, Value } from "../../graph/graph.js";
 import { fuse } from "./fusion.js";
-import { whereOf } from "../../compute/kernel.js";
-import { LiveValues, MAX_LIVE_BYTES } from "./live-values.js";
-import { kernelOf } from "../../compute/operators.js";
 
 export interface Plan {
   readonly steps: readonly Step[];
@@ -37,38 +34,6 @@ export function planOf(graph: Graph): Plan {
     else steps.push(step);
   }
   return { steps, constants, lastRead: lastReads(steps, graph.outputs, constants) };
-}
-
-/**
- * Values that no input decides: constants, and what nodes compute from them. What DequantizeLinear makes of
- * constants is not among them, so that integers of weights stay visible as such.
- */
-export function foldedConstants(graph: Graph): LiveValues {
-  const constants = new LiveValues();
-  for (const node of graph.nodes) {
-    for (const input of node.inputs) if (input?.constant) constants.set(input, input.constant);
-  }
-  for (const output of graph.outputs) if (output.constant) constants.set(output, output.constant);
-  for (const node of graph.nodes) {
-    if (node.op !== "DequantizeLinear" && isConstant(node.inputs, constants)) {
-      evaluate(stepOf(node), constants);
-    }
-  }
-  return constants;
-}
-
-function isConstant(inputs: readonly (Value | null)[], constants: ReadonlyMap<Value, Tensor>): boolean {
-  return inputs.every((input) => input === null || constants.has(input));
-}
-
-function stepOf(node: Node): Step {
-  const kernel = kernelOf(node);
-  return {
-    node,
-    inputs: node.inputs,
-    outputs: node.outputs,
-    run: (inputs) => kernel({ node, inputs }),
-  };
 }
 
 /** Steps whose outputs are read, in order. */
@@ -101,9 +66,6 @@ function lastReads(
   return lists;
 }
 
-/** What stands for a value from then on, given what was computed. */
-export type Replace = (value: Value, computed: Tensor) => Tensor;
-
 /**
  * Computes the values of all outputs from those of the inputs.
  *
@@ -123,41 +85,4 @@ export async function runPlan(
     await breathe();
   }
   return values;
-}
-
-function evaluate(step: Step, values: LiveValues, replace?: Replace): void {
-  const inputs = step.inputs.map((input) => {
-    if (!input) return null;
-    const value = values.get(input);
-    if (!value) {
-      throw new QdgError("invalid-graph", whereOf(step.node), `reads ${input.name} before it is computed`);
-    }
-    return value;
-  });
-  let results: readonly Tensor[];
-  try {
-    results = step.run(inputs);
-  } catch (thrown) {
-    if (thrown instanceof QdgError) throw thrown;
-    throw new QdgError("internal", whereOf(step.node), errorText(thrown), { cause: thrown });
-  }
-  step.outputs.forEach((output, i) => {
-    const result = results[i];
-    if (!result || result.dtype !== output.dtype || result.data.length !== sizeOf(result.shape)) {
-      const got = result ? `${result.dtype} [${result.shape.join(", ")}]` : "nothing";
-      throw new QdgError(
-        "invalid-graph",
-        whereOf(step.node),
-        `output ${output.name}: got ${got}, expected ${output.dtype}`,
-      );
-    }
-    values.set(output, replace ? replace(output, result) : result);
-  });
-  if (values.bytes > MAX_LIVE_BYTES) {
-    throw new QdgError(
-      "invalid-graph",
-      whereOf(step.node),
-      `the tensors that are held up to here take ${values.bytes} bytes, expected at most ${MAX_LIVE_BYTES}; take a smaller input`,
-    );
-  }
 }

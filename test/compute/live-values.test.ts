@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { float32 } from "../../src/base/tensor.js";
 import type { Value } from "../../src/graph/graph.js";
-import { LiveValues } from "../../src/runtime/reference/live-values.js";
+import { LiveValues } from "../../src/compute/live-values.js";
 
 test("the bytes of live tensors are counted once for each data, until its last holder is gone", () => {
   const values = new LiveValues();

@@ -1,8 +1,8 @@
 // The tensors that an interpreted graph holds at a time, and how much memory that is. What is too much for one tensor
 // is base/tensor.ts's to say.
 
-import type { Tensor } from "../../base/tensor.js";
-import type { Value } from "../../graph/graph.js";
+import type { Tensor } from "../base/tensor.js";
+import type { Value } from "../graph/graph.js";
 
 /** 4 GiB: a file of any size up to the format's limit, and as much again. */
 export const MAX_LIVE_BYTES: number = 2 ** 32;

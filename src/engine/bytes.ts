@@ -1,0 +1,122 @@
+// Tensors of the engine: one sample of bytes, channels last, and where its axes are in the file.
+
+import { QdgError } from "../base/error.js";
+
+/**
+ * A tensor of uint8 for one sample. In memory it is an image [H, W, C], channels last, each position `step` bytes after the
+ * one before, with a border that is written before it is read.
+ */
+export interface Bytes {
+  readonly name: string;
+  /** As in the file, the first axis 1. */
+  readonly shape: readonly number[];
+  /** The axis that stands last in memory; all others keep their order. */
+  readonly channelAxis: number;
+  readonly storage: Storage;
+}
+
+/** The memory of one or several tensors that hold the same bytes in the same order. */
+export interface Storage {
+  readonly H: number;
+  readonly W: number;
+  readonly C: number;
+  /** Bytes from one position to the next, at least C: a multiple of 8, or 4. */
+  step: number;
+  /** Positions around the image, and the byte that they hold. */
+  readonly border: Border;
+  /** Of the first byte of the border; -1 until it is placed. */
+  address: number;
+}
+
+export interface Border {
+  top: number;
+  left: number;
+  bottom: number;
+  right: number;
+  value: number | null;
+}
+
+const BLOCK = 8;
+
+/** [1, C, ...], [1, ..., C]: height and width of what is left are the last two axes, all before them rows too. */
+export function imageOf(
+  shape: readonly number[],
+  channelAxis: number,
+): { readonly H: number; readonly W: number; readonly C: number } {
+  const others = shape.filter((_, axis) => axis !== channelAxis);
+  const W = others.length > 1 ? (others.at(-1) as number) : 1;
+  const H = others.slice(0, others.length > 1 ? -1 : undefined).reduce((product, dim) => product * dim, 1);
+  return { H, W, C: shape[channelAxis] ?? 1 };
+}
+
+export function newBytes(name: string, shape: readonly number[], channelAxis: number): Bytes {
+  const { H, W, C } = imageOf(shape, channelAxis);
+  return {
+    name,
+    shape,
+    channelAxis,
+    storage: {
+      H,
+      W,
+      C,
+      step: Math.ceil(C / BLOCK) * BLOCK,
+      border: { top: 0, left: 0, bottom: 0, right: 0, value: null },
+      address: -1,
+    },
+  };
+}
+
+/** Asks for a border of at least these positions, which hold `value`. */
+export function widenBorder(bytes: Bytes, asked: Omit<Border, "value">, value: number): void {
+  const { border } = bytes.storage;
+  if (asked.top <= 0 && asked.left <= 0 && asked.bottom <= 0 && asked.right <= 0) return;
+  if (border.value !== null && border.value !== value) {
+    throw new QdgError(
+      "unsupported-op",
+      bytes.name,
+      `is read with zero points ${border.value} and ${value}, which the engine does not compute; use wasm`,
+    );
+  }
+  border.value = value;
+  border.top = Math.max(border.top, asked.top);
+  border.left = Math.max(border.left, asked.left);
+  border.bottom = Math.max(border.bottom, asked.bottom);
+  border.right = Math.max(border.right, asked.right);
+}
+
+/** Bytes from one row to the next. */
+export function pitchOf({ W, step, border }: Storage): number {
+  return (border.left + W + border.right) * step;
+}
+
+/** Bytes of image and border. */
+export function sizeOfStorage(storage: Storage): number {
+  const { H, border } = storage;
+  return (border.top + H + border.bottom) * pitchOf(storage);
+}
+
+/** The address of position (y, x), channel 0. */
+export function addressOf(storage: Storage, y: number, x: number): number {
+  const { border, step, address } = storage;
+  return address + (border.top + y) * pitchOf(storage) + (border.left + x) * step;
+}
+
+/** The place of each element in the order of the file: `visit(index, y, x, c)`. */
+export function forEachElement(
+  { shape, channelAxis, storage }: Bytes,
+  visit: (index: number, y: number, x: number, c: number) => void,
+): void {
+  // Axes after the channel's repeat within one channel, those before it around all channels.
+  const inner = shape.slice(channelAxis + 1).reduce((product, dim) => product * dim, 1);
+  const outer = shape.slice(0, channelAxis).reduce((product, dim) => product * dim, 1);
+  const { C, W } = storage;
+  let index = 0;
+  for (let o = 0; o < outer; o++) {
+    for (let c = 0; c < C; c++) {
+      for (let i = 0; i < inner; i++) {
+        const position = o * inner + i;
+        visit(index++, Math.floor(position / W), position % W, c);
+      }
+    }
+  }
+}

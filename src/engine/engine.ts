@@ -1,0 +1,107 @@
+// A network that is loaded into the engine: operations over one memory, run one sample after the other.
+
+import { QdgError } from "../base/error.js";
+import type { Tensor } from "../base/tensor.js";
+import { allocate } from "../base/tensor.js";
+import type { Graph, Value } from "../graph/graph.js";
+import type { Bytes, Storage } from "./bytes.js";
+import { pitchOf } from "./bytes.js";
+import { EngineMemory, type Lifetime, placeStorages } from "./memory.js";
+import { instantiate, type Kernels } from "./module.js";
+import type { Operation, Run, Tensors } from "./operations/operation.js";
+import { raise } from "./raise.js";
+import type { WasmModule } from "./web-assembly.js";
+
+export interface EngineNetwork {
+  /** Bytes of WebAssembly memory. */
+  readonly memory: number;
+  /** @param feeds of the graph's inputs, checked by the caller: any number of samples where their first axis is open */
+  run(feeds: ReadonlyMap<Value, Tensor>): ReadonlyMap<Value, Tensor>;
+}
+
+/**
+ * @param graph raised from a file's bytes; changed
+ * @param module assembly/simd.ts, compiled
+ * @throws QdgError `unsupported-op` naming what the engine does not compute
+ */
+export async function loadEngine(graph: Graph, module: WasmModule): Promise<EngineNetwork> {
+  const { outputs } = graph;
+  const { operations, batched } = raise(graph);
+  const memory = new EngineMemory(placeStorages(lifetimesOf(operations)));
+  const kernels = await instantiate(module, memory.memory);
+  const runs = operations.flatMap((operation): Run[] => {
+    const run = operation.prepare(memory, kernels);
+    const border = operation.writes && borderOf(operation.writes, kernels);
+    return border ? [border, run] : [run];
+  });
+  const runSample = (tensors: Tensors): Tensor[] => {
+    for (const run of runs) run(tensors);
+    return outputs.map((output) => {
+      const result = output.constant ?? tensors.get(output);
+      if (!result) throw new QdgError("internal", output.name, "is an output that nothing computes");
+      return result;
+    });
+  };
+  return {
+    memory: memory.bytes,
+    run: (feeds) => {
+      const results = batched
+        ? samplesOf(feeds).map((sample) => runSample(sample))
+        : [runSample(new Map(feeds))];
+      return new Map(outputs.map((output, i) => [output, joined(results.map((each) => each[i] as Tensor))]));
+    },
+  };
+}
+
+/** Storages in the order in which they are first written, each until its last reader. */
+function lifetimesOf(operations: readonly Operation[]): Lifetime[] {
+  const lifetimes = new Map<Storage, { storage: Storage; first: number; last: number }>();
+  operations.forEach(({ reads, writes }, i) => {
+    for (const { storage } of [...reads, ...(writes ? [writes] : [])]) {
+      const known = lifetimes.get(storage);
+      if (known) known.last = i;
+      else lifetimes.set(storage, { storage, first: i, last: i });
+    }
+  });
+  return [...lifetimes.values()];
+}
+
+/** Fills the positions around an image; null where nobody reads any. */
+function borderOf({ storage }: Bytes, kernels: Kernels): Run | null {
+  const { border, H, W, step, address } = storage;
+  if (border.value === null) return null;
+  const { top, left, bottom, right, value } = border;
+  const pitch = pitchOf(storage);
+  const image = address + top * pitch + left * step;
+  const first = top * pitch + left * step;
+  const between = (left + right) * step;
+  return () => {
+    kernels.fill(address, 1, first, 0, value);
+    kernels.fill(image + W * step, H - 1, between, pitch, value);
+    kernels.fill(image + (H - 1) * pitch + W * step, 1, right * step + bottom * pitch, 0, value);
+  };
+}
+
+/** One sample of each feed at a time. */
+function samplesOf(feeds: ReadonlyMap<Value, Tensor>): Tensors[] {
+  const [first] = feeds.values();
+  const count = first?.shape[0] ?? 0;
+  return Array.from({ length: count }, (_, n) => {
+    return new Map(
+      [...feeds].map(([value, { dtype, shape, data }]) => {
+        const length = data.length / count;
+        const sample = data.slice(n * length, (n + 1) * length);
+        return [value, { dtype, shape: [1, ...shape.slice(1)], data: sample } as Tensor];
+      }),
+    );
+  });
+}
+
+function joined(results: readonly Tensor[]): Tensor {
+  const [first] = results as [Tensor];
+  if (results.length === 1) return first;
+  const length = first.data.length;
+  const data = allocate(first.dtype, length * results.length);
+  results.forEach((result, n) => (data as Uint8Array).set(result.data as Uint8Array, n * length));
+  return { dtype: first.dtype, shape: [results.length, ...first.shape.slice(1)], data } as Tensor;
+}

@@ -1,0 +1,103 @@
+// The memory of one loaded network: activations in an arena where what is no longer read makes room, then constants.
+
+import { QdgError } from "../base/error.js";
+import type { Storage } from "./bytes.js";
+import { sizeOfStorage } from "./bytes.js";
+import { type WasmMemory, webAssembly } from "./web-assembly.js";
+
+const PAGE = 65536;
+const ALIGNMENT = 64;
+/** Kernels read and write whole vectors: up to this many bytes past an image's end. */
+const SLACK = 64;
+/** Address 0 is no address. */
+const FIRST = ALIGNMENT;
+
+/** When a storage is written first and read last, as numbers of operations. */
+export interface Lifetime {
+  readonly storage: Storage;
+  readonly first: number;
+  readonly last: number;
+}
+
+/**
+ * Gives every storage its address: each in its turn at the lowest place that no storage of an overlapping lifetime holds.
+ *
+ * @returns the first address after all
+ */
+export function placeStorages(lifetimes: readonly Lifetime[]): number {
+  const placed: (Lifetime & { readonly end: number })[] = [];
+  let end = FIRST;
+  for (const lifetime of lifetimes) {
+    const size = aligned(sizeOfStorage(lifetime.storage) + SLACK);
+    const living = placed
+      .filter((other) => other.last >= lifetime.first && other.first <= lifetime.last)
+      .sort((a, b) => a.storage.address - b.storage.address);
+    let address = FIRST;
+    for (const other of living) {
+      if (address + size <= other.storage.address) break;
+      address = Math.max(address, other.end);
+    }
+    lifetime.storage.address = address;
+    placed.push({ ...lifetime, end: address + size });
+    end = Math.max(end, address + size);
+  }
+  return end;
+}
+
+function aligned(size: number): number {
+  return Math.ceil(size / ALIGNMENT) * ALIGNMENT;
+}
+
+/** Constants after the arena. Views are made anew at every write, as growing detaches them. */
+export class EngineMemory {
+  readonly memory: WasmMemory;
+  #end: number;
+
+  constructor(arenaEnd: number) {
+    this.memory = new webAssembly.Memory({ initial: Math.ceil(arenaEnd / PAGE) });
+    this.#end = arenaEnd;
+  }
+
+  get bytes(): number {
+    return this.memory.buffer.byteLength;
+  }
+
+  /** @throws QdgError `runtime` where the machine gives no more */
+  reserve(size: number): number {
+    const address = this.#end;
+    this.#end = address + aligned(size + SLACK);
+    const missing = this.#end - this.memory.buffer.byteLength;
+    if (missing > 0) {
+      try {
+        this.memory.grow(Math.ceil(missing / PAGE));
+      } catch (thrown) {
+        throw new QdgError("runtime", "engine", `got no memory of ${this.#end} bytes; close what else runs`, {
+          cause: thrown,
+        });
+      }
+    }
+    return address;
+  }
+
+  put(values: Int8Array | Uint8Array | Int32Array | Uint32Array | Float32Array): number {
+    const address = this.reserve(values.byteLength);
+    const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+    new Uint8Array(this.memory.buffer, address).set(bytes);
+    return address;
+  }
+
+  /** Limits and rounding of requantize.ts, each value four times. */
+  putTarget(low: number, high: number, zeroPoint: number): number {
+    const block = new Float32Array(16);
+    block
+      .fill(low - zeroPoint, 0, 4)
+      .fill(high - zeroPoint, 4, 8)
+      .fill(ROUNDING, 8, 12);
+    new Int32Array(block.buffer).fill(ROUNDING_BITS - zeroPoint, 12, 16);
+    return this.put(block);
+  }
+}
+
+/** 1.5 * 2^23: added to a float32 below 2^22 it leaves the nearest integer in the last bits. */
+const ROUNDING = 12582912;
+const ROUNDING_BITS = 0x4b400000;

@@ -1,0 +1,118 @@
+// Between float32 tensors and bytes, and functions of one byte.
+
+import type { Tensor } from "../../base/tensor.js";
+import { allocate } from "../../base/tensor.js";
+import type { Value } from "../../graph/graph.js";
+import { type Bytes, addressOf, forEachElement, pitchOf } from "../bytes.js";
+import type { Limits, Operation } from "./operation.js";
+import { spansOf } from "./two-images.js";
+
+/** QuantizeLinear of a float32 tensor. */
+export function quantize(where: string, x: Value, scale: number, y: Bytes, limits: Limits): Operation {
+  return {
+    where,
+    reads: [],
+    writes: y,
+    prepare: (memory, kernels) => {
+      const { H, W, C, step } = y.storage;
+      const target = memory.putTarget(limits.low, limits.high, limits.zeroPoint);
+      const reals = memory.reserve(H * W * C * 4);
+      // Elements of one channel are neighbours where axes follow the channel's.
+      const inner = y.shape.slice(y.channelAxis + 1).reduce((product, dim) => product * dim, 1);
+      const channelsLast = inner === 1;
+      const [positionStep, plane] = channelsLast ? [C * 4, 4] : [4, inner * 4];
+      const call = [
+        reals,
+        addressOf(y.storage, 0, 0),
+        H,
+        W,
+        C,
+        W * positionStep,
+        positionStep,
+        plane,
+        pitchOf(y.storage),
+        step,
+        scale,
+        target,
+      ] as const;
+      return (tensors) => {
+        const { data } = tensors.get(x) as Tensor<"float32">;
+        new Float32Array(memory.memory.buffer, reals, data.length).set(data);
+        kernels.quantize(...call);
+      };
+    },
+  };
+}
+
+/** `y = table[x]`. @param table 256 bytes */
+export function lookUp(where: string, x: Bytes, table: Uint8Array, y: Bytes): Operation {
+  return {
+    where,
+    reads: [x],
+    writes: y,
+    prepare: (memory, kernels) => {
+      const address = memory.put(table);
+      const spans = spansOf([x.storage, y.storage]);
+      return () => {
+        for (const { at, rows, length, pitches } of spans) {
+          kernels.lookUp(
+            ...(at as [number, number]),
+            rows,
+            length,
+            ...(pitches as [number, number]),
+            address,
+          );
+        }
+      };
+    },
+  };
+}
+
+/** A tensor of any type from bytes. @param table 256 elements: what each byte becomes */
+export function toTensor(where: string, x: Bytes, table: Tensor, value: Value): Operation {
+  return {
+    where,
+    reads: [x],
+    writes: null,
+    prepare: (memory) => {
+      const order = orderOf(x);
+      return (tensors) => {
+        const bytes = new Uint8Array(memory.memory.buffer);
+        const data = allocate(table.dtype, order.length);
+        for (let i = 0; i < order.length; i++) {
+          data[i] = table.data[bytes[order[i] as number] as number] as never;
+        }
+        tensors.set(value, { dtype: table.dtype, shape: x.shape, data } as Tensor);
+      };
+    },
+  };
+}
+
+/** The address of each element in the order of the file. */
+function orderOf(x: Bytes): Uint32Array {
+  const order = new Uint32Array(x.shape.reduce((product, dim) => product * dim, 1));
+  const base = addressOf(x.storage, 0, 0);
+  const pitch = pitchOf(x.storage);
+  forEachElement(x, (index, row, column, c) => {
+    order[index] = base + row * pitch + column * x.storage.step + c;
+  });
+  return order;
+}
+
+/** The bytes of a tensor that no input decides. */
+export function constantBytes(where: string, data: ArrayLike<number>, y: Bytes): Operation {
+  return {
+    where,
+    reads: [],
+    writes: y,
+    prepare: (memory) => {
+      const order = orderOf(y);
+      return () => {
+        const bytes = new Uint8Array(memory.memory.buffer);
+        order.forEach((address, i) => {
+          bytes[address] = data[i] as number;
+        });
+      };
+    },
+  };
+}

@@ -1,0 +1,201 @@
+// Operations of the patterns that ONNX Runtime computes as one integer kernel.
+
+import type { Tensor } from "../base/tensor.js";
+import { convGeometry } from "../compute/convolution.js";
+import type {
+  IntegerPattern,
+  Operand,
+  PairPattern,
+  PoolPattern,
+  Target,
+  WeightedPattern,
+} from "../compute/integer-patterns.js";
+import { whereOf } from "../compute/kernel.js";
+import { poolGeometry } from "../compute/pooling.js";
+import { type Window } from "../compute/window.js";
+import { intAttribute, type Node, type Value } from "../graph/graph.js";
+import { requantizeMultiplier } from "../quant/affine.js";
+import type { Bytes } from "./bytes.js";
+import type { Limits } from "./operations/operation.js";
+import { meanOfWindows, totalOfPositions } from "./operations/pools.js";
+import type { Windows } from "./operations/positions.js";
+import { fusedAdd, product } from "./operations/two-images.js";
+import { realSum, type WeightedSum, weightedSum } from "./operations/weighted-sum.js";
+import { factorsOf, operandsOf, type Raising, refused } from "./raising.js";
+
+const f = Math.fround;
+
+export function raisePattern(pattern: IntegerPattern, raising: Raising): Bytes {
+  switch (pattern.kind) {
+    case "weighted":
+      return raiseWeighted(pattern, raising);
+    case "add":
+    case "mul":
+      return raisePair(pattern, raising);
+    case "average":
+    case "global-average":
+      return raiseAverage(pattern, raising);
+  }
+}
+
+/** @throws QdgError `unsupported-op` for integers other than uint8 */
+function limitsOf({ dtype, low, high, floor, zeroPoint }: Target, node: Node): Limits {
+  if (dtype !== "uint8") throw refused(whereOf(node), `quantization to ${dtype}`);
+  return { low: Math.max(low, floor), high, zeroPoint };
+}
+
+function zeroOf(operand: Operand): number {
+  return operand.zeroPoint[0] as number;
+}
+
+function raiseWeighted(pattern: WeightedPattern, raising: Raising): Bytes {
+  const { node, outputs, target, x, w } = pattern;
+  const limits = limitsOf(target as Target, node);
+  const scaleY = (target as Target).scale;
+  const sum = weightedSumOf(
+    pattern,
+    raising,
+    (scaleW) => requantizeMultiplier(x.scale[0] as number, scaleW, scaleY),
+    w,
+  );
+  const output = outputs[0] as Value;
+  const y = raising.create(output, outputAxisOf(node, output), limits);
+  raising.add(weightedSum(sum, y, limits));
+  return y;
+}
+
+/** The same to float32: `fl(fl(acc) * fl(s_x * s_w[k]))`. */
+export function realWeightedSum(pattern: WeightedPattern, value: Value, raising: Raising): void {
+  const { node, x, w } = pattern;
+  const sum = weightedSumOf(pattern, raising, (scaleW) => f((x.scale[0] as number) * scaleW), w);
+  raising.add(realSum(sum, value, raising.shapeOf(value), outputAxisOf(node, value)));
+}
+
+function weightedSumOf(
+  { node, x, bias }: WeightedPattern,
+  raising: Raising,
+  multiplierOf: (scaleW: number) => number,
+  w: WeightedPattern["w"],
+): WeightedSum {
+  const stored = raising.constants.get(w.q);
+  if (!stored) throw refused(whereOf(node), "weights that are computed");
+  const { weights, K } = weightsByOutput(node, stored);
+  const count = weights.length / K;
+  const centred = Int32Array.from(weights, (q, i) => q - zeroOfChannel(w, Math.floor(i / count)));
+  const wide = centred.find((each) => each < -128 || each > 127);
+  if (wide !== undefined) throw refused(whereOf(node), `a weight of ${wide}`);
+  const image = raising.bytesAlong(x.q, inputAxisOf(node, x.q));
+  return {
+    where: whereOf(node),
+    x: image,
+    zeroX: zeroOf(x),
+    windows: windowsOf(node, image, stored.shape),
+    group: intAttribute(node, "group", 1),
+    weights: centred,
+    bias: bias ? Int32Array.from({ length: K }, (_, k) => bias[k] as number) : new Int32Array(K),
+    multiplier: Float32Array.from({ length: K }, (_, k) =>
+      multiplierOf(w.scale[w.scale.length > 1 ? k : 0] as number),
+    ),
+  };
+}
+
+function zeroOfChannel({ zeroPoint }: Operand, k: number): number {
+  return zeroPoint[zeroPoint.length > 1 ? k : 0] as number;
+}
+
+/** The axis that a weighted node sums over. */
+export function inputAxisOf(node: Node, x: Value): number {
+  return node.op === "MatMul" ? x.shape.length - 1 : 1;
+}
+
+/** The axis that the sums of a weighted node are told apart by. */
+export function outputAxisOf(node: Node, output: Value): number {
+  return node.op === "MatMul" ? output.shape.length - 1 : 1;
+}
+
+/** Weights in the order [K, C / group, ...window]. */
+export function weightsByOutput(
+  node: Node,
+  stored: Tensor,
+): { readonly weights: Float32Array; readonly K: number } {
+  const byRows = node.op === "Conv" || intAttribute(node, "transB", 0) !== 0;
+  if (node.op !== "Conv" && stored.shape.length !== 2) {
+    throw refused(whereOf(node), `a product with [${stored.shape.join(", ")}]`);
+  }
+  const K = stored.shape[byRows ? 0 : 1] as number;
+  const count = stored.data.length / K;
+  const weights = new Float32Array(stored.data.length);
+  for (let k = 0; k < K; k++) {
+    for (let i = 0; i < count; i++) {
+      weights[k * count + i] = Number(stored.data[byRows ? k * count + i : i * K + k]);
+    }
+  }
+  return { weights, K };
+}
+
+const POINT: Omit<Window, "size" | "outputSize"> = {
+  kernel: 1,
+  stride: 1,
+  dilation: 1,
+  padBegin: 0,
+  padEnd: 0,
+};
+
+/** The windows of a weighted node over x; those of products of matrices are single positions. */
+export function windowsOf(node: Node, x: Bytes, weights: readonly number[]): Windows {
+  if (node.op !== "Conv") {
+    const { H, W } = x.storage;
+    return { rows: { ...POINT, size: H, outputSize: H }, columns: { ...POINT, size: W, outputSize: W } };
+  }
+  const { depth, rows, columns } = convGeometry({ node, inputs: [] }, x.shape, weights);
+  return flat(node, x, depth, { rows, columns });
+}
+
+/** @throws QdgError `unsupported-op` for windows over volumes or over several images */
+export function flat(node: Node, x: Bytes, depth: Window, windows: Windows): Windows {
+  if (x.shape[0] !== 1) throw refused(whereOf(node), `windows over ${x.shape[0]} images of one sample`);
+  if (depth.size !== 1 || depth.kernel !== 1 || depth.outputSize !== 1) {
+    throw refused(whereOf(node), "windows over volumes");
+  }
+  return windows;
+}
+
+function raisePair({ kind, node, a, b, target, outputs }: PairPattern, raising: Raising): Bytes {
+  const limits = limitsOf(target, node);
+  const output = outputs[0] as Value;
+  const [left, right] = (kind === "mul" ? factorsOf : operandsOf)(raising, [a.q, b.q], output);
+  const y = raising.create(output, left.channelAxis, limits);
+  const where = whereOf(node);
+  const [scaleA, scaleB] = [a.scale[0] as number, b.scale[0] as number];
+  if (kind === "mul") {
+    const multiplier = requantizeMultiplier(scaleA, scaleB, target.scale);
+    const zeros = { zeroA: zeroOf(a), zeroB: zeroOf(b) };
+    raising.add(product({ where, a: left, b: right, ...zeros, multiplier, zeroPointFirst: true }, y, limits));
+    return y;
+  }
+  const ratioA = f(scaleA / target.scale);
+  const ratioB = f(scaleB / target.scale);
+  const offset = f(target.zeroPoint - f(f(ratioA * zeroOf(a)) + f(ratioB * zeroOf(b))));
+  raising.add(fusedAdd({ where, a: left, b: right, ratioA, ratioB, offset }, y, limits));
+  return y;
+}
+
+function raiseAverage({ kind, node, x, target, outputs }: PoolPattern, raising: Raising): Bytes {
+  const limits = limitsOf(target, node);
+  const image = raising.bytesAlong(x.q, 1);
+  const y = raising.create(outputs[0] as Value, 1, limits);
+  const where = whereOf(node);
+  const scaleX = x.scale[0] as number;
+  if (kind === "global-average") {
+    const count = image.storage.H * image.storage.W;
+    const multiplier = f(scaleX / f(target.scale * count));
+    raising.add(totalOfPositions({ where, x: image, zeroX: zeroOf(x), multiplier }, y, limits));
+    return y;
+  }
+  const { depth, rows, columns } = poolGeometry({ node, inputs: [] }, image.shape);
+  const windows = flat(node, image, depth, { rows, columns });
+  const includePad = intAttribute(node, "count_include_pad", 0) !== 0;
+  const mean = { where, x: image, windows, zeroX: zeroOf(x), scaleX, scaleY: target.scale, includePad };
+  raising.add(meanOfWindows(mean, y, limits));
+  return y;
+}

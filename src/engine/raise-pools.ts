@@ -1,0 +1,52 @@
+// Operations of pools that take the largest byte.
+
+import { whereOf } from "../compute/kernel.js";
+import { poolGeometry } from "../compute/pooling.js";
+import { intAttribute, type Node, type Value } from "../graph/graph.js";
+import type { Bytes } from "./bytes.js";
+import { largestOfWindows } from "./operations/pools.js";
+import type { Windows } from "./operations/positions.js";
+import { type Raising, refused } from "./raising.js";
+import { flat } from "./raise-patterns.js";
+
+/** MaxPool, GlobalMaxPool, and ReduceMax over all positions; null for another node. */
+export function raisePool(node: Node, value: Value, raising: Raising): Bytes | null {
+  if (node.op !== "MaxPool" && node.op !== "ReduceMax" && node.op !== "GlobalMaxPool") return null;
+  if (node.outputs.length > 1) throw refused(whereOf(node), "the Indices output");
+  const x = raising.bytesAlong(node.inputs[0] as Value, 1);
+  const windows = node.op === "MaxPool" ? windowsOf(node, x) : whole(node, x, raising);
+  const y = raising.create(value, 1);
+  raising.add(largestOfWindows(whereOf(node), x, windows, y));
+  return y;
+}
+
+function windowsOf(node: Node, x: Bytes): Windows {
+  const { depth, rows, columns } = poolGeometry({ node, inputs: [] }, x.shape);
+  return flat(node, x, depth, { rows, columns });
+}
+
+/** One window over all positions. */
+function whole(node: Node, x: Bytes, raising: Raising): Windows {
+  if (node.op === "ReduceMax") {
+    const axes = node.inputs[1] && raising.constants.get(node.inputs[1]);
+    const rank = x.shape.length;
+    const listed = Array.from(
+      (axes?.data ?? []) as ArrayLike<bigint>,
+      (axis) => (Number(axis) + rank) % rank,
+    );
+    const spatial = Array.from({ length: rank - 2 }, (_, axis) => axis + 2);
+    const all = listed.toSorted((a, b) => a - b).join() === spatial.join();
+    if (!all || intAttribute(node, "keepdims", 1) !== 1)
+      throw refused(whereOf(node), "a maximum over some axes");
+  }
+  const along = (size: number): Windows["rows"] => ({
+    size,
+    kernel: size,
+    stride: 1,
+    dilation: 1,
+    padBegin: 0,
+    padEnd: 0,
+    outputSize: 1,
+  });
+  return { rows: along(x.storage.H), columns: along(x.storage.W) };
+}

@@ -1,0 +1,106 @@
+// The engine for low-bit networks, in Node: integers by its own kernels in WebAssembly.
+
+import { errorText, QdgError } from "../base/error.js";
+import type { Tensor } from "../base/tensor.js";
+import { VERSION } from "../base/version.js";
+import { type EngineNetwork, loadEngine } from "../engine/engine.js";
+import { type WasmModule, webAssembly } from "../engine/web-assembly.js";
+import type { Graph, Value } from "../graph/graph.js";
+import { decodeModel } from "../onnx/codec.js";
+import { modelToGraph } from "../onnx/to-graph.js";
+import { checkFeeds } from "./feeds.js";
+import { nameOf } from "./onnx-session.js";
+import type { Availability, ModelSource, Runtime, RuntimeOptions, Session, TensorInfo } from "./runtime.js";
+
+let compiled: Promise<WasmModule> | undefined;
+
+/** The kernels, compiled once a process. */
+function kernels(): Promise<WasmModule> {
+  compiled ??= (async () => {
+    const { readFile } = await import("node:fs/promises");
+    // The same number of folders up from src/runtime and dist/runtime.
+    return webAssembly.compile(await readFile(new URL("../../dist/engine/simd.wasm", import.meta.url)));
+  })();
+  return compiled;
+}
+
+const remedy = "npm run build makes the engine's kernels; or use wasm";
+
+/**
+ * `engine`: what the integer form says, by the formulas of the reference, on WebAssembly. One thread; patterns are part of
+ * the semantics, so `optimization` makes no difference.
+ */
+export const engineRuntime: Runtime = {
+  name: "engine",
+
+  async probe(): Promise<Availability> {
+    try {
+      await kernels();
+      return { available: true, version: `engine ${VERSION} (SIMD of 128 bits)` };
+    } catch (thrown) {
+      return { available: false, reason: errorText(thrown), remedy };
+    }
+  },
+
+  async open(model: ModelSource, options: RuntimeOptions = {}): Promise<Session> {
+    const where = nameOf(model);
+    if (options.optimizedModelPath !== undefined) {
+      throw new QdgError("usage", "optimizedModelPath", "the engine writes no files; use cpu");
+    }
+    let module: WasmModule;
+    try {
+      module = await kernels();
+    } catch (thrown) {
+      throw new QdgError("unavailable", "runtime engine", `${errorText(thrown)}; ${remedy}`, { cause: thrown });
+    }
+    const bytes =
+      "path" in model
+        ? await (await import("../onnx/whole-model.js")).readWholeModel(model.path)
+        : model.bytes;
+    const graph = modelToGraph(decodeModel(bytes, where));
+    const inputs = graph.inputs.map(infoOf);
+    const outputs = graph.outputs.map(infoOf);
+    return new EngineSession(where, graph, inputs, outputs, await loadEngine(graph, module));
+  },
+};
+
+function infoOf({ name, dtype, shape }: Value): TensorInfo {
+  return { name, dtype, shape };
+}
+
+class EngineSession implements Session {
+  readonly inputs: readonly TensorInfo[];
+  readonly outputs: readonly TensorInfo[];
+  readonly #where: string;
+  readonly #graph: Graph;
+  #network: EngineNetwork | null;
+
+  constructor(
+    where: string,
+    graph: Graph,
+    inputs: readonly TensorInfo[],
+    outputs: readonly TensorInfo[],
+    network: EngineNetwork,
+  ) {
+    this.#where = where;
+    this.#graph = graph;
+    this.inputs = inputs;
+    this.outputs = outputs;
+    this.#network = network;
+  }
+
+  async run(feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>> {
+    if (!this.#network) {
+      throw new QdgError("runtime", this.#where, "the session was disposed of; open the model again");
+    }
+    checkFeeds(this.inputs, feeds, this.#where);
+    const results = this.#network.run(
+      new Map(this.#graph.inputs.map((input) => [input, feeds[input.name] as Tensor])),
+    );
+    return Object.fromEntries([...results].map(([output, tensor]) => [output.name, tensor]));
+  }
+
+  async dispose(): Promise<void> {
+    this.#network = null;
+  }
+}
