@@ -125,7 +125,7 @@ function wholeSum(
   if (stored?.dtype !== "float32" || offset === undefined || (offset && offset.dtype !== "float32"))
     return null;
   const { weights, K } = weightsByOutput(node, stored);
-  const whole = wholeWeights(weights, offset ? (offset.data as Float32Array) : null, K);
+  const whole = wholeWeights(weights as Float32Array, offset ? (offset.data as Float32Array) : null, K);
   if (!whole || (multiplier.length !== 1 && multiplier.length !== K)) return null;
   const x = raising.bytesAlong(operand.source, inputAxisOf(node, operand.source));
   return {

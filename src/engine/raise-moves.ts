@@ -19,6 +19,8 @@ const MOVES: ReadonlySet<string> = new Set(
 /** The bytes of a node that moves them: under another shape where memory stays as it is; null for another node. */
 export function raiseMove(node: Node, value: Value, raising: Raising): Bytes | null {
   if (!MOVES.has(node.op) || node.domain !== "") return null;
+  const relabelled = node.op === "Transpose" ? relabel(node, value, raising) : null;
+  if (relabelled) return relabelled;
   const sources: Bytes[] = [];
   const starts: number[] = [];
   let total = 0;
@@ -51,6 +53,15 @@ export function raiseMove(node: Node, value: Value, raising: Raising): Bytes | n
   const y = raising.create(value, preferredAxis(node, first, result.shape));
   raising.add(move(whereOf(node), sources, moves, y));
   return y;
+}
+
+/** A Transpose that moves the channels' axis alone changes nothing in memory. */
+function relabel(node: Node, value: Value, raising: Raising): Bytes | null {
+  const x = raising.bytesOf(node.inputs[0] as Value);
+  const permutation = intsAttribute(node, "perm") ?? x.shape.map((_, axis) => x.shape.length - 1 - axis);
+  const others = permutation.filter((axis) => axis !== x.channelAxis);
+  if (others.some((axis, i) => i > 0 && axis < (others[i - 1] as number))) return null;
+  return raising.alias(value, permutation.indexOf(x.channelAxis), x);
 }
 
 /** From places counted through all sources to a source and a place in it. */

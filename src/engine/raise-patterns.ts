@@ -81,9 +81,15 @@ function weightedSumOf(
   if (!stored) throw refused(whereOf(node), "weights that are computed");
   const { weights, K } = weightsByOutput(node, stored);
   const count = weights.length / K;
-  const centred = Int32Array.from(weights, (q, i) => q - zeroOfChannel(w, Math.floor(i / count)));
-  const wide = centred.find((each) => each < -128 || each > 127);
-  if (wide !== undefined) throw refused(whereOf(node), `a weight of ${wide}`);
+  const centred = new Int32Array(weights.length);
+  for (let k = 0; k < K; k++) {
+    const zeroPoint = zeroOfChannel(w, k);
+    for (let i = k * count; i < (k + 1) * count; i++) {
+      const weight = (weights[i] as number) - zeroPoint;
+      if (weight < -128 || weight > 127) throw refused(whereOf(node), `a weight of ${weight}`);
+      centred[i] = weight;
+    }
+  }
   const image = raising.bytesAlong(x.q, inputAxisOf(node, x.q));
   return {
     where: whereOf(node),
@@ -117,18 +123,18 @@ export function outputAxisOf(node: Node, output: Value): number {
 export function weightsByOutput(
   node: Node,
   stored: Tensor,
-): { readonly weights: Float32Array; readonly K: number } {
+): { readonly weights: ArrayLike<number>; readonly K: number } {
   const byRows = node.op === "Conv" || intAttribute(node, "transB", 0) !== 0;
   if (node.op !== "Conv" && stored.shape.length !== 2) {
     throw refused(whereOf(node), `a product with [${stored.shape.join(", ")}]`);
   }
   const K = stored.shape[byRows ? 0 : 1] as number;
-  const count = stored.data.length / K;
-  const weights = new Float32Array(stored.data.length);
+  const data = stored.data as Int8Array | Uint8Array | Float32Array;
+  if (byRows) return { weights: data, K };
+  const count = data.length / K;
+  const weights = new Float32Array(data.length);
   for (let k = 0; k < K; k++) {
-    for (let i = 0; i < count; i++) {
-      weights[k * count + i] = Number(stored.data[byRows ? k * count + i : i * K + k]);
-    }
+    for (let i = 0; i < count; i++) weights[k * count + i] = data[i * K + k] as number;
   }
   return { weights, K };
 }

@@ -4,6 +4,7 @@ import { errorText, QdgError } from "../base/error.js";
 import type { Tensor } from "../base/tensor.js";
 import { VERSION } from "../base/version.js";
 import { type EngineNetwork, loadEngine } from "../engine/engine.js";
+import { withUnpackedWeights } from "../engine/unpacked-weights.js";
 import { type WasmModule, webAssembly } from "../engine/web-assembly.js";
 import type { Graph, Value } from "../graph/graph.js";
 import { decodeModel } from "../onnx/codec.js";
@@ -57,7 +58,7 @@ export const engineRuntime: Runtime = {
       "path" in model
         ? await (await import("../onnx/whole-model.js")).readWholeModel(model.path)
         : model.bytes;
-    const graph = modelToGraph(decodeModel(bytes, where));
+    const graph = modelToGraph(withUnpackedWeights(decodeModel(bytes, where)));
     const inputs = graph.inputs.map(infoOf);
     const outputs = graph.outputs.map(infoOf);
     return new EngineSession(where, graph, inputs, outputs, await loadEngine(graph, module));
