@@ -9,27 +9,17 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const to = join(root, "dist", "engine");
 mkdirSync(to, { recursive: true });
 
-const COMMON = [
-  "-O3",
-  "--noAssert",
-  "--runtime",
-  "stub",
-  "--importMemory",
-  "--enable",
-  "simd",
-  "--enable",
-  "bulk-memory",
-];
+const COMMON = ["-O3", "--noAssert", "--runtime", "stub", "--importMemory", "--enable", "simd", "--enable", "bulk-memory"];
 
-const { error, stderr } = await asc.main([
-  join("src", "engine", "assembly", "simd.ts"),
-  ...COMMON,
-  "--baseDir",
-  root,
-  "-o",
-  join("dist", "engine", "simd.wasm"),
-]);
-if (error) {
-  process.stderr.write(stderr.toString());
-  process.exit(1);
+for (const [name, features] of [
+  ["simd", []],
+  ["relaxed", ["--enable", "relaxed-simd"]],
+]) {
+  const source = join("src", "engine", "assembly", `${name}.ts`);
+  const options = [...COMMON, ...features, "--baseDir", root, "-o", join("dist", "engine", `${name}.wasm`)];
+  const { error, stderr } = await asc.main([source, ...options]);
+  if (error) {
+    process.stderr.write(stderr.toString());
+    process.exit(1);
+  }
 }

@@ -7,10 +7,9 @@ import type { Graph, Value } from "../graph/graph.js";
 import type { Bytes, Storage } from "./bytes.js";
 import { pitchOf } from "./bytes.js";
 import { EngineMemory, type Lifetime, placeStorages } from "./memory.js";
-import { instantiate, type Kernels } from "./module.js";
+import { type EngineModules, instantiate, type Kernels } from "./module.js";
 import type { Operation, Run, Tensors } from "./operations/operation.js";
 import { raise } from "./raise.js";
-import type { WasmModule } from "./web-assembly.js";
 
 export interface EngineNetwork {
   /** Bytes of WebAssembly memory. */
@@ -21,14 +20,13 @@ export interface EngineNetwork {
 
 /**
  * @param graph raised from a file's bytes; changed
- * @param module assembly/simd.ts, compiled
  * @throws QdgError `unsupported-op` naming what the engine does not compute
  */
-export async function loadEngine(graph: Graph, module: WasmModule): Promise<EngineNetwork> {
+export async function loadEngine(graph: Graph, modules: EngineModules): Promise<EngineNetwork> {
   const { outputs } = graph;
   const { operations, batched } = raise(graph);
   const memory = new EngineMemory(placeStorages(lifetimesOf(operations)));
-  const kernels = await instantiate(module, memory.memory);
+  const kernels = await instantiate(modules, memory.memory);
   const runs = operations.flatMap((operation): Run[] => {
     const run = operation.prepare(memory, kernels);
     const border = operation.writes && borderOf(operation.writes, kernels);

@@ -3,7 +3,7 @@
 import { type WasmMemory, type WasmModule, webAssembly } from "./web-assembly.js";
 
 /** Exports of assembly/simd.ts; addresses are numbers. */
-export interface Kernels {
+interface SimdKernels {
   convolution(
     windows: number,
     places: number,
@@ -127,8 +127,68 @@ export interface Kernels {
   ): void;
 }
 
-/** Kernels on a memory. */
-export async function instantiate(module: WasmModule, memory: WasmMemory): Promise<Kernels> {
-  const { exports } = await webAssembly.instantiate(module, { env: { memory } });
-  return exports as unknown as Kernels;
+export type Convolution = Parameters<SimdKernels["convolution"]>;
+export type Depthwise = Parameters<SimdKernels["depthwise"]>;
+
+/** Exports of assembly/relaxed.ts. */
+interface RelaxedKernels {
+  convolutionPairs(...call: [...Convolution, group: number, shift: number]): void;
+  convolutionQuads(...call: Convolution): void;
+  depthwisePairs(...call: [...Depthwise, group: number, shift: number]): void;
+  twoProducts(w: number, x: number): number;
+  fourProducts(w: number, x: number): number;
+}
+
+/** Kernels on a memory; those of relaxed SIMD only where this machine computes them exactly. */
+export interface Kernels extends SimdKernels {
+  /** Weights of few bits, whose sums fit 16 bits. */
+  readonly pairs: Pick<RelaxedKernels, "convolutionPairs" | "depthwisePairs"> | null;
+  /** Any weights. */
+  readonly quads: Pick<RelaxedKernels, "convolutionQuads"> | null;
+}
+
+export interface EngineModules {
+  /** assembly/simd.ts */
+  readonly simd: WasmModule;
+  /** assembly/relaxed.ts; null where the machine does not have relaxed SIMD. */
+  readonly relaxed: WasmModule | null;
+}
+
+/** Both modules from their bytes. */
+export async function compileModules(simd: Uint8Array, relaxed: Uint8Array | null): Promise<EngineModules> {
+  const hasRelaxed = relaxed !== null && webAssembly.validate(relaxed);
+  return {
+    simd: await webAssembly.compile(simd),
+    relaxed: hasRelaxed ? await webAssembly.compile(relaxed) : null,
+  };
+}
+
+export async function instantiate({ simd, relaxed }: EngineModules, memory: WasmMemory): Promise<Kernels> {
+  const imports = { env: { memory } };
+  const kernels = (await webAssembly.instantiate(simd, imports)).exports as SimdKernels;
+  const more = relaxed && ((await webAssembly.instantiate(relaxed, imports)).exports as RelaxedKernels);
+  return {
+    ...kernels,
+    pairs: more && isExact(more.twoProducts, 2, [-8, -1, 7, 8, 31]) ? more : null,
+    quads: more && isExact(more.fourProducts, 4, [-128, -1, 1, 64, 127]) ? more : null,
+  };
+}
+
+/** Calls before and after which results are looked at: enough for an engine to compile a function anew. */
+const WARM_UP = 2000;
+
+/**
+ * Whether `count` products of one weight and one byte come out as they are: machines take the byte for signed or cut sums
+ * off at 16 bits.
+ */
+function isExact(
+  products: (w: number, x: number) => number,
+  count: number,
+  weights: readonly number[],
+): boolean {
+  const bytes = [0, 1, 127, 128, 200, 255];
+  const holds = (): boolean => weights.every((w) => bytes.every((x) => products(w, x) === count * w * x));
+  if (!holds()) return false;
+  for (let i = 0; i < WARM_UP; i++) products(1, 255);
+  return holds();
 }

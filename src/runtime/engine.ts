@@ -5,7 +5,7 @@ import type { Tensor } from "../base/tensor.js";
 import { VERSION } from "../base/version.js";
 import { type EngineNetwork, loadEngine } from "../engine/engine.js";
 import { withUnpackedWeights } from "../engine/unpacked-weights.js";
-import { type WasmModule, webAssembly } from "../engine/web-assembly.js";
+import { compileModules, type EngineModules } from "../engine/module.js";
 import type { Graph, Value } from "../graph/graph.js";
 import { decodeModel } from "../onnx/codec.js";
 import { modelToGraph } from "../onnx/to-graph.js";
@@ -13,14 +13,16 @@ import { checkFeeds } from "./feeds.js";
 import { nameOf } from "./onnx-session.js";
 import type { Availability, ModelSource, Runtime, RuntimeOptions, Session, TensorInfo } from "./runtime.js";
 
-let compiled: Promise<WasmModule> | undefined;
+let compiled: Promise<EngineModules> | undefined;
 
 /** The kernels, compiled once a process. */
-function kernels(): Promise<WasmModule> {
+function kernels(): Promise<EngineModules> {
   compiled ??= (async () => {
     const { readFile } = await import("node:fs/promises");
     // The same number of folders up from src/runtime and dist/runtime.
-    return webAssembly.compile(await readFile(new URL("../../dist/engine/simd.wasm", import.meta.url)));
+    const read = (name: string): Promise<Uint8Array> =>
+      readFile(new URL(`../../dist/engine/${name}.wasm`, import.meta.url));
+    return compileModules(await read("simd"), await read("relaxed"));
   })();
   return compiled;
 }
@@ -36,8 +38,8 @@ export const engineRuntime: Runtime = {
 
   async probe(): Promise<Availability> {
     try {
-      await kernels();
-      return { available: true, version: `engine ${VERSION} (SIMD of 128 bits)` };
+      const { relaxed } = await kernels();
+      return { available: true, version: `engine ${VERSION}, ${relaxed ? "relaxed SIMD" : "SIMD"}` };
     } catch (thrown) {
       return { available: false, reason: errorText(thrown), remedy };
     }
@@ -48,11 +50,13 @@ export const engineRuntime: Runtime = {
     if (options.optimizedModelPath !== undefined) {
       throw new QdgError("usage", "optimizedModelPath", "the engine writes no files; use cpu");
     }
-    let module: WasmModule;
+    let modules: EngineModules;
     try {
-      module = await kernels();
+      modules = await kernels();
     } catch (thrown) {
-      throw new QdgError("unavailable", "runtime engine", `${errorText(thrown)}; ${remedy}`, { cause: thrown });
+      throw new QdgError("unavailable", "runtime engine", `${errorText(thrown)}; ${remedy}`, {
+        cause: thrown,
+      });
     }
     const bytes =
       "path" in model
@@ -61,7 +65,7 @@ export const engineRuntime: Runtime = {
     const graph = modelToGraph(withUnpackedWeights(decodeModel(bytes, where)));
     const inputs = graph.inputs.map(infoOf);
     const outputs = graph.outputs.map(infoOf);
-    return new EngineSession(where, graph, inputs, outputs, await loadEngine(graph, module));
+    return new EngineSession(where, graph, inputs, outputs, await loadEngine(graph, modules));
   },
 };
 

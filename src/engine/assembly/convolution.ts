@@ -1,24 +1,12 @@
 // Convolution and dense layers as one implicit matrix product: no patch is ever copied. An output position is the
 // address where its window begins, a step along K the offset of four bytes within the window.
 
-import { requantized, store8 } from "./requantize";
+import { finish } from "./requantize";
 
 /** Four even-odd pairs of partial sums of two outputs each to the sums of four outputs. */
 // @ts-ignore: decorator
 @inline function joined(a: v128, b: v128): v128 {
   return i32x4.add(i32x4.shuffle(a, b, 0, 2, 4, 6), i32x4.shuffle(a, b, 1, 3, 5, 7));
-}
-
-/** What becomes of eight sums: bytes, or float32 `fl(fl(acc) * m)`. */
-// @ts-ignore: decorator
-@inline function finish(to: usize, a: v128, b: v128, parameters: usize, target: usize): void {
-  const m0 = v128.load(parameters, 32);
-  const m1 = v128.load(parameters, 48);
-  if (target) store8(to, requantized(a, m0, target), requantized(b, m1, target));
-  else {
-    v128.store(to, f32x4.mul(f32x4.convert_i32x4_s(a), m0));
-    v128.store(to, f32x4.mul(f32x4.convert_i32x4_s(b), m1), 16);
-  }
 }
 
 /**

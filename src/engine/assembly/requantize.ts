@@ -34,3 +34,15 @@
 @inline export function store16(to: usize, a: v128, b: v128, c: v128, d: v128): void {
   v128.store(to, i8x16.narrow_i16x8_u(i16x8.narrow_i32x4_s(a, b), i16x8.narrow_i32x4_s(c, d)));
 }
+
+/** What becomes of eight sums: bytes, or float32 `fl(fl(acc) * m)`. */
+// @ts-ignore: decorator
+@inline export function finish(to: usize, a: v128, b: v128, parameters: usize, target: usize): void {
+  const m0 = v128.load(parameters, 32);
+  const m1 = v128.load(parameters, 48);
+  if (target) store8(to, requantized(a, m0, target), requantized(b, m1, target));
+  else {
+    v128.store(to, f32x4.mul(f32x4.convert_i32x4_s(a), m0));
+    v128.store(to, f32x4.mul(f32x4.convert_i32x4_s(b), m1), 16);
+  }
+}

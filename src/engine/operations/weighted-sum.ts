@@ -9,14 +9,14 @@ import { forEachElement, newBytes } from "../bytes.js";
 import type { EngineMemory } from "../memory.js";
 import type { Kernels } from "../module.js";
 import type { Limits, Operation, Run } from "./operation.js";
+import { convolutionKernel, depthwiseKernel } from "./product-kernels.js";
 import { elementOffsets, putPlaces, putWindows, type Windows, widenFor } from "./positions.js";
 
 const LARGEST_BYTE = 255;
 const LARGEST_INT32 = 2 ** 31 - 1;
-/** Outputs of the kernel of convolution at a time, bytes of a step along K, and positions. */
+/** Outputs of the kernels of convolution at a time, and bytes of a step along K. */
 const OUTPUTS = 8;
 const STEP = 4;
-const POSITIONS = 2;
 /** Channels of the depthwise kernel at a time. */
 const CHANNELS = 16;
 
@@ -50,7 +50,7 @@ export function weightedSum(sum: WeightedSum, y: Bytes, limits: Limits): Operati
     prepare: (memory, kernels) => {
       const target = memory.putTarget(limits.low, limits.high, limits.zeroPoint);
       if (depthwise) return prepareDepthwise(sum, bias, y, target, memory, kernels);
-      const places = (offset: number): number => putPlaces(memory, y.storage, POSITIONS, offset);
+      const places: Places = (multiple, offset) => putPlaces(memory, y.storage, multiple, offset);
       return prepareConvolution(sum, bias, places, target, 1, memory, kernels);
     },
   };
@@ -74,19 +74,12 @@ export function realSum(
     prepare: (memory, kernels) => {
       const { H, W, step } = y.storage;
       const results = memory.reserve(H * W * step * 4);
-      const list = Uint32Array.from(
-        { length: H * W + ((H * W) % POSITIONS) },
-        (_, at) => results + Math.min(at, H * W - 1) * step * 4,
-      );
-      const run = prepareConvolution(
-        sum,
-        bias,
-        (offset) => memory.put(list.map((a) => a + offset * 4)),
-        0,
-        4,
-        memory,
-        kernels,
-      );
+      const places: Places = (multiple, offset) => {
+        const count = Math.ceil((H * W) / multiple) * multiple;
+        const addressAt = (at: number): number => results + (Math.min(at, H * W - 1) * step + offset) * 4;
+        return memory.put(Uint32Array.from({ length: count }, (_, at) => addressAt(at)));
+      };
+      const run = prepareConvolution(sum, bias, places, 0, 4, memory, kernels);
       return (tensors) => {
         run(tensors);
         const stored = new Float32Array(memory.memory.buffer, results, H * W * step);
@@ -132,11 +125,14 @@ function isDepthwise({ x, group, weights, bias, windows }: WeightedSum): boolean
   return group > 1 && group === x.storage.C && bias.length === group && weights.length === group * elements;
 }
 
+/** Puts the list of where results go, from output `offset` on, filled up to a multiple. */
+type Places = (multiple: number, offset: number) => number;
+
 /** Groups whose outputs fill whole blocks run one after the other; others as one product with zeros in between. */
 function prepareConvolution(
   sum: WeightedSum,
   bias: Int32Array,
-  places: (offset: number) => number,
+  places: Places,
   target: number,
   size: number,
   memory: EngineMemory,
@@ -144,7 +140,9 @@ function prepareConvolution(
 ): Run {
   const { x, windows } = sum;
   const elements = windows.rows.kernel * windows.columns.kernel;
-  const positions = Math.ceil((windows.rows.outputSize * windows.columns.outputSize) / POSITIONS) * POSITIONS;
+  const { multiple, shift, run } = convolutionKernel(sum.weights, kernels);
+  const { outputSize } = windows.columns;
+  const positions = Math.ceil((windows.rows.outputSize * outputSize) / multiple) * multiple;
   const calls = groupsOf(sum).map(({ weights, channels, firstChannel, outputs, firstOutput }) => {
     const chunks = Math.ceil(channels / STEP);
     const steps = elements * chunks;
@@ -154,9 +152,8 @@ function prepareConvolution(
       for (let c = 0; c < channels; c++) {
         for (let e = 0; e < elements; e++) {
           const step = (Math.floor(k / OUTPUTS) * steps + e * chunks + Math.floor(c / STEP)) * OUTPUTS;
-          packed[(step + (k % OUTPUTS)) * STEP + (c % STEP)] = weights[
-            (k * channels + c) * elements + e
-          ] as number;
+          packed[(step + (k % OUTPUTS)) * STEP + (c % STEP)] =
+            (weights[(k * channels + c) * elements + e] as number) >> shift;
         }
       }
     }
@@ -164,8 +161,8 @@ function prepareConvolution(
       Array.from({ length: chunks }, (_, chunk) => offset + chunk * STEP),
     );
     return {
-      windows: putWindows(memory, x.storage, windows, POSITIONS, firstChannel),
-      places: places(firstOutput),
+      windows: putWindows(memory, x.storage, windows, multiple, firstChannel),
+      places: places(multiple, firstOutput),
       weights: memory.put(packed),
       parameters: putParameters(memory, bias, sum.multiplier, firstOutput, outputs, OUTPUTS),
       blocks,
@@ -175,7 +172,7 @@ function prepareConvolution(
   });
   return () => {
     for (const each of calls) {
-      kernels.convolution(
+      run(
         each.windows,
         each.places,
         positions,
@@ -252,6 +249,7 @@ function prepareDepthwise(
   kernels: Kernels,
 ): Run {
   const { C } = x.storage;
+  const { shift, run } = depthwiseKernel(weights, kernels);
   const elements = windows.rows.kernel * windows.columns.kernel;
   const pairs = Math.ceil(elements / 2);
   const blocks = Math.ceil(C / CHANNELS);
@@ -269,7 +267,7 @@ function prepareDepthwise(
       blockMultiplier[b * CHANNELS + i] = multiplier[c] as number;
       for (let e = 0; e < elements; e++) {
         const at = ((b * pairs + Math.floor(e / 2)) * CHANNELS + i) * 2 + (e % 2);
-        packed[at] = weights[c * elements + e] as number;
+        packed[at] = (weights[c * elements + e] as number) >> shift;
       }
     }
   });
@@ -287,5 +285,5 @@ function prepareDepthwise(
     pairs,
     target,
   ] as const;
-  return () => kernels.depthwise(...call);
+  return () => run(...call);
 }
