@@ -5,7 +5,7 @@ import type { Tensor } from "../../base/tensor.js";
 import { float32 } from "../../base/tensor.js";
 import type { Value } from "../../graph/graph.js";
 import type { Bytes } from "../bytes.js";
-import { forEachElement, newBytes } from "../bytes.js";
+import { newBytes } from "../bytes.js";
 import type { EngineMemory } from "../memory.js";
 import type { Kernels } from "../module.js";
 import type { Limits, Operation, Run } from "./operation.js";
@@ -83,14 +83,27 @@ export function realSum(
       return (tensors) => {
         run(tensors);
         const stored = new Float32Array(memory.memory.buffer, results, H * W * step);
-        const data = new Float32Array(H * W * y.storage.C);
-        forEachElement(y, (index, row, column, c) => {
-          data[index] = stored[(row * W + column) * step + c] as number;
-        });
+        const data = inFileOrder(stored, y);
         tensors.set(value, float32(shape, data) as Tensor);
       };
     },
   };
+}
+
+/** Elements of an image of float32, `step` apart from position to position, in the order of the file. */
+function inFileOrder(stored: Float32Array, { shape, channelAxis, storage }: Bytes): Float32Array {
+  const { C, step } = storage;
+  const inner = shape.slice(channelAxis + 1).reduce((product, dim) => product * dim, 1);
+  const outer = shape.slice(0, channelAxis).reduce((product, dim) => product * dim, 1);
+  const data = new Float32Array(outer * C * inner);
+  let at = 0;
+  for (let o = 0; o < outer; o++) {
+    for (let c = 0; c < C; c++) {
+      let from = o * inner * step + c;
+      for (let i = 0; i < inner; i++, from += step) data[at++] = stored[from] as number;
+    }
+  }
+  return data;
 }
 
 /** The bias with what the zero point of the input adds: `bias[k] - z_x sum w[k]`. */
