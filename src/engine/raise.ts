@@ -12,7 +12,7 @@ import { resultShape } from "../onnx/result-shape.js";
 import { type ByteFunction, ByteFunctions } from "./byte-functions.js";
 import { type Bytes, newBytes } from "./bytes.js";
 import { exactSum } from "./exact-sums.js";
-import { constantBytes, lookUp, quantize, toTensor } from "./operations/conversions.js";
+import { fromTensor, lookUp, quantize, toTensor } from "./operations/conversions.js";
 import { move } from "./operations/move.js";
 import type { Limits, Operation } from "./operations/operation.js";
 import { type Raising, refused } from "./raising.js";
@@ -123,7 +123,7 @@ class GraphRaiser implements Raising {
     const constant = this.constants.get(value);
     if (constant) return this.#constantBytes(value, constant);
     const node = value.producer;
-    if (!node) throw refused(value.name, "an input of uint8");
+    if (!node) return this.#inputBytes(value);
     const pattern = this.#patterns.get(node);
     if (pattern) return raisePattern(pattern, this);
     if (node.op === "Clip" && this.#isNarrowed(node.inputs[0] as Value)) {
@@ -144,8 +144,14 @@ class GraphRaiser implements Raising {
   }
 
   #constantBytes(value: Value, constant: Tensor): Bytes {
-    const bytes = newBytes(value.name, constant.shape, Math.min(1, constant.shape.length - 1));
-    this.add(constantBytes(value.name, constant.data as Uint8Array, bytes));
+    const bytes = newBytes(value.name, constant.shape, this.#channelAxisOf(constant.shape, []));
+    this.add(fromTensor(value.name, () => constant, bytes));
+    return bytes;
+  }
+
+  #inputBytes(value: Value): Bytes {
+    const bytes = this.create(value, this.#channelAxisOf(this.shapeOf(value), this.uses.get(value) ?? []));
+    this.add(fromTensor(value.name, (tensors) => tensors.get(value) as Tensor, bytes));
     return bytes;
   }
 
@@ -178,13 +184,17 @@ class GraphRaiser implements Raising {
     }
     this.#tensorOf(x);
     const limits = { low: 0, high: 255, zeroPoint: zeros ? Number(zeros.data[0]) : 0 };
-    const y = this.create(value, this.#channelAxisOf(value, this.uses.get(value) ?? []), limits);
+    const y = this.create(
+      value,
+      this.#channelAxisOf(this.shapeOf(value), this.uses.get(value) ?? []),
+      limits,
+    );
     this.add(quantize(whereOf(node), x, Number(scales.data[0]), y, limits));
     return y;
   }
 
   /** Where its reader looks for channels: last before a product of matrices or a Transpose from there, else second. */
-  #channelAxisOf({ shape }: Value, readers: readonly Node[]): number {
+  #channelAxisOf(shape: readonly number[], readers: readonly Node[]): number {
     const last = shape.length - 1;
     if (shape[0] !== 1) return last;
     for (const reader of readers) {
@@ -245,9 +255,6 @@ class GraphRaiser implements Raising {
 function settleShapes(graph: Graph, constants: ReadonlyMap<Value, Tensor>): void {
   for (const input of graph.inputs) {
     input.shape = input.shape.map((dim, axis) => (axis === 0 && typeof dim === "string" ? 1 : dim));
-    if (input.shape[0] !== 1) {
-      throw refused(input.name, `an input [${input.shape.join(", ")}] of other than one sample at a time`);
-    }
     requireNumbers(input.name, input.shape);
   }
   for (const node of graph.nodes) {

@@ -9,7 +9,14 @@ import type { GroupAccuracy } from "./metrics/accuracy.js";
 export const CERTIFICATE_VERSION = 1;
 
 /** Runtimes that files are made for. */
-export const CERTIFIED_TARGETS = ["cpu", "wasm", "webgpu", "browser-wasm", "browser-webgpu"] as const;
+export const CERTIFIED_TARGETS = [
+  "cpu",
+  "wasm",
+  "webgpu",
+  "engine",
+  "browser-wasm",
+  "browser-webgpu",
+] as const;
 export type CertifiedTarget = (typeof CERTIFIED_TARGETS)[number];
 
 /** What a target may differ from the reference in; outside of it a certificate is not passed. */
@@ -33,6 +40,7 @@ export const PROMISES: { readonly [Target in CertifiedTarget]: TargetPromise } =
   cpu: SAME,
   wasm: SAME,
   webgpu: SAME,
+  engine: SAME,
   "browser-wasm": SAME,
   "browser-webgpu": SAME,
 };

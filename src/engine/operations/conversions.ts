@@ -4,7 +4,7 @@ import type { Tensor } from "../../base/tensor.js";
 import { allocate } from "../../base/tensor.js";
 import type { Value } from "../../graph/graph.js";
 import { type Bytes, addressOf, forEachElement, pitchOf } from "../bytes.js";
-import type { Limits, Operation } from "./operation.js";
+import type { Limits, Operation, Tensors } from "./operation.js";
 import { spansOf } from "./two-images.js";
 
 /** QuantizeLinear of a float32 tensor. */
@@ -99,19 +99,18 @@ function orderOf(x: Bytes): Uint32Array {
   return order;
 }
 
-/** The bytes of a tensor that no input decides. */
-export function constantBytes(where: string, data: ArrayLike<number>, y: Bytes): Operation {
+/** The bytes of a tensor: an input, or one that no input decides. */
+export function fromTensor(where: string, tensorOf: (tensors: Tensors) => Tensor, y: Bytes): Operation {
   return {
     where,
     reads: [],
     writes: y,
     prepare: (memory) => {
       const order = orderOf(y);
-      return () => {
+      return (tensors) => {
+        const { data } = tensorOf(tensors) as Tensor<"uint8">;
         const bytes = new Uint8Array(memory.memory.buffer);
-        order.forEach((address, i) => {
-          bytes[address] = data[i] as number;
-        });
+        for (let i = 0; i < order.length; i++) bytes[order[i] as number] = data[i] as number;
       };
     },
   };

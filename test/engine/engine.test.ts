@@ -1,0 +1,130 @@
+// The engine as a runtime: samples, files whose functions are another's, what it refuses, and what it does not trust.
+
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { float32, type Tensor, tensor } from "../../src/base/tensor.js";
+import { instantiate } from "../../src/engine/module.js";
+import { type WasmModule, webAssembly } from "../../src/engine/web-assembly.js";
+import { withUnpackedWeights } from "../../src/engine/unpacked-weights.js";
+import { decodeModel, encodeModel } from "../../src/onnx/codec.js";
+import { graphToModel } from "../../src/onnx/from-graph.js";
+import { engineRuntime } from "../../src/runtime/engine.js";
+import { referenceRuntime } from "../../src/runtime/reference.js";
+import { exportShapes } from "../support/certified-models.js";
+import { Random, Sketch } from "../runtime/sketch.js";
+
+let folder: string;
+let shapes: Uint8Array;
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "qdg-engine-"));
+  shapes = readFileSync(join(await exportShapes(folder), "model.onnx"));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function images(count: number): Tensor {
+  const random = new Random(count);
+  return float32(
+    [count, 32, 32, 3],
+    Float32Array.from({ length: count * 3072 }, () => random.next()),
+  );
+}
+
+test("takes any number of samples, and gives each what it gets alone", async () => {
+  const session = await engineRuntime.open({ bytes: shapes });
+  const { classes: together } = await session.run({ input: images(3) });
+  const { classes: expected } = await (
+    await referenceRuntime.open({ bytes: shapes })
+  ).run({ input: images(3) });
+  expect(together?.shape).toEqual([3, 7]);
+  expect(together?.data).toEqual(expected?.data);
+  const alone = images(3).data.slice(3072, 6144) as Float32Array;
+  const { classes: second } = await session.run({ input: float32([1, 32, 32, 3], alone) });
+  expect(second?.data).toEqual((together?.data as Float32Array).slice(7, 14));
+});
+
+test("a function that bears the name of qdg's but has another body is computed as its body says", async () => {
+  const model = decodeModel(shapes);
+  const unpacked = (file: typeof model): number =>
+    (withUnpackedWeights(file).graph?.initializer?.length ?? 0) - (file.graph?.initializer?.length ?? 0);
+  expect(unpacked(model)).toBeGreaterThan(5);
+  // The last Cast before it leaves: ReLU of weights, say.
+  const functions = (model.functions ?? []).map((each) => {
+    if (!each.name?.startsWith("Unpack")) return each;
+    const nodes = each.node ?? [];
+    const output = each.output?.[0] ?? "";
+    const renamed = nodes.map((node) =>
+      node.output?.[0] === output ? { ...node, output: ["before"] } : node,
+    );
+    return { ...each, node: [...renamed, { opType: "Abs", input: ["before"], output: [output] }] };
+  });
+  const changed = { ...model, functions };
+  expect(unpacked(changed)).toBe(0);
+  const bytes = encodeModel(changed);
+  const feeds = { input: images(1) };
+  const { classes: got } = await (await engineRuntime.open({ bytes })).run(feeds);
+  const { classes: expected } = await (await referenceRuntime.open({ bytes })).run(feeds);
+  expect(got?.data).toEqual(expected?.data);
+  const { classes: original } = await (await engineRuntime.open({ bytes: shapes })).run(feeds);
+  expect(got?.data).not.toEqual(original?.data);
+});
+
+/** `Conv` of bytes with weights of 127 over 70,000 channels: sums of up to 2.27e9. */
+function wide(): Uint8Array {
+  const sketch = new Sketch();
+  const C = 70_000;
+  const x = sketch.dequantize(sketch.input("x", tensor("uint8", [1, C, 1, 1], new Uint8Array(C))), 0.1, 0);
+  const inputs = [
+    sketch.constant("w", tensor("int8", [1, C, 1, 1], new Int8Array(C).fill(127))),
+    sketch.reals("s", [0.1]),
+    sketch.constant("z", tensor("int8", [1], new Int8Array(1))),
+  ];
+  const y = sketch.node("Conv", [x, sketch.node("DequantizeLinear", inputs, { axis: 0 })], {
+    kernel_shape: [1, 1],
+  });
+  const { graph } = sketch.model(y, [1, 1, 1, 1], { scale: 1, zeroPoint: 0 });
+  return encodeModel(graphToModel(graph, { opset: 21, irVersion: 10, producerVersion: "test" }));
+}
+
+test("refuses sums that may leave int32, naming the layer", async () => {
+  await expect(engineRuntime.open({ bytes: wide() })).rejects.toMatchObject({
+    code: "unsupported-op",
+    message: expect.stringMatching(
+      /Conv.*sums of channel 0 may reach 2266950000, expected at most 2147483647/,
+    ),
+  });
+});
+
+test("says that a session is disposed of, and what a feed lacks", async () => {
+  const session = await engineRuntime.open({ bytes: shapes });
+  await expect(session.run({ input: float32([1, 32, 32], new Float32Array(1024)) })).rejects.toThrow("rank");
+  await session.dispose();
+  await expect(session.run({ input: images(1) })).rejects.toThrow("was disposed of");
+});
+
+test("kernels of relaxed SIMD that compute anything but the products are not used", async () => {
+  const simd = await webAssembly.compile(readFileSync("dist/engine/simd.wasm"));
+  const memory = new webAssembly.Memory({ initial: 1 });
+  const products = (count: number) => (w: number, x: number) => count * w * x;
+  // Bytes taken for signed (ARM), and sums of four cut off at 16 bits twice (x86-64 without VNNI).
+  const signed = (count: number) => (w: number, x: number) => count * w * ((x << 24) >> 24);
+  const cut = (w: number, x: number): number => 2 * Math.max(-32768, Math.min(32767, 2 * w * x));
+  const found = async (two: object, four: object): Promise<readonly [boolean, boolean]> => {
+    const relaxed = { twoProducts: two, fourProducts: four };
+    const real = webAssembly.instantiate;
+    Object.assign(webAssembly, {
+      instantiate: (module: WasmModule, imports: object) =>
+        module === relaxed ? Promise.resolve({ exports: relaxed }) : real.call(webAssembly, module, imports),
+    });
+    try {
+      const { pairs, quads } = await instantiate({ simd, relaxed }, memory);
+      return [pairs !== null, quads !== null];
+    } finally {
+      Object.assign(webAssembly, { instantiate: real });
+    }
+  };
+  expect(await found(products(2), products(4))).toEqual([true, true]);
+  expect(await found(products(2), cut)).toEqual([true, false]);
+  expect(await found(signed(2), signed(4))).toEqual([false, false]);
+});
