@@ -27,7 +27,10 @@ export function stepOf(node: Node): Step {
   };
 }
 
-export function isConstant(inputs: readonly (Value | null)[], constants: ReadonlyMap<Value, Tensor>): boolean {
+export function isConstant(
+  inputs: readonly (Value | null)[],
+  constants: ReadonlyMap<Value, Tensor>,
+): boolean {
   return inputs.every((input) => input === null || constants.has(input));
 }
 

@@ -1,10 +1,14 @@
 // Reads tensor data that a model keeps in other files. A model is hostile until shown otherwise: it may only
 // name regular files in its own folder, and no more bytes of them than its tensor needs.
 
-import { closeSync, fstatSync, openSync, readSync, realpathSync, statSync } from "node:fs";
-import { join, sep } from "node:path";
+import type fs from "node:fs";
+import type nodePath from "node:path";
 import { errorText, QdgError } from "../base/error.js";
 import type { StringStringEntryProto } from "./model-proto.js";
+
+/** Of Node, asked for where a file is read: what decodes a model loads in a browser too, and has no folder there. */
+const fileSystem = (): typeof fs => process.getBuiltinModule("node:fs");
+const paths = (): typeof nodePath => process.getBuiltinModule("node:path");
 
 /**
  * The `sizeBytes` bytes at `offset` (default 0) of the file `location`, which is relative to `folder`.
@@ -39,6 +43,7 @@ export function readExternalData(
       `its data is in another file, ${JSON.stringify(location)}, and the model's folder is not known; open the model by its path`,
     );
   }
+  const { closeSync, fstatSync, openSync, readSync, statSync } = fileSystem();
   const path = pathInside(folder, location, where);
   // Looked at before it is opened: opening a pipe would wait for ever.
   if (!statSync(path).isFile()) throw new QdgError("invalid-path", where, `${location} is no regular file`);
@@ -93,6 +98,8 @@ function pathInside(folder: string, location: string, where: string): string {
   if (/^([/\\]|[A-Za-z]:)/.test(location)) refuse("is an absolute path");
   if (location.includes("://")) refuse("is a URL");
   if (location.split(/[/\\]/).includes("..")) refuse("leaves the folder");
+  const { realpathSync } = fileSystem();
+  const { join, sep } = paths();
   try {
     const root = realpathSync(folder);
     const path = realpathSync(join(root, location));

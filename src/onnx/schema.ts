@@ -1,10 +1,9 @@
-// proto/onnx.proto, parsed by protobufjs and laid out for the codec: one plan a message. The only file that
-// imports protobufjs. The bytes themselves are read and written in wire.ts, since protobufjs drops fields
-// that a schema does not name and moves every tensor several times while it writes.
+// The ONNX schema laid out for the codec: one plan a message, from the table that is made of proto/onnx.proto. The bytes
+// themselves are read and written in wire.ts: protobuf libraries drop fields that a schema does not name and move every
+// tensor several times while they write.
 
-import { readFileSync } from "node:fs";
-import protobuf from "protobufjs";
 import { QdgError } from "../base/error.js";
+import { SCHEMA_TABLE } from "./schema-table.js";
 
 export type WireKind = "int32" | "int64" | "uint64" | "float" | "double" | "string" | "bytes" | "message";
 
@@ -32,63 +31,64 @@ export interface MessagePlan {
 
 let modelPlan: MessagePlan | undefined;
 
-/** The plan of ModelProto; the schema is read once, when first needed. */
+/** The plan of ModelProto. */
 export function modelSchema(): MessagePlan {
-  modelPlan ??= compile(readSchema().lookupType("onnx.ModelProto"), new Map());
+  modelPlan ??= planOf("ModelProto", new Map());
   return modelPlan;
 }
 
-/** The schema as protobufjs sees it. */
-export function readSchema(): protobuf.Root {
-  // The same number of folders up from src/onnx and from dist/onnx.
-  const text = readFileSync(new URL("../../proto/onnx.proto", import.meta.url), "utf8");
-  const { root } = protobuf.parse(text, { keepCase: true });
-  root.resolveAll();
-  return root;
-}
+const KINDS: ReadonlySet<string> = new Set<WireKind>([
+  "int32",
+  "int64",
+  "uint64",
+  "float",
+  "double",
+  "string",
+  "bytes",
+]);
 
-function compile(type: protobuf.Type, done: Map<protobuf.Type, MessagePlan>): MessagePlan {
-  const known = done.get(type);
+function planOf(name: string, done: Map<string, MessagePlan>): MessagePlan {
+  const known = done.get(name);
   if (known) return known;
   const byId = new Map<number, FieldPlan>();
   const byKey = new Map<string, FieldPlan>();
-  const plan: MessagePlan = { name: type.fullName.replace(/^\.?onnx\./, ""), byId, byKey };
-  done.set(type, plan);
-  // In the order of their numbers, which is the order in which they are written.
-  for (const field of type.fieldsArray.toSorted((a, b) => a.id - b.id)) {
-    const message = field.resolvedType instanceof protobuf.Type ? compile(field.resolvedType, done) : null;
+  const plan: MessagePlan = { name, byId, byKey };
+  done.set(name, plan);
+  const fields = (SCHEMA_TABLE[name] ?? []).map(parseField);
+  for (const { id, name: field, type, many, oneof } of fields) {
+    const isMessage = Object.hasOwn(SCHEMA_TABLE, type);
+    if (!isMessage && !KINDS.has(type)) {
+      throw new QdgError("internal", "proto/onnx.proto", `${name}.${field} has a type that is not handled`);
+    }
+    const rivals = fields.filter((other) => oneof !== "" && other.oneof === oneof && other.id !== id);
     const entry: FieldPlan = {
-      id: field.id,
-      name: field.name,
-      key: camelCase(field.name),
-      kind: message ? "message" : kindOf(field),
-      repeated: field.repeated,
-      packed: field.repeated && field.packed,
-      message,
-      rivals: (field.partOf?.fieldsArray ?? [])
-        .filter((other) => other !== field)
-        .map((other) => camelCase(other.name)),
+      id,
+      name: field,
+      key: camelCase(field),
+      kind: isMessage ? "message" : (type as WireKind),
+      repeated: many !== "",
+      packed: many === "+",
+      message: isMessage ? planOf(type, done) : null,
+      rivals: rivals.map((other) => camelCase(other.name)),
     };
-    byId.set(entry.id, entry);
+    byId.set(id, entry);
     byKey.set(entry.key, entry);
   }
   return plan;
 }
 
-function kindOf(field: protobuf.Field): WireKind {
-  if (field.resolvedType instanceof protobuf.Enum) return "int32";
-  switch (field.type) {
-    case "int32":
-    case "int64":
-    case "uint64":
-    case "float":
-    case "double":
-    case "string":
-    case "bytes":
-      return field.type;
-    default:
-      throw new QdgError("internal", "proto/onnx.proto", `${field.fullName} has a type that is not handled`);
-  }
+interface Field {
+  readonly id: number;
+  readonly name: string;
+  readonly type: string;
+  readonly many: string;
+  readonly oneof: string;
+}
+
+function parseField(text: string): Field {
+  const [, id, name = "", type = "", many = "", oneof = ""] =
+    /^(\d+) (\w+) ([\w.]+)([*+]?)(?:\|(\w+))?$/.exec(text) ?? [];
+  return { id: Number(id), name, type, many, oneof };
 }
 
 function camelCase(name: string): string {

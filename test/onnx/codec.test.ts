@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { QdgError } from "../../src/base/error.js";
 import { decodeModel, encodeModel } from "../../src/onnx/codec.js";
 import type { AttributeProto, GraphProto, ModelProto } from "../../src/onnx/model-proto.js";
-import { readSchema } from "../../src/onnx/schema.js";
+import { readSchema } from "../support/protobuf-schema.js";
 import { arbitraryModel } from "./arbitrary-model.js";
 
 const bytesOf = (...parts: (number | readonly number[])[]): Uint8Array => Uint8Array.from(parts.flat());

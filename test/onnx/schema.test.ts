@@ -17,11 +17,12 @@
 //   print(len(out), hashlib.sha256("\n".join(sorted(out)).encode()).hexdigest())
 
 import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import protobuf from "protobufjs";
 import { expect, test } from "vitest";
 import { DATA_TYPE, DATA_TYPE_NAMES } from "../../src/onnx/data-type.js";
 import { ATTRIBUTE_TYPE } from "../../src/onnx/model-proto.js";
-import { readSchema } from "../../src/onnx/schema.js";
+import { readSchema } from "../support/protobuf-schema.js";
 
 const nameOf = (object: protobuf.ReflectionObject): string => object.fullName.replace(/^\./, "");
 
@@ -68,4 +69,13 @@ test("the tables of data types and attribute types are those of the schema", () 
     number,
   ]);
   expect(Object.fromEntries(inCapitals)).toEqual(attributes);
+});
+
+test("the codec's table is what the schema gives", async () => {
+  const { schemaTable } = (await import("../../scripts/build-schema.mjs" as string)) as {
+    readonly schemaTable: (proto: string) => string;
+  };
+  expect(readFileSync("src/onnx/schema-table.ts", "utf8")).toBe(
+    schemaTable(readFileSync("proto/onnx.proto", "utf8")),
+  );
 });

@@ -31,7 +31,7 @@ export const ROOMS: readonly string[] = [
 
 /** Package (or scope, ending in a slash) -> the only paths that import it. */
 const OWNERS: readonly (readonly [dependency: RegExp, owners: RegExp, where: string])[] = [
-  [/^protobufjs(\/|$)/, /^src\/onnx\//, "src/onnx/"],
+  [/^protobufjs(\/|$)/, /^(scripts|test)\//, "scripts/ and test/"],
   [/^@tensorflow\//, /^src\/(train\/|runtime\/tfjs)/, "src/runtime/tfjs and src/train/"],
   [/^onnxruntime-/, /^src\/runtime\//, "src/runtime/"],
   [/^(commander|cli-progress)$/, /^src\/cli\//, "src/cli/"],
@@ -40,7 +40,7 @@ const OWNERS: readonly (readonly [dependency: RegExp, owners: RegExp, where: str
 ];
 
 /** Rooms whose every file loads in a browser. */
-const BROWSER_ROOMS: ReadonlySet<string> = new Set(["engine", "graph", "model", "quant", "web"]);
+const BROWSER_ROOMS: ReadonlySet<string> = new Set(["compute", "engine", "graph", "model", "quant", "web"]);
 
 const ASSEMBLY = "src/engine/assembly/";
 const MOST_LINES = 399;
