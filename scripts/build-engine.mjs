@@ -3,23 +3,30 @@
 import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import asc from "assemblyscript/asc";
+import { main } from "assemblyscript/asc";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const to = join(root, "dist", "engine");
 mkdirSync(to, { recursive: true });
 
-const COMMON = ["-O3", "--noAssert", "--runtime", "stub", "--importMemory", "--enable", "simd", "--enable", "bulk-memory"];
+const COMMON = [
+  "-O3",
+  "--noAssert",
+  "--runtime",
+  "stub",
+  "--importMemory",
+  "--enable",
+  "simd",
+  "--enable",
+  "bulk-memory",
+];
 
-for (const [name, features] of [
-  ["simd", []],
-  ["relaxed", ["--enable", "relaxed-simd"]],
-]) {
+await compile("simd", []);
+await compile("relaxed", ["--enable", "relaxed-simd"]);
+
+async function compile(name, features) {
   const source = join("src", "engine", "assembly", `${name}.ts`);
   const options = [...COMMON, ...features, "--baseDir", root, "-o", join("dist", "engine", `${name}.wasm`)];
-  const { error, stderr } = await asc.main([source, ...options]);
-  if (error) {
-    process.stderr.write(stderr.toString());
-    process.exit(1);
-  }
+  const { error } = await main([source, ...options], { stderr: process.stderr });
+  if (error) process.exit(1);
 }

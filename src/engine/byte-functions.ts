@@ -82,5 +82,5 @@ function withinRows(indices: Tensor, rows: number): Tensor {
     const within = Math.min(index, rows - 1);
     data[i] = (typeof data[i] === "bigint" ? BigInt(within) : within) as never;
   }
-  return { ...indices, data } as Tensor;
+  return { ...indices, data };
 }

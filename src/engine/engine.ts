@@ -89,7 +89,7 @@ function samplesOf(feeds: ReadonlyMap<Value, Tensor>): Tensors[] {
       [...feeds].map(([value, { dtype, shape, data }]) => {
         const length = data.length / count;
         const sample = data.slice(n * length, (n + 1) * length);
-        return [value, { dtype, shape: [1, ...shape.slice(1)], data: sample } as Tensor];
+        return [value, { dtype, shape: [1, ...shape.slice(1)], data: sample }];
       }),
     );
   });
@@ -101,5 +101,5 @@ function joined(results: readonly Tensor[]): Tensor {
   const length = first.data.length;
   const data = allocate(first.dtype, length * results.length);
   results.forEach((result, n) => (data as Uint8Array).set(result.data as Uint8Array, n * length));
-  return { dtype: first.dtype, shape: [results.length, ...first.shape.slice(1)], data } as Tensor;
+  return { dtype: first.dtype, shape: [results.length, ...first.shape.slice(1)], data };
 }

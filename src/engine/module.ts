@@ -130,13 +130,16 @@ interface SimdKernels {
 export type Convolution = Parameters<SimdKernels["convolution"]>;
 export type Depthwise = Parameters<SimdKernels["depthwise"]>;
 
+/** The sum of some products of one weight and one byte. */
+type Products = (w: number, x: number) => number;
+
 /** Exports of assembly/relaxed.ts. */
 interface RelaxedKernels {
   convolutionPairs(...call: [...Convolution, group: number, shift: number]): void;
   convolutionQuads(...call: Convolution): void;
   depthwisePairs(...call: [...Depthwise, group: number, shift: number]): void;
-  twoProducts(w: number, x: number): number;
-  fourProducts(w: number, x: number): number;
+  readonly twoProducts: Products;
+  readonly fourProducts: Products;
 }
 
 /** Kernels on a memory; those of relaxed SIMD only where this machine computes them exactly. */
@@ -181,11 +184,7 @@ const WARM_UP = 2000;
  * Whether `count` products of one weight and one byte come out as they are: machines take the byte for signed or cut sums
  * off at 16 bits.
  */
-function isExact(
-  products: (w: number, x: number) => number,
-  count: number,
-  weights: readonly number[],
-): boolean {
+function isExact(products: Products, count: number, weights: readonly number[]): boolean {
   const bytes = [0, 1, 127, 128, 200, 255];
   const holds = (): boolean => weights.every((w) => bytes.every((x) => products(w, x) === count * w * x));
   if (!holds()) return false;

@@ -26,16 +26,9 @@ import { factorsOf, operandsOf, type Raising, refused } from "./raising.js";
 const f = Math.fround;
 
 export function raisePattern(pattern: IntegerPattern, raising: Raising): Bytes {
-  switch (pattern.kind) {
-    case "weighted":
-      return raiseWeighted(pattern, raising);
-    case "add":
-    case "mul":
-      return raisePair(pattern, raising);
-    case "average":
-    case "global-average":
-      return raiseAverage(pattern, raising);
-  }
+  if (pattern.kind === "weighted") return raiseWeighted(pattern, raising);
+  if ("a" in pattern) return raisePair(pattern, raising);
+  return raiseAverage(pattern, raising);
 }
 
 /** @throws QdgError `unsupported-op` for integers other than uint8 */

@@ -25,6 +25,10 @@ function windowsOf(node: Node, x: Bytes): Windows {
   return flat(node, x, depth, { rows, columns });
 }
 
+function along(size: number): Windows["rows"] {
+  return { size, kernel: size, stride: 1, dilation: 1, padBegin: 0, padEnd: 0, outputSize: 1 };
+}
+
 /** One window over all positions. */
 function whole(node: Node, x: Bytes, raising: Raising): Windows {
   if (node.op === "ReduceMax") {
@@ -39,14 +43,5 @@ function whole(node: Node, x: Bytes, raising: Raising): Windows {
     if (!all || intAttribute(node, "keepdims", 1) !== 1)
       throw refused(whereOf(node), "a maximum over some axes");
   }
-  const along = (size: number): Windows["rows"] => ({
-    size,
-    kernel: size,
-    stride: 1,
-    dilation: 1,
-    padBegin: 0,
-    padEnd: 0,
-    outputSize: 1,
-  });
   return { rows: along(x.storage.H), columns: along(x.storage.W) };
 }

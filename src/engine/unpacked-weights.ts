@@ -27,7 +27,7 @@ export function withUnpackedWeights(model: ModelProto): ModelProto {
   for (const node of graph.node ?? []) {
     const call = node.domain === "qdg" ? known.get(node.opType ?? "") : undefined;
     const inputs = call ? (node.input ?? []).map(constantOf) : [];
-    const result = call && inputs.every((input) => input !== null) ? call(inputs as Tensor[]) : null;
+    const result = call && inputs.every((input) => input !== null) ? call(inputs) : null;
     if (result) unpacked.set(node.output?.[0] ?? "", result);
     else rest.push(node);
   }

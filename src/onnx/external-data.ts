@@ -99,11 +99,12 @@ function pathInside(folder: string, location: string, where: string): string {
   if (location.includes("://")) refuse("is a URL");
   if (location.split(/[/\\]/).includes("..")) refuse("leaves the folder");
   const { realpathSync } = fileSystem();
-  const { join, sep } = paths();
+  const nodePaths = paths();
   try {
     const root = realpathSync(folder);
-    const path = realpathSync(join(root, location));
-    if (!path.startsWith(root.endsWith(sep) ? root : root + sep)) refuse("is a link out of the folder");
+    const path = realpathSync(nodePaths.join(root, location));
+    if (!path.startsWith(root.endsWith(nodePaths.sep) ? root : root + nodePaths.sep))
+      refuse("is a link out of the folder");
     return path;
   } catch (thrown) {
     if (thrown instanceof QdgError) throw thrown;

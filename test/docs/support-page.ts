@@ -181,6 +181,7 @@ quantized to \`float16\`, \`uint8\` or \`uint16\` in the manifest.
 | --------------------------------- | -------------------------------------------------------------------- |
 | \`cpu\`, \`wasm\`                     | onnxruntime-node and onnxruntime-web, from one file                  |
 | \`webgpu\`                          | onnxruntime-node's WebGPU, from a file of its own                    |
+| \`engine\`                          | qdg's own kernels on WebAssembly, in Node, from the same file        |
 | \`browser-wasm\`, \`browser-webgpu\`  | onnxruntime-web in Chromium, Chrome or Edge                          |
 | \`tfjs\`, \`reference\`               | the float network, and a plain interpreter: what the others are judged by |
 

@@ -3,10 +3,10 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { float32, type Tensor, tensor } from "../../src/base/tensor.js";
 import { instantiate } from "../../src/engine/module.js";
-import { type WasmModule, webAssembly } from "../../src/engine/web-assembly.js";
+import { webAssembly } from "../../src/engine/web-assembly.js";
 import { withUnpackedWeights } from "../../src/engine/unpacked-weights.js";
 import { decodeModel, encodeModel } from "../../src/onnx/codec.js";
 import { graphToModel } from "../../src/onnx/from-graph.js";
@@ -41,7 +41,7 @@ test("takes any number of samples, and gives each what it gets alone", async () 
   expect(together?.data).toEqual(expected?.data);
   const alone = images(3).data.slice(3072, 6144) as Float32Array;
   const { classes: second } = await session.run({ input: float32([1, 32, 32, 3], alone) });
-  expect(second?.data).toEqual((together?.data as Float32Array).slice(7, 14));
+  expect(second?.data).toEqual(together?.data.slice(7, 14));
 });
 
 test("a function that bears the name of qdg's but has another body is computed as its body says", async () => {
@@ -103,26 +103,24 @@ test("says that a session is disposed of, and what a feed lacks", async () => {
   await expect(session.run({ input: images(1) })).rejects.toThrow("was disposed of");
 });
 
+const products = (count: number) => (w: number, x: number) => count * w * x;
+// Bytes taken for signed (ARM), and sums of four cut off at 16 bits twice (x86-64 without VNNI).
+const signed = (count: number) => (w: number, x: number) => count * w * ((x << 24) >> 24);
+const cut = (w: number, x: number): number => 2 * Math.max(-32768, Math.min(32767, 2 * w * x));
+
 test("kernels of relaxed SIMD that compute anything but the products are not used", async () => {
   const simd = await webAssembly.compile(readFileSync("dist/engine/simd.wasm"));
   const memory = new webAssembly.Memory({ initial: 1 });
-  const products = (count: number) => (w: number, x: number) => count * w * x;
-  // Bytes taken for signed (ARM), and sums of four cut off at 16 bits twice (x86-64 without VNNI).
-  const signed = (count: number) => (w: number, x: number) => count * w * ((x << 24) >> 24);
-  const cut = (w: number, x: number): number => 2 * Math.max(-32768, Math.min(32767, 2 * w * x));
   const found = async (two: object, four: object): Promise<readonly [boolean, boolean]> => {
     const relaxed = { twoProducts: two, fourProducts: four };
-    const real = webAssembly.instantiate;
-    Object.assign(webAssembly, {
-      instantiate: (module: WasmModule, imports: object) =>
-        module === relaxed ? Promise.resolve({ exports: relaxed }) : real.call(webAssembly, module, imports),
-    });
-    try {
-      const { pairs, quads } = await instantiate({ simd, relaxed }, memory);
-      return [pairs !== null, quads !== null];
-    } finally {
-      Object.assign(webAssembly, { instantiate: real });
-    }
+    const real = webAssembly.instantiate.bind(webAssembly);
+    const spy = vi.spyOn(webAssembly, "instantiate");
+    spy.mockImplementation(async (module, imports) =>
+      module === relaxed ? { exports: relaxed } : real(module, imports),
+    );
+    const { pairs, quads } = await instantiate({ simd, relaxed }, memory);
+    spy.mockRestore();
+    return [pairs !== null, quads !== null];
   };
   expect(await found(products(2), products(4))).toEqual([true, true]);
   expect(await found(products(2), cut)).toEqual([true, false]);

@@ -29,7 +29,9 @@ async function compare(index: number, trial: number): Promise<number | string> {
   try {
     session = await engineRuntime.open({ bytes });
   } catch (thrown) {
-    if (thrown instanceof QdgError && thrown.code === "unsupported-op") return thrown.message;
+    if (thrown instanceof QdgError && thrown.code === "unsupported-op") {
+      return /does not compute (.*);/.exec(thrown.message)?.[1] ?? thrown.message;
+    }
     throw thrown;
   }
   const [got] = Object.values(await session.run(feeds)) as [Tensor];
@@ -39,11 +41,9 @@ async function compare(index: number, trial: number): Promise<number | string> {
 }
 
 describe("the engine computes what the reference computes", () => {
-  for (const [index, { title }] of KERNEL_CASES.entries()) {
-    it(title, async () => {
-      const refused = REFUSED[title];
-      const expected = refused === undefined ? 0 : (expect.stringContaining(refused) as string);
-      for (let trial = 0; trial < TRIALS; trial++) expect(await compare(index, trial)).toEqual(expected);
-    });
-  }
+  it.each(KERNEL_CASES.map(({ title }, index) => ({ title, index })))("$title", async ({ title, index }) => {
+    for (let trial = 0; trial < TRIALS; trial++) {
+      expect(await compare(index, trial)).toBe(REFUSED[title] ?? 0);
+    }
+  });
 });

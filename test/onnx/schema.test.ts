@@ -18,6 +18,7 @@
 
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { pathToFileURL } from "node:url";
 import protobuf from "protobufjs";
 import { expect, test } from "vitest";
 import { DATA_TYPE, DATA_TYPE_NAMES } from "../../src/onnx/data-type.js";
@@ -72,9 +73,8 @@ test("the tables of data types and attribute types are those of the schema", () 
 });
 
 test("the codec's table is what the schema gives", async () => {
-  const { schemaTable } = (await import("../../scripts/build-schema.mjs" as string)) as {
-    readonly schemaTable: (proto: string) => string;
-  };
+  const script = pathToFileURL("scripts/build-schema.mjs").href;
+  const { schemaTable } = (await import(script)) as { readonly schemaTable: (proto: string) => string };
   expect(readFileSync("src/onnx/schema-table.ts", "utf8")).toBe(
     schemaTable(readFileSync("proto/onnx.proto", "utf8")),
   );

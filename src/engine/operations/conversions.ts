@@ -82,7 +82,7 @@ export function toTensor(where: string, x: Bytes, table: Tensor, value: Value): 
         for (let i = 0; i < order.length; i++) {
           data[i] = table.data[bytes[order[i] as number] as number] as never;
         }
-        tensors.set(value, { dtype: table.dtype, shape: x.shape, data } as Tensor);
+        tensors.set(value, { dtype: table.dtype, shape: x.shape, data });
       };
     },
   };

@@ -1,7 +1,6 @@
 // Conv, Gemm and MatMul of bytes with constant integers: `requantize(sum (q_x - z_x) w + bias, m)`, or float32.
 
 import { QdgError } from "../../base/error.js";
-import type { Tensor } from "../../base/tensor.js";
 import { float32 } from "../../base/tensor.js";
 import type { Value } from "../../graph/graph.js";
 import type { Bytes } from "../bytes.js";
@@ -84,7 +83,7 @@ export function realSum(
         run(tensors);
         const stored = new Float32Array(memory.memory.buffer, results, H * W * step);
         const data = inFileOrder(stored, y);
-        tensors.set(value, float32(shape, data) as Tensor);
+        tensors.set(value, float32(shape, data));
       };
     },
   };
@@ -153,7 +152,8 @@ function prepareConvolution(
 ): Run {
   const { x, windows } = sum;
   const elements = windows.rows.kernel * windows.columns.kernel;
-  const { multiple, shift, run } = convolutionKernel(sum.weights, kernels);
+  const kernel = convolutionKernel(sum.weights, kernels);
+  const { multiple, shift } = kernel;
   const { outputSize } = windows.columns;
   const positions = Math.ceil((windows.rows.outputSize * outputSize) / multiple) * multiple;
   const calls = groupsOf(sum).map(({ weights, channels, firstChannel, outputs, firstOutput }) => {
@@ -185,7 +185,7 @@ function prepareConvolution(
   });
   return () => {
     for (const each of calls) {
-      run(
+      kernel.run(
         each.windows,
         each.places,
         positions,
@@ -262,7 +262,8 @@ function prepareDepthwise(
   kernels: Kernels,
 ): Run {
   const { C } = x.storage;
-  const { shift, run } = depthwiseKernel(weights, kernels);
+  const kernel = depthwiseKernel(weights, kernels);
+  const { shift } = kernel;
   const elements = windows.rows.kernel * windows.columns.kernel;
   const pairs = Math.ceil(elements / 2);
   const blocks = Math.ceil(C / CHANNELS);
@@ -298,5 +299,5 @@ function prepareDepthwise(
     pairs,
     target,
   ] as const;
-  return () => run(...call);
+  return () => kernel.run(...call);
 }

@@ -26,38 +26,32 @@ export function fuse(graph: Graph, constants: ReadonlyMap<Value, Tensor>): Map<N
 
 function fusedStep(pattern: IntegerPattern, constants: ReadonlyMap<Value, Tensor>): Step {
   const { node, outputs } = pattern;
-  switch (pattern.kind) {
-    case "weighted": {
-      const { x, w, bias, target } = pattern;
-      const weights = constants.get(w.q);
-      let prepared: Float32Array | null = null;
-      return {
-        node,
-        inputs: [x.q, w.q],
-        outputs,
-        run: (inputs) => {
-          const call = { node, inputs };
-          if (weights) prepared ??= centred(call, weights, w);
-          return [weightedSum(call, x, w, bias, target, prepared)];
-        },
-      };
-    }
-    case "add":
-    case "mul": {
-      const { a, b, target } = pattern;
-      const kernel = pattern.kind === "add" ? quantizedAdd : quantizedMul;
-      return {
-        node,
-        inputs: [a.q, b.q],
-        outputs,
-        run: (inputs) => [kernel({ node, inputs }, a, b, target)],
-      };
-    }
-    case "average":
-    case "global-average": {
-      const { x, target } = pattern;
-      const kernel = pattern.kind === "average" ? quantizedAverage : quantizedGlobalAverage;
-      return { node, inputs: [x.q], outputs, run: (inputs) => [kernel({ node, inputs }, x, target)] };
-    }
+  if (pattern.kind === "weighted") {
+    const { x, w, bias, target } = pattern;
+    const weights = constants.get(w.q);
+    let prepared: Float32Array | null = null;
+    return {
+      node,
+      inputs: [x.q, w.q],
+      outputs,
+      run: (inputs) => {
+        const call = { node, inputs };
+        if (weights) prepared ??= centred(call, weights, w);
+        return [weightedSum(call, x, w, bias, target, prepared)];
+      },
+    };
   }
+  if ("a" in pattern) {
+    const { a, b, target } = pattern;
+    const kernel = pattern.kind === "add" ? quantizedAdd : quantizedMul;
+    return {
+      node,
+      inputs: [a.q, b.q],
+      outputs,
+      run: (inputs) => [kernel({ node, inputs }, a, b, target)],
+    };
+  }
+  const { x, target } = pattern;
+  const kernel = pattern.kind === "average" ? quantizedAverage : quantizedGlobalAverage;
+  return { node, inputs: [x.q], outputs, run: (inputs) => [kernel({ node, inputs }, x, target)] };
 }
