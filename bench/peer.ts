@@ -30,6 +30,8 @@ export interface PeerDefinition {
   recipes(bits: Bits): readonly string[];
   /** That it supports. */
   readonly bits: readonly Bits[];
+  /** "none": its files are run operator by operator, as it simulates them, and no kernel of integers takes their place. */
+  readonly optimization: "all" | "none";
   /** The name of a file in the folder. */
   fileName(recipe: string, bits: Bits): string;
 }

@@ -15,5 +15,6 @@ export const QUANTIZE_STATIC: PeerDefinition = {
     [8, 8],
     [4, 8],
   ],
+  optimization: "all",
   fileName: (recipe, [weightBits]) => `${recipe}-${weightBits}.onnx`,
 };

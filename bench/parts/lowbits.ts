@@ -102,7 +102,7 @@ function lowbitsPart(network: NetworkCases): Part {
     title: `Low bits without labels, ${network.name}: agreement with the float network`,
     method: ({ smoke }) => {
       const { judged, calibration, draws } = countsOf(smoke);
-      return `Share of ${judged} images for which the file and the float32 network name the same class, both on onnxruntime-node, one thread; standard error 1 to 2.5 points. Files as exported: scales found after training on ${calibration} images, all other options at their defaults (first and last layer 8 bits). Images are PACS, all four domains alike: in the order of the SHA-256 of their paths the first ${judged / 4} of each domain are judged, the next ${calibration / 4} calibrate draw 0, then 1, then 2; no image twice. A value is the mean over ${draws} draws [least, most]. Beside it on the same lists: \`--ptq nearest\`, each weight to its nearest integer. Mixed: \`--average-bits\`, bits by layer in a file not larger than the uniform one, of the same bits in all inner layers; the nearest integers beside it are of that one too. Peers get the same float32 file and images; of what each can do the best in the mean counts. onnxruntime's quantize_static: after its own pre-processing, QDQ, uint8 activations, weights per channel (int8, or int4 in all layers), each of its calibrators. AIMET (aimet-onnx): weights per channel, equalized across layers first or not, to the nearest, by sequential MSE, or at 4 bits by AdaRound of 15,000 steps a layer; activations by either of its schemes; 8 bits where the files of qdg have them. Time and memory: \`qdg export --bits 4 --calibration PACS\` in a process of its own, its ${calibration} images and the held-out ones picked by seeds 0 to ${TIMED_RUNS - 1}: user and system CPU time, largest resident memory.`;
+      return `Share of ${judged} images for which the file and the float32 network name the same class, both on onnxruntime-node, one thread; standard error 1 to 2.5 points. Files as exported: scales found after training on ${calibration} images, all other options at their defaults (first and last layer 8 bits). Images are PACS, all four domains alike: in the order of the SHA-256 of their paths the first ${judged / 4} of each domain are judged, the next ${calibration / 4} calibrate draw 0, then 1, then 2; no image twice. A value is the mean over ${draws} draws [least, most]. Beside it on the same lists: \`--ptq nearest\`, each weight to its nearest integer. Mixed: \`--average-bits\`, bits by layer in a file not larger than the uniform one, of the same bits in all inner layers; the nearest integers beside it are of that one too. Peers get the same float32 file and images; of what each can do the best in the mean counts. onnxruntime's quantize_static: after its own pre-processing, QDQ, uint8 activations, weights per channel (int8, or int4 in all layers), each of its calibrators. AIMET (aimet-onnx): weights per channel, equalized across layers first or not, to the nearest, by sequential MSE, or at 4 bits by AdaRound of 15,000 steps a layer; activations by either of its schemes; 8 bits where the files of qdg have them; its files run without graph optimization, as it simulates them. Time and memory: \`qdg export --bits 4 --calibration PACS\` in a process of its own, its ${calibration} images and the held-out ones picked by seeds 0 to ${TIMED_RUNS - 1}: user and system CPU time, largest resident memory.`;
     },
     async run(context) {
       return networkRows(network, context);
@@ -170,9 +170,13 @@ function pathsOf(list: readonly string[]): string[] {
 }
 
 /** Kept beside the file: images and float classes follow from the lists and the folder that it lies in. */
-async function agreementOf(file: string, { images, floatClasses, lists }: Judge): Promise<number> {
+async function agreementOf(
+  file: string,
+  { images, floatClasses, lists }: Judge,
+  optimization: Peer["optimization"] = "all",
+): Promise<number> {
   const path = join(dirname(file), `${basename(file)}-classes-${lists.hash}.json`);
-  return agreement(await kept(path, () => predictedClasses(file, images)), floatClasses);
+  return agreement(await kept(path, () => predictedClasses(file, images, { optimization })), floatClasses);
 }
 
 interface Measured {
@@ -268,7 +272,7 @@ async function peerAgreements(
   for (const recipe of peer.recipes(bits)) {
     const shares = [];
     for (const folder of made)
-      shares.push(await agreementOf(join(folder, peer.fileName(recipe, bits)), judge));
+      shares.push(await agreementOf(join(folder, peer.fileName(recipe, bits)), judge, peer.optimization));
     found.push({ recipe, share: overDraws(shares) });
   }
   return found;
