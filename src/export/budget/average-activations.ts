@@ -25,7 +25,7 @@ const CHOICES = Array.from({ length: MAX_BITS - MIN_BITS + 1 }, (_, i) => MIN_BI
 export interface ChosenActivationBits {
   /** The mean that was asked for. */
   readonly asked: number;
-  /** Which was written: bits by layer, or the same in all activations that were free because that was no worse. */
+  /** Which was written: bits by layer, or the same in all activations that were free because that had less error. */
   readonly written: "mixed" | "uniform";
   /** Of activations that were free to choose for, by the layer that gives them. */
   readonly bits: Readonly<Record<string, number>>;
@@ -125,11 +125,11 @@ function subjectOf(
   quantized: ReadonlyMap<number, Graph>,
 ): Subject {
   const names = namesOf([group]);
-  const alone = rounding(float, quantized, names);
   return {
     name,
     from: group.from,
-    open: (judged) => OpenNetwork.open(alone(), group.from, new Set(), judged, names),
+    open: (judged) =>
+      OpenNetwork.open(rounding(float, quantized, names), group.from, new Set(), judged, names),
     feeds: () => new Map([...quantized].map(([bits, graph]) => [bits, quantizersFeed(graph, names)])),
   };
 }
@@ -139,18 +139,15 @@ function rounding(
   float: Graph,
   quantized: ReadonlyMap<number, Graph>,
   names: ReadonlySet<string> | null,
-): () => Graph {
+): Graph {
   const [annotated] = [...quantized.values()] as [Graph, ...Graph[]];
-  return () => {
-    const found = new Map(valuesOf(annotated).map(({ name, quantization }) => [name, quantization]));
-    const graph = cloneGraph(float);
-    for (const value of valuesOf(graph)) {
-      const quantization = found.get(value.name);
-      if (quantization && !value.constant && (names?.has(value.name) ?? true))
-        value.quantization = quantization;
-    }
-    return graph;
-  };
+  const found = new Map(valuesOf(annotated).map(({ name, quantization }) => [name, quantization]));
+  const graph = cloneGraph(float);
+  for (const value of valuesOf(graph)) {
+    const quantization = found.get(value.name);
+    if (quantization && (names?.has(value.name) ?? true)) value.quantization = quantization;
+  }
+  return graph;
 }
 
 function namesOf(groups: readonly FreeActivations[]): ReadonlySet<string> {
@@ -183,7 +180,7 @@ async function searched(
   readonly gainDb: number;
 } | null> {
   if (seconds === 0) return null;
-  const graph = rounding(float, quantized, null)();
+  const graph = rounding(float, quantized, null);
   const trial = await TrialNetwork.over(
     float,
     (judged) => OpenNetwork.open(graph, 0, new Set(), judged, namesOf(groups)),
