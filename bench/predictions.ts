@@ -2,7 +2,15 @@
 // is fed the same numbers.
 
 import { readFile } from "node:fs/promises";
-import { decodeImage, decodeModel, imageToTensor, readOnnxMetadata, runtimeOf, type Tensor } from "qdg";
+import {
+  decodeImage,
+  decodeModel,
+  imageToTensor,
+  readOnnxMetadata,
+  runtimeOf,
+  type RuntimeOptions,
+  type Tensor,
+} from "qdg";
 
 /** Images as the float file of a network says that they become its input. */
 export async function imageTensors(
@@ -26,8 +34,12 @@ export async function imageTensors(
 }
 
 /** The largest class of each image, the first of equal ones. */
-export async function predictedClasses(file: string, images: readonly Tensor[]): Promise<number[]> {
-  const session = await (await runtimeOf("cpu")).open({ path: file });
+export async function predictedClasses(
+  file: string,
+  images: readonly Tensor[],
+  options: Pick<RuntimeOptions, "optimization"> = {},
+): Promise<number[]> {
+  const session = await (await runtimeOf("cpu")).open({ path: file }, options);
   const [input, output] = [session.inputs[0], session.outputs[0]];
   if (!input || !output) throw new Error(`${file}: expected an input and an output`);
   const classes = [];

@@ -18,9 +18,13 @@ export interface Python {
   readonly versions: string;
 }
 
-/** @param packages as "onnx==1.23.2" */
+/**
+ * @param packages as "onnx==1.23.2"
+ * @param modules that have to be importable: a package may be installed where a library of it does not load
+ */
 export async function openPython(
   packages: readonly string[],
+  modules: readonly string[] = [],
 ): Promise<Python | { readonly missing: string }> {
   const name = packages.join("-").replaceAll("==", "-");
   const folder = join(CACHE_FOLDER, "python", name);
@@ -29,12 +33,13 @@ export async function openPython(
     await kept(`${folder}.json`, async () => {
       await run("python3", ["-m", "venv", "--clear", folder]);
       await run(path, ["-m", "pip", "install", "--quiet", ...packages]);
+      for (const module of modules) await run(path, ["-c", `import ${module}`]);
       return { packages };
     });
   } catch (thrown) {
     const { stderr, message } = thrown as Error & { stderr?: string };
     const reason = (stderr?.trim() || message).split("\n").at(-1) ?? "";
-    return { missing: `${packages.join(" and ")} cannot be installed with Python and pip: ${reason}` };
+    return { missing: `${packages.join(" and ")} cannot be had with Python and pip: ${reason}` };
   }
   return { name, path, versions: packages.join(", ").replaceAll("==", " ") };
 }

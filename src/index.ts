@@ -78,6 +78,7 @@ export { type ExportedFile, exportModel, type ExportResult } from "./export/expo
 export type { FileVerification, NotVerified, Verified } from "./export/verify-file.js";
 export type { ExportOptions, Target } from "./export/options.js";
 export type { Cost } from "./export/cost.js";
+export type { ChosenActivationBits } from "./export/budget/average-activations.js";
 export type { ChosenBits } from "./export/budget/under-budget.js";
 export type { BitsFrontier } from "./export/budget/frontier.js";
 export type { ExportReport, LayerReport } from "./export/report/export-report.js";

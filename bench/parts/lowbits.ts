@@ -3,6 +3,7 @@
 
 import { basename, dirname, join } from "node:path";
 import { preprocessingToJson, type Tensor } from "qdg";
+import { AIMET } from "../aimet.js";
 import { kept } from "../cache.js";
 import { runNode, type Usage } from "../child.js";
 import { CACHE_FOLDER, CLI } from "../environment.js";
@@ -18,6 +19,7 @@ import {
   openNetwork,
 } from "../networks.js";
 import type { Part, PartContext } from "../part.js";
+import { openPeer, type Peer } from "../peer.js";
 import {
   agreement,
   imageTensors,
@@ -26,15 +28,7 @@ import {
   percentages,
   predictedClasses,
 } from "../predictions.js";
-import {
-  type Calibrator,
-  CALIBRATORS,
-  openQuantizeStatic,
-  type QuantizeStatic,
-  STATIC_BITS,
-  type StaticBits,
-  staticFile,
-} from "../quantize-static.js";
+import { QUANTIZE_STATIC } from "../quantize-static.js";
 import { type Row, skippedRow } from "../row.js";
 import { quartiles, spread } from "../statistics.js";
 
@@ -44,6 +38,7 @@ const SMOKE_COUNTS: ImageCounts = { judged: 8, calibration: 4, draws: 1 };
 const TIMED_BITS: Bits = [4, 8];
 const TIMED_RUNS = 3;
 const LARGEST_BYTES = 1.5e9;
+const PEERS = [QUANTIZE_STATIC, AIMET];
 
 interface Case {
   readonly bits: Bits;
@@ -107,10 +102,10 @@ function lowbitsPart(network: NetworkCases): Part {
     title: `Low bits without labels, ${network.name}: agreement with the float network`,
     method: ({ smoke }) => {
       const { judged, calibration, draws } = countsOf(smoke);
-      return `Share of ${judged} images for which the file and the float32 network name the same class, both on onnxruntime-node, one thread; standard error 1 to 2.5 points. Files as exported: scales found after training on ${calibration} images, all other options at their defaults (first and last layer 8 bits). Images are PACS, all four domains alike: in the order of the SHA-256 of their paths the first ${judged / 4} of each domain are judged, the next ${calibration / 4} calibrate draw 0, then 1, then 2; no image twice. A value is the mean over ${draws} draws [least, most]. Beside it on the same lists: \`--ptq nearest\`, each weight to its nearest integer. Mixed: \`--average-bits\`, bits by layer in a file not larger than the uniform one, of the same bits in all inner layers; the nearest integers beside it are of that one too. Peer: onnxruntime's quantize_static on the same float32 file and images, after its own pre-processing, QDQ, uint8 activations, weights per channel (int8, or int4 in all layers), the calibrator with the highest mean. Time and memory: \`qdg export --bits 4 --calibration PACS\` in a process of its own, its ${calibration} images and the held-out ones picked by seeds 0 to ${TIMED_RUNS - 1}: user and system CPU time, largest resident memory.`;
+      return `Share of ${judged} images for which the file and the float32 network name the same class, both on onnxruntime-node, one thread; standard error 1 to 2.5 points. Files as exported: scales found after training on ${calibration} images, all other options at their defaults (first and last layer 8 bits). Images are PACS, all four domains alike: in the order of the SHA-256 of their paths the first ${judged / 4} of each domain are judged, the next ${calibration / 4} calibrate draw 0, then 1, then 2; no image twice. A value is the mean over ${draws} draws [least, most]. Beside it on the same lists: \`--ptq nearest\`, each weight to its nearest integer. Mixed: \`--average-bits\`, bits by layer in a file not larger than the uniform one, of the same bits in all inner layers; the nearest integers beside it are of that one too. Peers get the same float32 file and images; of what each can do the best in the mean counts. onnxruntime's quantize_static: after its own pre-processing, QDQ, uint8 activations, weights per channel (int8, or int4 in all layers), each of its calibrators. AIMET (aimet-onnx): weights per channel, equalized across layers first or not, to the nearest, by sequential MSE, or at 4 bits by AdaRound of 15,000 steps a layer; activations by either of its schemes; 8 bits where the files of qdg have them; its files run without graph optimization, as it simulates them. Time and memory: \`qdg export --bits 4 --calibration PACS\` in a process of its own, its ${calibration} images and the held-out ones picked by seeds 0 to ${TIMED_RUNS - 1}: user and system CPU time, largest resident memory.`;
     },
     async run(context) {
-      return networkRows(network, await openQuantizeStatic(), context);
+      return networkRows(network, context);
     },
   };
 }
@@ -119,13 +114,7 @@ function countsOf(smoke: boolean): ImageCounts {
   return smoke ? SMOKE_COUNTS : COUNTS;
 }
 
-type Peer = Awaited<ReturnType<typeof openQuantizeStatic>>;
-
-async function networkRows(
-  { name, cases, seconds }: NetworkCases,
-  peer: Peer,
-  context: PartContext,
-): Promise<Row[]> {
+async function networkRows({ name, cases, seconds }: NetworkCases, context: PartContext): Promise<Row[]> {
   const network = await openNetwork(name);
   if ("missing" in network) {
     return cases.map((each) => skippedRow(titleOf(name, each), barOf(each), network.missing));
@@ -137,7 +126,10 @@ async function networkRows(
     if (context.smoke && bitsName(each.bits) !== bitsName(TIMED_BITS)) continue;
     rows.push(await agreementRow(each, judge, context));
   }
-  for (const bits of STATIC_BITS) rows.push(await peerRow(bits, peer, judge, context));
+  for (const definition of PEERS) {
+    const peer = await openPeer(definition);
+    for (const bits of definition.bits) rows.push(await peerRow(bits, definition.name, peer, judge, context));
+  }
   return [...rows, ...(await usageRows(network, seconds, context))];
 }
 
@@ -178,9 +170,13 @@ function pathsOf(list: readonly string[]): string[] {
 }
 
 /** Kept beside the file: images and float classes follow from the lists and the folder that it lies in. */
-async function agreementOf(file: string, { images, floatClasses, lists }: Judge): Promise<number> {
+async function agreementOf(
+  file: string,
+  { images, floatClasses, lists }: Judge,
+  optimization: Peer["optimization"] = "all",
+): Promise<number> {
   const path = join(dirname(file), `${basename(file)}-classes-${lists.hash}.json`);
-  return agreement(await kept(path, () => predictedClasses(file, images)), floatClasses);
+  return agreement(await kept(path, () => predictedClasses(file, images, { optimization })), floatClasses);
 }
 
 interface Measured {
@@ -240,15 +236,20 @@ function kilobytes(sizes: readonly number[]): string {
   return `${(Math.max(...sizes) / 1000).toFixed(1)} kB`;
 }
 
-async function peerRow(bits: StaticBits, peer: Peer, judge: Judge, context: PartContext): Promise<Row> {
-  const title = `${titleOf(judge.network.name, { bits: [bits, 8] })} against quantize_static`;
-  const bar = "> the best calibrator";
-  if ("missing" in peer) return skippedRow(title, bar, peer.missing);
+async function peerRow(
+  bits: Bits,
+  name: string,
+  peer: Peer | { readonly missing: string },
+  judge: Judge,
+  context: PartContext,
+): Promise<Row> {
+  const title = `${titleOf(judge.network.name, { bits })} against ${name}`;
+  if ("missing" in peer) return skippedRow(title, `> the best of ${name}`, peer.missing);
   context.reporter.say(`lowbits: ${title}`);
   const peers = await peerAgreements(bits, peer, judge);
-  const own = (await measure(uniform([bits, 8]), judge, context)).agreement;
+  const own = (await measure(uniform(bits), judge, context)).agreement;
   const best = Math.max(...peers.map(({ share }) => share.mean));
-  const told = peers.map(({ calibrator, share }) => `${calibrator} ${percentages(share)}`);
+  const told = peers.map(({ recipe, share }) => `${recipe} ${percentages(share)}`);
   return {
     name: title,
     value: percentages(own),
@@ -259,19 +260,20 @@ async function peerRow(bits: StaticBits, peer: Peer, judge: Judge, context: Part
 }
 
 async function peerAgreements(
-  bits: StaticBits,
-  peer: QuantizeStatic,
+  bits: Bits,
+  peer: Peer,
   judge: Judge,
-): Promise<{ readonly calibrator: Calibrator; readonly share: OverDraws }[]> {
+): Promise<{ readonly recipe: string; readonly share: OverDraws }[]> {
   const made: string[] = [];
   for (const list of judge.lists.calibration) {
     made.push(await peer.files(judge.floatFile, await imageTensors(judge.floatFile, pathsOf(list))));
   }
   const found = [];
-  for (const calibrator of CALIBRATORS) {
+  for (const recipe of peer.recipes(bits)) {
     const shares = [];
-    for (const folder of made) shares.push(await agreementOf(staticFile(folder, calibrator, bits), judge));
-    found.push({ calibrator, share: overDraws(shares) });
+    for (const folder of made)
+      shares.push(await agreementOf(join(folder, peer.fileName(recipe, bits)), judge, peer.optimization));
+    found.push({ recipe, share: overDraws(shares) });
   }
   return found;
 }

@@ -11,10 +11,15 @@ import { type Model, openModel } from "../open/open-model.js";
 import type { LearnedQuantizers } from "../quant/learned.js";
 import type { FormName, ScalesMode } from "../model/onnx-metadata.js";
 import { adviceOf } from "./budget/advice.js";
+import {
+  averageActivations,
+  type ChosenActivationBits,
+  type MadeWithBits,
+} from "./budget/average-activations.js";
 import { budgetGoal, checkBudgetOfModel } from "./budget/options.js";
 import { type ChosenBits, underBudget } from "./budget/under-budget.js";
 import { type Cost, measureCost } from "./cost.js";
-import { ExportSteps, type MadeFile } from "./export-steps.js";
+import { ExportSteps, type Made, type MadeFile } from "./export-steps.js";
 import { plannedFiles } from "./file-plan.js";
 import { floatFile } from "./float-file.js";
 import { bitsByLayer, type FileFacts, floatMetadata } from "./metadata.js";
@@ -28,7 +33,7 @@ import {
 import { observe } from "./observe.js";
 import { type ExportReport, exportReport } from "./report/export-report.js";
 import { exportPage } from "./report/report-page.js";
-import { openSamples } from "./samples.js";
+import { openSamples, type SampleSplit } from "./samples.js";
 import {
   together,
   type FileVerification,
@@ -62,6 +67,8 @@ export interface ExportResult {
   readonly recipe: Recipe | null;
   /** The bits that were chosen for a budget, and by what; null without one. */
   readonly chosen: ChosenBits | null;
+  /** The bits of activations that were chosen for `averageActivationBits`, and by what; null without it. */
+  readonly chosenActivations: ChosenActivationBits | null;
   /** null without samples to measure on */
   readonly cost: Cost | null;
   /** What `report` asked for, as data; null unless it was given. */
@@ -115,6 +122,7 @@ async function exportFloat(
     bits: {},
     recipe: null,
     chosen: null,
+    chosenActivations: null,
     cost: null,
     report: null,
     verification: { skipped: "nothing is quantized" },
@@ -131,7 +139,6 @@ async function exportQuantized(
   // A model that was trained in full precision carries labels and preprocessing, and no scales.
   const learned = carried && carried.quantizers.size > 0 ? carried : null;
   const { calibration, observer } = options;
-  const goal = budgetGoal(options);
   checkAsked(learned, options);
   const samples =
     calibration.length > 0 ? await openSamples(calibration, source.inputs, facts, options) : null;
@@ -139,10 +146,8 @@ async function exportQuantized(
   const statistics = samples && (await observe(float, samples.calibration, { observer, learned, progress }));
   const found = { calibration: samples?.calibration ?? null, statistics, learned };
   const steps = new ExportSteps(float, facts, options, found, progress);
-  const chosen = goal && samples && (await underBudget(steps, goal, samples, options, progress));
-  const { recipe, quantized, left, files } = chosen
-    ? chosen.made
-    : await steps.make(recipeOfOptions(options));
+  const { made, chosen, activations } = await madeByOptions(steps, samples, options, progress);
+  const { recipe, quantized, left, files } = made;
   const { graph, placements, scales } = quantized;
   const vain = vainBits(recipe, placements, {
     weightsOnly: scales === "weights-only",
@@ -168,7 +173,7 @@ async function exportQuantized(
             nearest: steps.nearest(recipe),
             samples: samples && samples.heldOut.count > 0 ? samples.heldOut : null,
             files,
-            frontier: chosen?.chosen.frontier ?? null,
+            frontier: chosen?.frontier ?? null,
           },
           progress,
         );
@@ -180,7 +185,8 @@ async function exportQuantized(
     files: files.map(({ path, targets, form, bytes }) => ({ path, targets, form, sizeBytes: bytes.length })),
     bits: bitsByLayer(graph),
     recipe,
-    chosen: chosen?.chosen ?? null,
+    chosen,
+    chosenActivations: activations,
     cost,
     report,
     verification,
@@ -192,7 +198,7 @@ async function exportQuantized(
         cost,
         files,
         verification,
-        learned ? undefined : adviceOf(recipe, chosen?.chosen ?? null),
+        learned ? undefined : adviceOf(recipe, chosen, activations),
       ),
     ],
   };
@@ -201,6 +207,31 @@ async function exportQuantized(
     : [];
   await writeFilesAtomic([...files, ...page], { force: options.force });
   return result;
+}
+
+/** The file of the bits that were asked for, or that are chosen for what was. */
+async function madeByOptions(
+  steps: ExportSteps,
+  samples: SampleSplit | null,
+  options: CompleteExportOptions,
+  progress: Progress,
+): Promise<{
+  readonly made: Made;
+  readonly chosen: ChosenBits | null;
+  readonly activations: ChosenActivationBits | null;
+}> {
+  const goal = budgetGoal(options);
+  const { averageActivationBits, searchTime = 0 } = options;
+  const choosesBoth = goal !== null && averageActivationBits !== undefined;
+  // Each is searched for in half of it.
+  const timed = { ...options, searchTime: choosesBoth ? searchTime / 2 : searchTime };
+  const make = async (asked: CompleteExportOptions): Promise<MadeWithBits> =>
+    goal && samples
+      ? underBudget(steps, goal, samples, asked, progress)
+      : { made: await steps.make(recipeOfOptions(asked)), chosen: null };
+  return averageActivationBits !== undefined && samples
+    ? averageActivations(averageActivationBits, steps, samples, timed, make, progress)
+    : { ...(await make(timed)), activations: null };
 }
 
 /** @throws QdgError `usage` where nothing says how many bits, or something speaks against what was learned */

@@ -12,7 +12,7 @@ import { integerFile } from "./integer-file.js";
 import { type FileFacts, quantizedMetadata } from "./metadata.js";
 import type { Statistics } from "./observe.js";
 import type { CompleteExportOptions } from "./options.js";
-import { quantize, type QuantizedGraph } from "./quantize.js";
+import { quantize, quantizeActivations, type QuantizedGraph } from "./quantize.js";
 import { reconstructEachAlone, reconstructWeights } from "./reconstruction/reconstruct-weights.js";
 import type { Samples } from "./samples.js";
 
@@ -82,6 +82,13 @@ export class ExportSteps {
     if (reconstructs)
       await reconstructEachAlone(quantized, samples, { biasCorrection, freeWeights, progress });
     return quantized;
+  }
+
+  /** The network with its activations quantized, weights real. */
+  withActivations(recipe: Recipe): Graph {
+    const { powerOfTwo } = this.#options;
+    const { preprocessing } = this.#facts;
+    return quantizeActivations(this.float, recipe, this.#statistics, { preprocessing, powerOfTwo });
   }
 
   /** The network as it is without fitting; null where it is not fitted. */

@@ -81,7 +81,12 @@ export interface ExportOptions {
   readonly averageBits?: number;
   /** Percent, above 0: the smallest file whose top-1 agreement with the float network on held-out samples reaches it. */
   readonly minAgreement?: number;
-  /** Seconds to better the bits of a budget by trial on the whole network; 0. Bytes then depend on the machine's speed. */
+  /**
+   * 2..8, also between: the bits of computed activations of which nobody says anything are chosen so that their mean over
+   * the elements of one sample is at most this. Needs calibration samples; no `activationBits` and no `minAgreement` beside.
+   */
+  readonly averageActivationBits?: number;
+  /** Seconds to better the bits that are chosen by trial on the whole network; 0. Bytes then depend on the machine's speed. */
   readonly searchTime?: number;
 
   /** How an image becomes the input, where the model does not say. */

@@ -76,6 +76,22 @@ export function quantize(
   return { graph, float: source, placements, scales };
 }
 
+/**
+ * {@link quantize} of activations alone, their scales from statistics: weights stay real.
+ *
+ * @returns a copy with `quantization` on its activations
+ */
+export function quantizeActivations(
+  source: Graph,
+  recipe: Recipe,
+  statistics: Statistics | null,
+  options: QuantizeOptions,
+): Graph {
+  const graph = cloneGraph(source);
+  annotateActivations(graph, placeQuantizers(graph, recipe), null, statistics, options);
+  return graph;
+}
+
 function annotateActivations(
   graph: Graph,
   placements: readonly Placement[],

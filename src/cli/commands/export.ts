@@ -2,6 +2,7 @@
 
 import { Command } from "commander";
 import { type ExportedFile, exportModel, type ExportResult } from "../../export/export-model.js";
+import type { ChosenActivationBits } from "../../export/budget/average-activations.js";
 import type { ChosenBits } from "../../export/budget/under-budget.js";
 import { type ExportOptions, PTQ, TARGETS } from "../../export/options.js";
 import { reportLine } from "../../export/report/report-page.js";
@@ -81,6 +82,11 @@ export function exportCommand(name: string, terminal: Terminal = process): Comma
       "--min-agreement <percent>",
       "bits by layer for the smallest file whose top-1 agreement on held-out samples reaches this",
       decimal("--min-agreement", "a percentage"),
+    )
+    .option(
+      "--average-activation-bits <b>",
+      "bits by layer of activations, chosen for a mean of b over the elements of a sample; 4.5 too",
+      decimal("--average-activation-bits", "a number from 2 to 8"),
     )
     .option(
       "--search-time <seconds>",
@@ -189,6 +195,7 @@ export function describe(result: ExportResult): string {
     lines.push(`weights: ${bits.join(", ")}; scales ${result.scales}${form}`);
   }
   if (result.chosen) lines.push(chosenLine(result.chosen));
+  if (result.chosenActivations) lines.push(chosenActivationsLine(result.chosenActivations));
   const { cost, report } = result;
   if (cost) {
     const agreement =
@@ -224,12 +231,34 @@ function chosenLine({
     written === "mixed"
       ? `chosen for ${option} ${goal}: ${averageBits.toFixed(2)} bits on average`
       : `for ${option} ${goal} all inner layers have ${uniform?.bits} bits: bits by layer were worse`;
-  const gain = search
-    ? `; ${search.trials} trials gained ${search.gainDb.toFixed(1)} dB on the samples tried on`
-    : "";
+  const gain = gainOf(search);
   if (mixedSqnrDb === null || !uniform) return what + gain;
   const { bits, sizeBytes, sqnrDb } = uniform;
   return `${what} (on the ${comparedOn} samples ${mixedSqnrDb.toFixed(1)} dB, with ${bits} bits in all inner layers ${sqnrDb.toFixed(1)} dB at ${formatBytes(sizeBytes)})${gain}`;
+}
+
+/** What was chosen for activations, and what it was compared with. */
+function chosenActivationsLine({
+  asked,
+  written,
+  averageBits,
+  comparedOn,
+  uniform: { bits, sqnrDb },
+  mixedSqnrDb,
+  search,
+}: ChosenActivationBits): string {
+  const option = `--average-activation-bits ${asked}`;
+  const what =
+    written === "mixed"
+      ? `chosen for ${option}: ${averageBits.toFixed(2)} bits of an activation on average`
+      : `for ${option} all computed activations have ${bits} bits: bits by layer were worse`;
+  return `${what} (on the ${comparedOn} samples ${mixedSqnrDb.toFixed(1)} dB, with ${bits} bits in all of them ${sqnrDb.toFixed(1)} dB)${gainOf(search)}`;
+}
+
+function gainOf(search: ChosenBits["search"]): string {
+  return search
+    ? `; ${search.trials} trials gained ${search.gainDb.toFixed(1)} dB on the samples tried on`
+    : "";
 }
 
 function verificationLine(verification: FileVerification): string {

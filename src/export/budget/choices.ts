@@ -9,7 +9,7 @@ import type { Samples } from "../samples.js";
 import type { BitOption, LayerOptions } from "./allocate.js";
 import { FileSizes } from "./file-sizes.js";
 import { type FreeLayer, freeLayers, withBits } from "./layers.js";
-import { BIT_CHOICES, firstOf, measureSensitivities, type Sensitivity } from "./sensitivities.js";
+import { BIT_CHOICES, firstOf, measureLayers, type Sensitivity } from "./sensitivities.js";
 
 export class Choices {
   readonly steps: ExportSteps;
@@ -66,13 +66,7 @@ export class Choices {
     readonly byLayer: ReadonlyMap<string, Sensitivity>;
   }> {
     const { steps, layers, sizes } = this;
-    const { byLayer } = await measureSensitivities(
-      steps.float,
-      quantized,
-      layers,
-      firstOf(calibration),
-      progress,
-    );
+    const byLayer = await measureLayers(steps.float, quantized, layers, firstOf(calibration), progress);
     const options = layers.map((layer) =>
       BIT_CHOICES.map((bits): BitOption => ({
         bits,

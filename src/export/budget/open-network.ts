@@ -1,5 +1,5 @@
-// A network, or the end of it, as a runtime session whose weights and biases are fed: other weights cost a run, and no
-// new session.
+// A network, or the end of it, as a runtime session whose weights, biases and quantizers are fed: others cost a run, and
+// no new session.
 
 import { expectDType, float32, type Tensor } from "../../base/tensor.js";
 import type { Graph, Node, Value } from "../../graph/graph.js";
@@ -32,12 +32,14 @@ export class OpenNetwork {
    * @param from index of the first node
    * @param open indices of nodes whose weights and biases are fed
    * @param judged names of values to give
+   * @param quantizers names of annotated activations whose quantizers are fed, see `quantizersFeed`
    */
   static async open(
     source: Graph,
     from: number,
     open: ReadonlySet<number>,
     judged: readonly string[],
+    quantizers: ReadonlySet<string> = new Set(),
   ): Promise<OpenNetwork> {
     const fed: Value[] = [];
     const nodes = source.nodes.slice(from).map((node, i) => {
@@ -48,7 +50,7 @@ export class OpenNetwork {
     const computed = reads.filter((value) => !fed.includes(value));
     const gives = nodes.flatMap(({ outputs }) => outputs).filter(({ name }) => judged.includes(name));
     piece.outputs = gives;
-    const bytes = floatFile(withFakeQuantizers(piece), DEFAULT_OPSET);
+    const bytes = floatFile(withFakeQuantizers(piece, quantizers), DEFAULT_OPSET);
     const session = await cpuRuntime.open({ bytes }, { threads: THREADS });
     return new OpenNetwork(
       session,
@@ -57,7 +59,7 @@ export class OpenNetwork {
     );
   }
 
-  /** @param parameters see {@link parametersFeed}; of each open node */
+  /** @param parameters of each open node, see {@link parametersFeed}, and of each quantizer that is fed */
   async run(values: Feeds, parameters: Feeds): Promise<Readonly<Record<string, Float32Array>>> {
     const results = await this.#session.run({ ...values, ...parameters });
     return Object.fromEntries(

@@ -1,8 +1,10 @@
-// What each layer alone does to the network's output at each number of bits, the rest in float. Decides nothing.
+// What each layer, or anything else that is quantized, alone does to the network's output at each number of bits, the rest
+// in float. Decides nothing.
 
 import { noProgress, type Progress } from "../../base/progress.js";
 import type { Tensor } from "../../base/tensor.js";
 import type { Graph } from "../../graph/graph.js";
+import type { Feeds } from "../arrays.js";
 import { Walk } from "../reconstruction/walk.js";
 import type { Samples } from "../samples.js";
 import type { FreeLayer } from "./layers.js";
@@ -14,61 +16,86 @@ export const BIT_CHOICES = [2, 3, 4, 5, 6, 8] as const;
 /** Samples that errors are measured on. */
 export const MEASURED_SAMPLES = 16;
 
-/** The error of the network's outputs by the bits of one layer, see {@link relativeError}. */
+/** The error of the network's outputs by the bits of one layer, see {@link RelativeError}. */
 export type Sensitivity = ReadonlyMap<number, number>;
 
-export interface Sensitivities {
-  readonly byLayer: ReadonlyMap<string, Sensitivity>;
-  /** What the outputs are in float, of each sample: what was compared with. */
-  readonly judged: readonly Judged[];
+/** What can be quantized alone. */
+export interface Subject {
+  readonly name: string;
+  /** Index of the first node that it changes. */
+  readonly from: number;
+  /** The float network from there on, with this alone fed. @param judged names of values to give */
+  readonly open: (judged: readonly string[]) => Promise<OpenNetwork>;
+  /** What it is fed by its bits; made when its turn comes. */
+  readonly feeds: () => ReadonlyMap<number, Feeds>;
 }
 
 /** By the name of the value. */
 export type Judged = Readonly<Record<string, Float32Array>>;
 
 /**
+ * Each layer alone.
+ *
  * @param float after QUANTIZED_PASSES
  * @param quantized by bits: the same network with all weights of `layers` at these bits
  * @param samples see {@link firstOf}
  */
-export async function measureSensitivities(
+export function measureLayers(
   float: Graph,
   quantized: ReadonlyMap<number, Graph>,
   layers: readonly FreeLayer[],
   samples: Samples,
   progress: Progress = noProgress,
-): Promise<Sensitivities> {
+): Promise<ReadonlyMap<string, Sensitivity>> {
+  const subjects = layers.map(({ layer, nodes }): Subject => ({
+    name: layer,
+    from: nodes[0] ?? 0,
+    open: (judged) => OpenNetwork.open(float, nodes[0] ?? 0, new Set(nodes), judged),
+    feeds: () => new Map([...quantized].map(([bits, graph]) => [bits, parametersFeed(graph, nodes)])),
+  }));
+  const report = (done: number): void => progress.report("measuring layers", done, layers.length);
+  return measureSensitivities(float, subjects, samples, report);
+}
+
+/**
+ * @param float after QUANTIZED_PASSES
+ * @param samples see {@link firstOf}
+ * @param onDone told how many are measured
+ * @returns by the name of the subject
+ */
+export async function measureSensitivities(
+  float: Graph,
+  subjects: readonly Subject[],
+  samples: Samples,
+  onDone: (done: number) => void,
+): Promise<ReadonlyMap<string, Sensitivity>> {
   const names = judgedValues(float);
   const judged = await judgedInFloat(float, names, samples);
-  const byLayer = new Map<string, Sensitivity>();
-  const inOrder = [...layers].sort((a, b) => (a.nodes[0] ?? 0) - (b.nodes[0] ?? 0));
+  const found = new Map<string, Sensitivity>();
+  const inOrder = [...subjects].sort((a, b) => a.from - b.from);
   const [walk] = (await Walk.over([float], samples)) as [Walk];
   try {
-    for (const [done, { layer, nodes }] of inOrder.entries()) {
-      const from = nodes[0] ?? 0;
+    for (const { name, from, open, feeds } of inOrder) {
       await walk.advance(from);
-      const network = await OpenNetwork.open(float, from, new Set(nodes), names);
+      const network = await open(names);
       try {
-        const parameters = [...quantized].map(
-          ([bits, graph]) => [bits, parametersFeed(graph, nodes), new RelativeError()] as const,
-        );
+        const errors = [...feeds()].map(([bits, feed]) => [bits, feed, new RelativeError()] as const);
         for (let i = 0; i < judged.length; i++) {
           const values: Record<string, Tensor> = {};
-          for (const name of network.reads) values[name] = await walk.value(i, name);
-          for (const [, feed, error] of parameters) {
+          for (const read of network.reads) values[read] = await walk.value(i, read);
+          for (const [, feed, error] of errors)
             error.add(judged[i] as Judged, await network.run(values, feed));
-          }
         }
-        byLayer.set(layer, new Map(parameters.map(([bits, , error]) => [bits, error.value])));
+        found.set(name, new Map(errors.map(([bits, , error]) => [bits, error.value])));
       } finally {
         await network.dispose();
       }
-      progress.report("measuring layers", done + 1, layers.length);
+      onDone(found.size);
     }
   } finally {
     await walk.dispose();
   }
-  return { byLayer, judged };
+  return found;
 }
 
 /** Outputs; of one that a softmax or a sigmoid gives, what enters it: saturated, it does not see what was lost. */

@@ -1,4 +1,4 @@
-// The whole quantized network, activations rounded too, with weights of any bits fed: what a search over bits tries on.
+// The whole quantized network with bits of some of its quantizers fed: what a search over bits tries on.
 
 import type { Progress } from "../../base/progress.js";
 import type { Tensor } from "../../base/tensor.js";
@@ -14,32 +14,32 @@ import { firstOf, type Judged, judgedInFloat, judgedValues, RelativeError } from
 
 export class TrialNetwork {
   readonly #network: OpenNetwork;
-  readonly #quantized: ReadonlyMap<number, Graph>;
-  readonly #layers: readonly FreeLayer[];
+  readonly #feedOf: (index: number, bits: number) => Feeds;
   readonly #feeds: readonly Feeds[];
   readonly #judged: readonly Judged[];
-  /** What each layer was fed last, and with how many bits. */
-  readonly #fed = new Map<string, { readonly bits: number; readonly feed: Record<string, Tensor> }>();
+  /** What was fed last for each option, and with how many bits. */
+  readonly #fed = new Map<number, { readonly bits: number; readonly feed: Feeds }>();
 
   private constructor(
     network: OpenNetwork,
-    quantized: ReadonlyMap<number, Graph>,
-    layers: readonly FreeLayer[],
+    feedOf: (index: number, bits: number) => Feeds,
     feeds: readonly Feeds[],
     judged: readonly Judged[],
   ) {
     this.#network = network;
-    this.#quantized = quantized;
-    this.#layers = layers;
+    this.#feedOf = feedOf;
     this.#feeds = feeds;
     this.#judged = judged;
   }
 
-  /** @param quantized the network by the bits of all `layers` */
+  /**
+   * @param open the network that is tried, giving the judged values
+   * @param feedOf what it is fed for one of the choices at so many bits
+   */
   static async over(
     float: Graph,
-    quantized: ReadonlyMap<number, Graph>,
-    layers: readonly FreeLayer[],
+    open: (judged: readonly string[]) => Promise<OpenNetwork>,
+    feedOf: (index: number, bits: number) => Feeds,
     calibration: Samples,
   ): Promise<TrialNetwork> {
     const samples = firstOf(calibration);
@@ -47,21 +47,36 @@ export class TrialNetwork {
     const judged = await judgedInFloat(float, names, samples);
     const feeds: Feeds[] = [];
     for await (const each of samples.read()) feeds.push(each);
+    return new TrialNetwork(await open(names), feedOf, feeds, judged);
+  }
+
+  /** Activations rounded as in `quantized`, bits of weights fed. @param quantized the network by the bits of all `layers` */
+  static overWeights(
+    float: Graph,
+    quantized: ReadonlyMap<number, Graph>,
+    layers: readonly FreeLayer[],
+    calibration: Samples,
+  ): Promise<TrialNetwork> {
     const [graph] = [...quantized.values()] as [Graph, ...Graph[]];
     const nodes = new Set(layers.flatMap((layer) => layer.nodes));
-    const network = await OpenNetwork.open(graph, 0, nodes, names);
-    return new TrialNetwork(network, quantized, layers, feeds, judged);
+    const feedOf = (index: number, bits: number): Feeds =>
+      parametersFeed(quantized.get(bits) as Graph, layers[index]?.nodes ?? []);
+    return TrialNetwork.over(
+      float,
+      (judged) => OpenNetwork.open(graph, 0, nodes, judged),
+      feedOf,
+      calibration,
+    );
   }
 
   /** Error of the network's outputs with these bits. */
   async error(chosen: readonly BitOption[]): Promise<number> {
     const parameters: Record<string, Tensor> = {};
-    for (const [i, { layer, nodes }] of this.#layers.entries()) {
-      const { bits } = chosen[i] as BitOption;
-      let fed = this.#fed.get(layer);
+    for (const [i, { bits }] of chosen.entries()) {
+      let fed = this.#fed.get(i);
       if (fed?.bits !== bits) {
-        fed = { bits, feed: parametersFeed(this.#quantized.get(bits) as Graph, nodes) };
-        this.#fed.set(layer, fed);
+        fed = { bits, feed: this.#feedOf(i, bits) };
+        this.#fed.set(i, fed);
       }
       Object.assign(parameters, fed.feed);
     }

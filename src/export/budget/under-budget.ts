@@ -9,12 +9,12 @@ import { MAX_BITS, MIN_BITS } from "../../quant/spec.js";
 import { decibels } from "../../quant/sqnr.js";
 import { type ExportSteps, largestSize, type Made } from "../export-steps.js";
 import { type CompleteExportOptions, recipeOfOptions } from "../options.js";
-import type { Samples, SampleSplit } from "../samples.js";
+import type { SampleSplit } from "../samples.js";
 import { LARGER } from "./advice.js";
 import { allocate, allocateMade, type BitOption, bytesOf, errorOf, type LayerOptions } from "./allocate.js";
 import { Choices } from "./choices.js";
+import { better, comparedOn, errorsOf } from "./compare-files.js";
 import { type BitsFrontier, frontierOf } from "./frontier.js";
-import { judgeFile } from "./judge-file.js";
 import type { BudgetGoal } from "./options.js";
 import { checkClasses, smallestThatAgrees } from "./smallest-that-agrees.js";
 import { TrialNetwork } from "./trial-network.js";
@@ -89,7 +89,6 @@ export async function underBudget(
   }
   const mixed = await mixedWithin(goal, budgetBytes, choices, layers, quantized, samples, options, progress);
   const uniform = uniformMade ?? (await uniformWithin(budgetBytes, choices, options));
-  const comparedOn = samples.heldOut.count > 0 ? "held-out" : "calibration";
   const [mixedError, uniformError] = await errorsOf(mixed.made, uniform?.made ?? null, samples, steps);
   const written = better(mixedError, uniformError);
   const made = written === "uniform" && uniform ? uniform.made : mixed.made;
@@ -98,7 +97,7 @@ export async function underBudget(
     chosen: {
       ...facts,
       written,
-      comparedOn,
+      comparedOn: comparedOn(samples),
       ...about(choices, layers, made),
       mixedSqnrDb: decibels(mixedError),
       uniform:
@@ -112,46 +111,6 @@ export async function underBudget(
       search: mixed.search,
     },
   };
-}
-
-/**
- * Of two files on samples that neither is fitted to: the held-out ones; without any, every fourth of calibration, for which
- * both are fitted anew to the others. On the samples of the fit that fits closer has less error, and the other may lose less.
- */
-async function errorsOf(
-  mixed: Made,
-  uniform: Made | null,
-  { calibration, heldOut }: SampleSplit,
-  steps: ExportSteps,
-): Promise<readonly [mixed: number, uniform: number | null]> {
-  const few = heldOut.count === 0 && calibration.count < FOLDS;
-  const [compared, rest] =
-    heldOut.count > 0 || few
-      ? [few ? calibration : heldOut, null]
-      : [every(calibration, (i) => i % FOLDS === 0), every(calibration, (i) => i % FOLDS !== 0)];
-  const error = async (made: Made): Promise<number> => {
-    const { files } = rest ? await steps.fittedTo(rest).make(made.recipe) : made;
-    return (await judgeFile(steps.float, files[0].bytes, compared)).error;
-  };
-  return [await error(mixed), uniform && (await error(uniform))];
-}
-
-/** One of so many samples is compared on where none are held out. */
-const FOLDS = 4;
-
-function every(samples: Samples, isTaken: (index: number) => boolean): Samples {
-  return {
-    count: Array.from({ length: samples.count }, (_, i) => i).filter(isTaken).length,
-    async *read() {
-      let index = 0;
-      for await (const feeds of samples.read()) if (isTaken(index++)) yield feeds;
-    },
-  };
-}
-
-/** Bits by layer unless the same bits everywhere have less error. @param uniformError null where none fit */
-export function better(mixedError: number, uniformError: number | null): "mixed" | "uniform" {
-  return uniformError !== null && uniformError < mixedError ? "uniform" : "mixed";
 }
 
 interface Uniform {
@@ -239,7 +198,7 @@ async function mixedWithin(
     if (searchTime > 0) {
       // Where the file of what was found is over the budget by some bytes, it is looked for again within less room.
       const seconds = search === null ? searchTime : searchTime / 2;
-      const trials = await TrialNetwork.over(steps.float, quantized, choices.layers, calibration);
+      const trials = await TrialNetwork.overWeights(steps.float, quantized, choices.layers, calibration);
       try {
         const found = await trials.search(layers, chosen, { room, seconds, seed, progress });
         chosen = found.chosen;

@@ -4,7 +4,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { better } from "../../../src/export/budget/under-budget.js";
+import { better } from "../../../src/export/budget/compare-files.js";
 import { exportModel, type ExportResult } from "../../../src/export/export-model.js";
 import type { ExportOptions } from "../../../src/export/options.js";
 import { rangePreprocessing } from "../../../src/image/preprocessing.js";
