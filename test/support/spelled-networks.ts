@@ -5,6 +5,7 @@ import { type DType, float32, int64, sizeOf } from "../../src/base/tensor.js";
 import { GraphBuilder } from "../../src/graph/builder.js";
 import type { Attribute, Graph, Value } from "../../src/graph/graph.js";
 import { turnedBlock } from "./channels-last-networks.js";
+import { chosen, logSoftmax } from "./spelled-functions.js";
 import { seeded } from "./layers-models.js";
 
 type Attributes = Readonly<Record<string, Attribute>>;
@@ -145,6 +146,9 @@ export const BLOCKS: Readonly<Record<string, Block>> = {
   leak: (s, x) => leak(s, x, s.number(s.pick([0.1, 0.25, -0.5, 1.5]))),
   leakByChannel: (s, x) => leak(s, x, s.numbers(x.shape[1] as number, 1, 1)),
   slant: (s, x) => s.op("Max", s.either(x, s.op("Mul", s.either(x, s.number(0.2)), x.shape)), x.shape),
+  chosen: (s, x) => chosen(s, x, s.op("Mul", s.either(x, s.number(0.2)), x.shape)),
+  cut: (s, x) => chosen(s, x, s.number(0)),
+  logSoftmax,
   preprocessed,
   prelu: (s, x) => s.op("PRelu", [x, s.number(0.3)], x.shape),
   layerNorm: (s, x) => {
