@@ -84,6 +84,14 @@ class Net {
     });
   }
 
+  /** Real numbers that the graph makes integers up to `most`. */
+  roundedWeight(shape: readonly number[], most: number): Value {
+    const data = Float32Array.from({ length: sizeOf(shape) }, () => this.random() - 0.5);
+    const q = this.quantize(this.net.constant("r", float32(shape, data)), 0.05, 0, "int8");
+    const limits = [this.byte("int8", -most), this.byte("int8", most)];
+    return this.real(this.op("Clip", [q, ...limits], shape, {}, "int8"), 0.05, 0);
+  }
+
   conv(x: Value, filters: number, side = 3): Value {
     const [n, channels, h, w] = x.shape as [Dim, number, Dim, Dim];
     const pads = Array.from({ length: 4 }, () => (side - 1) / 2);
@@ -130,7 +138,7 @@ function fewBits(): Graph {
     "uint8",
   );
   const pooled = s.op("MaxPool", [q], ["N", 4, 3, 3], { kernel_shape: [2, 2], strides: [2, 2] }, "uint8");
-  const y = s.op("Conv", [s.real(pooled, 0.01, 7), s.weight([4, 4, 1, 1], 0, 7)], ["N", 4, 3, 3]);
+  const y = s.op("Conv", [s.real(pooled, 0.01, 7), s.roundedWeight([4, 4, 1, 1], 7)], ["N", 4, 3, 3]);
   // Up to 11 of 15: a rectifier on the grid.
   const clipped = s.op(
     "Clip",
