@@ -138,12 +138,34 @@ async function run(path: string, folder: string): Promise<Tensor[]> {
   const session = await runtime.open({ path });
   try {
     const inputs = await tensors(folder, "input");
-    const feeds = Object.fromEntries(session.inputs.map(({ name }, i) => [name, inputs[i] as Tensor]));
+    const feeds = Object.fromEntries(
+      session.inputs.map(({ name, dtype }, i) => {
+        const input = inputs[i] as Tensor;
+        // What is float16 in a file is float32 in what is made of it.
+        return [name, dtype === "float32" ? inSingle(input) : input];
+      }),
+    );
     const results = await session.run(feeds);
     return session.outputs.map(({ name }) => results[name] as Tensor);
   } finally {
     await session.dispose();
   }
+}
+
+/** The numbers of float16 as float32; another tensor as it is. */
+function inSingle(given: Tensor): Tensor {
+  if (given.dtype !== "float16") return given;
+  return {
+    dtype: "float32",
+    shape: given.shape,
+    data: Float32Array.from(given.data as Uint16Array, halfToReal),
+  };
+}
+
+function halfToReal(bits: number): number {
+  const [sign, exponent, fraction] = [bits >> 15 ? -1 : 1, (bits >> 10) & 31, bits & 1023];
+  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
+  return sign * (exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25));
 }
 
 async function runs(path: string, folder: string): Promise<boolean> {
@@ -157,8 +179,8 @@ async function runs(path: string, folder: string): Promise<boolean> {
 
 function differs(got: readonly Tensor[], expected: readonly Tensor[]): string | null {
   if (got.length !== expected.length) return `${got.length} outputs, expected ${expected.length}`;
-  for (const [i, want] of expected.entries()) {
-    const have = got[i] as Tensor;
+  for (const [i, wanted] of expected.entries()) {
+    const [have, want] = [inSingle(got[i] as Tensor), inSingle(wanted)];
     if (have.shape.join() !== want.shape.join())
       return `output ${i}: [${have.shape.join()}], expected [${want.shape.join()}]`;
     for (let j = 0; j < want.data.length; j++) {

@@ -54,6 +54,27 @@ export const gatherNd: Kernel = (call) => {
   return [y];
 };
 
+/** `y[p] = x[p with index[p] along the axis]` (ONNX GatherElements). */
+export const gatherElements: Kernel = (call) => {
+  const x = inputAt(call, 0);
+  const { shape } = inputAt(call, 1);
+  const axis = axisOf(call, intAttribute(call.node, "axis", 0), x.shape.length);
+  const size = x.shape[axis] as number;
+  const fits = shape.every((dim, at) => at === axis || dim <= (x.shape[at] as number));
+  if (shape.length !== x.shape.length || !fits)
+    throw invalid(call, `indices [${shape.join()}] into [${x.shape.join()}]`);
+  const strides = stridesOf(x.shape);
+  const starts = walk(shape, strides.with(axis, 0), 0);
+  const y = newTensor(call, x.dtype, shape) as Tensor;
+  for (const [i, at] of intsAt(call, 1).entries()) {
+    if (at < -size || at >= size) throw invalid(call, `index ${at} of an axis of ${size}`);
+    y.data[i] = x.data[
+      (starts[i] as number) + (at < 0 ? at + size : at) * (strides[axis] as number)
+    ] as never;
+  }
+  return [y];
+};
+
 /** A copy of x with updates at the parts that rows of indices name: in place of them, or added (ONNX ScatterND). */
 export const scatterNd: Kernel = (call) => {
   const reduction = stringAttribute(call.node, "reduction", "none");

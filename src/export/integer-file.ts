@@ -2,7 +2,7 @@
 
 import type { Graph } from "../graph/graph.js";
 import { removeDeadNodes } from "../graph/graph.js";
-import { FILE_PASSES, runPasses } from "../graph/passes/pipelines.js";
+import { CPU_FILE_PASSES, FILE_PASSES, runPasses } from "../graph/passes/pipelines.js";
 import { verifyGraph } from "../graph/verify.js";
 import { lower, type Lowered, type LowerOptions } from "../lower/lower.js";
 import { shiftFunction } from "../lower/shift-function.js";
@@ -31,7 +31,7 @@ export function integerFile(
   metadata: (lowered: Lowered) => Readonly<Record<string, string>>,
 ): IntegerFile {
   const lowered = lower(graph, options);
-  const expanded = runPasses(lowered.graph, FILE_PASSES);
+  const expanded = runPasses(lowered.graph, options.form === "webgpu" ? FILE_PASSES : CPU_FILE_PASSES);
   removeDeadNodes(expanded);
   verifyGraph(expanded);
   if (options.form === "webgpu") requireWebgpuKernels(expanded);

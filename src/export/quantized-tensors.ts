@@ -22,7 +22,7 @@ export interface QuantizedTensor {
 
 /**
  * The quantized activations in topological order. In the integer form: bytes that depend on an input and
- * that something other than a Clip reads, or that the model gives out. In the float form: the values that
+ * that something other than a Clip reads, or that the model gives out, but not the steps within a table. In the float form: the values that
  * its metadata lists (`qdg.quantized`: [name, qmin, qmax], integers without their zero point).
  *
  * @param folder the folder of the file, for tensors kept in other files
@@ -77,7 +77,8 @@ function integerTensors(graph: Graph): QuantizedTensor[] {
   for (const node of graph.nodes) {
     for (const value of node.outputs) {
       if ((value.dtype !== "uint8" && value.dtype !== "int8") || !computed.has(value)) continue;
-      const read = (uses.get(value) ?? []).some((reader) => reader.op !== "Clip");
+      const readers = uses.get(value) ?? [];
+      const read = readers.some((reader) => reader.op !== "Clip") && !isWithinTable(node, readers);
       if (!read && !outputs.has(value)) continue;
       const [scale, zeroPoint] = parameters.get(value) ?? [null, null];
       const { name, dtype } = value;
@@ -85,6 +86,14 @@ function integerTensors(graph: Graph): QuantizedTensor[] {
     }
   }
   return found;
+}
+
+/** Steps on the way through a table (`graph/passes/flat-tables.ts`): the same bytes as before it, or after it, in another order. */
+function isWithinTable({ op, inputs }: Node, readers: readonly Node[]): boolean {
+  const next = new Set(readers.map((reader) => reader.op)).size === 1 ? readers[0] : undefined;
+  if (op === "GatherElements") return next?.op === "Reshape";
+  if (op === "Reshape") return next?.op === "Transpose" && inputs[0]?.producer?.op === "GatherElements";
+  return op === "Transpose" && next?.op === "Cast" && next.outputs[0]?.dtype === "int32";
 }
 
 /** Values that depend on an input: the rest is weights on their way out of storage. */

@@ -9,17 +9,21 @@ import { decodeModel, encodeModel } from "../onnx/codec.js";
 import { withExternalData } from "../onnx/whole-model.js";
 import { inSingle } from "../read/onnx/half.js";
 import { readOnnx } from "../read/onnx/read-onnx.js";
+import { readPairs } from "../read/onnx/read-pairs.js";
+import { isPairsModel } from "../read/onnx/unsupported.js";
 import type { Model, OpenOptions } from "./open-model.js";
 
 /**
- * @throws QdgError what decoding, {@link withExternalData} and {@link readOnnx} throw; `invalid-onnx` for a damaged fact in the
- * file's metadata
+ * @throws QdgError what decoding, {@link withExternalData}, {@link readOnnx} and {@link readPairs} throw; `invalid-onnx` for a damaged
+ * fact in the file's metadata
  */
 export async function openOnnx(path: string, { layout }: OpenOptions): Promise<Model> {
   const bytes = withExternalData(await readBytes(path), path);
   const { model, warning } = inSingle(decodeModel(bytes, path));
   const metadata = readOnnxMetadata(model.metadataProps ?? [], path);
-  const graph = readOnnx(model, path);
+  const { graph, learned } = isPairsModel(model)
+    ? readPairs(model, path)
+    : { graph: readOnnx(model, path), learned: null };
   return {
     path,
     graph,
@@ -28,7 +32,7 @@ export async function openOnnx(path: string, { layout }: OpenOptions): Promise<M
       preprocessing: metadata.preprocessing,
       labels: metadata.labels,
     },
-    learned: null,
+    learned,
     sourceHash: createHash("sha256").update(bytes).digest("hex"),
     warnings: warning === null ? [] : [`${path} ${warning}`],
   };

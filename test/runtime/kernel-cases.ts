@@ -262,6 +262,17 @@ export const KERNEL_CASES: readonly KernelCase[] = [
     },
   },
   {
+    title: "the same of a flat list (Cast, GatherElements)",
+    fused: ["GatherElements"],
+    unfused: "equal",
+    make: (random) => {
+      const sketch = new Sketch();
+      const table = sketch.constant("table", random.bytes([256]));
+      const index = sketch.node("Cast", [sketch.input("x", random.bytes([500]))], { to: 6 }, "int32");
+      return sketch.model(sketch.node("GatherElements", [table, index], { axis: 0 }, "uint8"), [500], null);
+    },
+  },
+  {
     title: "a float Conv of integers that must stay exact (Clip, Mul, QuantizeLinear at scale 1)",
     fused: ["Conv", "QuantizeLinear"],
     unfused: "equal",

@@ -405,6 +405,12 @@ const CASES: readonly OperatorCase[] = [
     attributes: { detect_negative: 0 },
     outputs: ["bool"],
   },
+  { op: "GatherElements", inputs: [reals([3, 4]), constant(int64([2, 4], [0, -1, 2, 1, 1, 0, -3, 2]))] },
+  {
+    op: "GatherElements",
+    inputs: [bytes([2, 3, 4]), constant(int64([1, 3, 2], [0, 3, -1, 1, 2, 2]))],
+    attributes: { axis: -1 },
+  },
   { op: "GatherND", inputs: [reals([3, 4, 2]), constant(int64([2, 2, 2], [0, 1, 2, 3, -1, 0, 1, -2]))] },
   { op: "ScatterND", inputs: [reals([5, 2]), constant(int64([2, 1], [3, 0])), reals([2, 2])] },
   {

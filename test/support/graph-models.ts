@@ -43,10 +43,22 @@ export interface TestWeight {
   readonly dtype?: DType;
 }
 
+/** What nodes of control flow call. Its constants are weights of the model by their names. */
+export interface TestFunction {
+  readonly name: string;
+  readonly inputs: readonly string[];
+  readonly nodes: readonly TestNode[];
+  /** Names of its own weights that it reads. */
+  readonly weights?: readonly string[];
+  /** Tensors as functions write them: `node:what:0`, or an input. */
+  readonly outputs: readonly string[];
+}
+
 export interface TestGraph {
   readonly inputs: Readonly<Record<string, TestInput>>;
   readonly nodes: readonly TestNode[];
   readonly weights?: Readonly<Record<string, TestWeight>>;
+  readonly functions?: readonly TestFunction[];
   /** Tensors by node, `node:1` for a second output. */
   readonly outputs: readonly string[];
 }
@@ -114,14 +126,10 @@ export function modelJson(graph: TestGraph): { json: Record<string, unknown>; by
     op: "Placeholder",
     attr: { dtype: type(TF_TYPES[dtype]), shape: { shape: shapeJson(shape) } },
   }));
-  const constants = weights.map(([name, { shape, dtype = "float32" }]) => ({
-    name,
-    op: "Const",
-    attr: {
-      dtype: type(TF_TYPES[dtype]),
-      value: { tensor: { dtype: TF_TYPES[dtype], tensorShape: shapeJson(shape) } },
-    },
-  }));
+  const inFunctions = new Set((graph.functions ?? []).flatMap((each) => each.weights ?? []));
+  const constants = weights
+    .filter(([name]) => !inFunctions.has(name))
+    .map(([name, weight]) => constantJson(name, weight));
   const signature = {
     inputs: Object.fromEntries(
       inputs.map(([name, { shape, dtype = "float32" }]) => [`${name}_in`, info(name, dtype, shape)]),
@@ -132,7 +140,11 @@ export function modelJson(graph: TestGraph): { json: Record<string, unknown>; by
     json: {
       format: "graph-model",
       signature,
-      modelTopology: { node: [...placeholders, ...constants, ...graph.nodes], library: {}, versions: {} },
+      modelTopology: {
+        node: [...placeholders, ...constants, ...graph.nodes],
+        library: libraryJson(graph),
+        versions: {},
+      },
       weightsManifest: [
         {
           paths: ["weights.bin"],
@@ -141,6 +153,26 @@ export function modelJson(graph: TestGraph): { json: Record<string, unknown>; by
       ],
     },
     bytes: new Uint8Array(Buffer.concat(weights.map(([, weight]) => bytesOf(weight)))),
+  };
+}
+
+function constantJson(name: string, { shape, dtype = "float32" }: TestWeight): TestNode {
+  const value = { tensor: { dtype: TF_TYPES[dtype], tensorShape: shapeJson(shape) } };
+  return { name, op: "Const", attr: { dtype: type(TF_TYPES[dtype]), value } };
+}
+
+function libraryJson({ functions, weights = {} }: TestGraph): unknown {
+  if (!functions) return {};
+  return {
+    function: functions.map(({ name, inputs, nodes, weights: own = [], outputs }) => ({
+      signature: {
+        name,
+        inputArg: inputs.map((input) => ({ name: input, type: "DT_FLOAT" })),
+        outputArg: outputs.map((_, k) => ({ name: `out${k}`, type: "DT_FLOAT" })),
+      },
+      nodeDef: [...own.map((weight) => constantJson(weight, weights[weight] as TestWeight)), ...nodes],
+      ret: Object.fromEntries(outputs.map((output, k) => [`out${k}`, output])),
+    })),
   };
 }
 

@@ -1,14 +1,17 @@
 // Random networks as exporters write them: what one node could say stands there in several, constants in every shape, shapes
 // that are computed. Shapes of values are right, as those of a file are.
 
-import { float32, int64, sizeOf } from "../../src/base/tensor.js";
+import { type DType, float32, int64, sizeOf } from "../../src/base/tensor.js";
 import { GraphBuilder } from "../../src/graph/builder.js";
 import type { Attribute, Graph, Value } from "../../src/graph/graph.js";
+import { turnedBlock } from "./channels-last-networks.js";
+import { chosen, logSoftmax } from "./spelled-functions.js";
 import { seeded } from "./layers-models.js";
 
 type Attributes = Readonly<Record<string, Attribute>>;
 
-class Spelling {
+/** Writes a network node by node, with what is arbitrary at random. */
+export class Spelling {
   readonly net: GraphBuilder = new GraphBuilder("spelled");
   readonly random: () => number;
   #count = 0;
@@ -30,9 +33,10 @@ class Spelling {
     inputs: readonly (Value | null)[],
     shape: readonly (number | string)[],
     attributes: Attributes = {},
+    dtype: DType = "float32",
   ): Value {
     const name = `${op.toLowerCase()}_${this.#count++}`;
-    return this.net.node(op, name, inputs, { name, shape }, attributes);
+    return this.net.node(op, name, inputs, { name, shape, dtype }, attributes);
   }
 
   numbers(...shape: number[]): Value {
@@ -142,6 +146,9 @@ export const BLOCKS: Readonly<Record<string, Block>> = {
   leak: (s, x) => leak(s, x, s.number(s.pick([0.1, 0.25, -0.5, 1.5]))),
   leakByChannel: (s, x) => leak(s, x, s.numbers(x.shape[1] as number, 1, 1)),
   slant: (s, x) => s.op("Max", s.either(x, s.op("Mul", s.either(x, s.number(0.2)), x.shape)), x.shape),
+  chosen: (s, x) => chosen(s, x, s.op("Mul", s.either(x, s.number(0.2)), x.shape)),
+  cut: (s, x) => chosen(s, x, s.number(0)),
+  logSoftmax,
   preprocessed,
   prelu: (s, x) => s.op("PRelu", [x, s.number(0.3)], x.shape),
   layerNorm: (s, x) => {
@@ -222,6 +229,7 @@ export const BLOCKS: Readonly<Record<string, Block>> = {
     const shift = s.int(0, 1);
     return s.op("Pad", [x, s.ints(0, 0, shift, 0, 0, 0, -shift, 0)], x.shape);
   },
+  turnedBlock,
   turned: (s, x) => {
     const channels = x.shape[1] as number;
     const last = s.op("Transpose", [x], ["N", SIDE, SIDE, channels], { perm: [0, 2, 3, 1] });

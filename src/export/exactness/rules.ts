@@ -45,6 +45,7 @@ export function apply(node: Node, operands: Operands): Known {
     case "GreaterOrEqual":
       return { ...given(0, 1, 1), ...together(present) };
     case "Gather":
+    case "GatherElements":
       return { ...a, ...together(present) };
     case "ReduceMax":
       return a;

@@ -5,6 +5,7 @@ import type { Graph } from "../graph.js";
 import { verifyGraph } from "../verify.js";
 import { batchNormToConv } from "./batch-norm-to-conv.js";
 import { expandComposites } from "./expand-composites.js";
+import { flatTables } from "./flat-tables.js";
 import { foldBatchNorm } from "./fold-batch-norm.js";
 import { foldFlattenTranspose } from "./fold-flatten-transpose.js";
 import { foldPad } from "./fold-pad.js";
@@ -45,6 +46,9 @@ export const FILE_PASSES: readonly PassRow[] = [
   { pass: expandComposites, keepsWeights: true },
   { pass: keepPads, keepsWeights: true },
 ];
+
+/** The same for files of integers that ONNX Runtime's own kernels run: a GPU's Gather is as quick as any. */
+export const CPU_FILE_PASSES: readonly PassRow[] = [...FILE_PASSES, { pass: flatTables, keepsWeights: true }];
 
 /**
  * The graph after the passes, in their order; the given one stays as it was.

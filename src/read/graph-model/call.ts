@@ -45,7 +45,7 @@ export class OpCall {
   readonly #writer: GraphWriter;
 
   constructor(
-    { name, op }: GraphNode,
+    { name, op }: Pick<GraphNode, "name" | "op">,
     inputs: readonly GraphTensor[],
     attributes: Attributes,
     writer: GraphWriter,
@@ -72,7 +72,19 @@ export class OpCall {
   }
 
   input(index: number): GraphTensor {
-    return this.inputs[index] ?? this.failModel(`input ${index} is missing`);
+    const input = this.inputs[index] ?? this.failModel(`input ${index} is missing`);
+    return input.list ? this.failModel(`input ${index}: got a list of tensors, expected a tensor`) : input;
+  }
+
+  /** The same node on other tensors. */
+  with(inputs: readonly GraphTensor[]): OpCall {
+    return new OpCall({ name: this.name, op: this.op }, inputs, this.attributes, this.#writer);
+  }
+
+  /** The elements of an input that is a TensorList. */
+  list(index: number): readonly (GraphTensor | null)[] {
+    const input = this.inputs[index] ?? this.failModel(`input ${index} is missing`);
+    return input.list ?? this.failModel(`input ${index}: got a tensor, expected a list of tensors`);
   }
 
   /** The tfjs shape of an input. */

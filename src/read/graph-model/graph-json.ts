@@ -31,6 +31,8 @@ export interface Port {
 
 export interface GraphJson {
   readonly nodes: ReadonlyMap<string, GraphNode>;
+  /** The functions that its nodes call, unread; undefined where there are none. */
+  readonly library: Json | undefined;
   readonly inputs: readonly Port[];
   readonly outputs: readonly Port[];
   /** The groups of `weightsManifest`, unread. */
@@ -40,7 +42,7 @@ export interface GraphJson {
 }
 
 /** More nodes than any network that fits a machine. */
-const MAX_NODES = 100_000;
+export const MAX_NODES = 100_000;
 
 /** @throws QdgError `invalid-model` for a topology that is none */
 export function checkGraphJson(parsed: unknown, where: string): GraphJson {
@@ -83,6 +85,7 @@ export function checkGraphJson(parsed: unknown, where: string): GraphJson {
   const [inputs, outputs] = [ports("inputs"), ports("outputs")];
   return {
     nodes,
+    library: topology.get("library"),
     inputs: inputs.length > 0 ? inputs : placeholders(nodes),
     outputs: outputs.length > 0 ? outputs : unread(nodes),
     weightsManifest: manifest,
@@ -90,7 +93,7 @@ export function checkGraphJson(parsed: unknown, where: string): GraphJson {
   };
 }
 
-function checkNode(json: Json, fail: (what: string) => never): GraphNode {
+export function checkNode(json: Json, fail: (what: string) => never): GraphNode {
   const [name, op] = isMap(json) ? [json.get("name"), json.get("op")] : [];
   if (!isMap(json) || typeof name !== "string" || name === "" || typeof op !== "string") {
     return fail(`node: got ${describe(json)}, expected {name, op}`);
@@ -198,7 +201,7 @@ function unread(nodes: ReadonlyMap<string, GraphNode>): Port[] {
  * @throws QdgError `invalid-model` for nodes that read each other in a circle
  */
 export function inOrder(
-  { nodes, outputs }: GraphJson,
+  { nodes, outputs }: Pick<GraphJson, "nodes"> & { readonly outputs: readonly Pick<Port, "source">[] },
   given: ReadonlySet<string>,
   where: string,
 ): GraphNode[] {

@@ -9,6 +9,7 @@ import { FUNCTION_OPS } from "./ops/functions.js";
 import { GRAPH_OPS } from "./ops/graph.js";
 import { IMAGE_OPS } from "./ops/images.js";
 import { JOINING_OPS } from "./ops/joining.js";
+import { LIST_OPS } from "./ops/lists.js";
 import { LOGIC_OPS } from "./ops/logic.js";
 import { MATRIX_OPS } from "./ops/matrices.js";
 import { NORMALIZATION_OPS } from "./ops/normalization.js";
@@ -29,6 +30,7 @@ export const OPS: ReadonlyMap<string, Emit> = new Map(
     GRAPH_OPS,
     IMAGE_OPS,
     JOINING_OPS,
+    LIST_OPS,
     LOGIC_OPS,
     MATRIX_OPS,
     NORMALIZATION_OPS,

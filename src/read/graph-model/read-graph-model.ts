@@ -9,11 +9,13 @@ import type { ReadOptions } from "../layers-model.js";
 import { normalize } from "../normalize/pipeline.js";
 import type { Weights } from "../weights.js";
 import { Attributes } from "./attributes.js";
-import { OpCall } from "./call.js";
 import { dilationsOfBlocks } from "./dilations.js";
-import { type GraphJson, type GraphNode, inOrder, type Port, type Source } from "./graph-json.js";
+import { checkFunctions, type GraphFunctions } from "./functions.js";
+import { type GraphJson, type GraphNode, inOrder, MAX_NODES, type Port } from "./graph-json.js";
+import { loopsOf } from "./loops.js";
 import { OPS } from "./ops.js";
-import { type GraphTensor, tensorOf } from "./tensors.js";
+import { tensorOf } from "./tensors.js";
+import { CONTROL_OPS, Trace } from "./trace.js";
 
 /** Nodes that a message names of one operator. */
 const SHOWN_NODES = 3;
@@ -33,59 +35,29 @@ export function readGraphModel(
   where = "model.json",
 ): Graph {
   const fed = new Set(written.inputs.map(({ source }) => source.node));
-  checkOperators(written, fed, where);
-  const needed = inOrder(written, fed, where);
-  checkWeights(written, weights);
-  const json = dilationsOfBlocks(written, needed, weights);
-  const order = inOrder(json, fed, where);
+  const { json: looped, loops } = loopsOf(written, where);
+  checkOperators(looped, fed, where);
+  const needed = inOrder(looped, fed, where);
+  const functions = checkFunctions(written.library, MAX_NODES, where);
+  checkWeights(written, functions, weights);
+  const json = dilationsOfBlocks(looped, needed, weights);
   const writer = new GraphWriter("model");
   const moves = options.layout === "nchw";
-  const tensors = new Map<string, readonly GraphTensor[]>();
   const inputs = json.inputs.map((port, index) => declareInput(port, index, json, writer, moves));
-  json.inputs.forEach(({ source }, i) => tensors.set(source.node, [tensorOf(inputs[i] as Held)]));
+  const given = new Map(json.inputs.map(({ source }, i) => [source.node, [tensorOf(inputs[i] as Held)]]));
   const names = json.outputs.map(({ name }) => writer.builder.uniqueName(name));
-  const tensorAt = ({ node, output }: Source): GraphTensor => {
-    const tensor = tensors.get(node)?.[output];
-    if (tensor) return tensor;
-    throw new QdgError("invalid-model", node, `output ${output} is read, which the node does not have`);
-  };
-  for (const node of order) {
-    if (tensors.has(node.name)) continue;
-    tensors.set(node.name, emit(node, node.inputs.map(tensorAt), weights, writer));
-  }
+  const trace = new Trace(writer, weights, functions, loops, where);
+  const outputs = json.outputs.map(({ source }) => source);
+  const tensorAt = trace.run({ nodes: json.nodes, given }, outputs);
   json.outputs.forEach(({ source }, i) => {
-    const { held } = tensorAt(source);
+    const { held, list } = tensorAt(source);
+    if (list)
+      throw new QdgError("unsupported-op", source.node, "is an output and a list of tensors; stack it");
     const rank = held.value.shape.length;
     const value = moves && rank > 3 ? writer.channelsFirst(held) : writer.asIs(held);
     declareOutput(value, names[i] as string, writer);
   });
   return normalize(writer.finish());
-}
-
-function emit(
-  node: GraphNode,
-  inputs: readonly GraphTensor[],
-  weights: Weights,
-  writer: GraphWriter,
-): readonly GraphTensor[] {
-  const where = `${node.name} (${node.op})`;
-  if (node.op === "Const") {
-    const weight = weights.get(node.name);
-    if (!weight) {
-      throw new QdgError(
-        "invalid-weights",
-        node.name,
-        "is a constant of the graph that the weights manifest lacks; convert the model again",
-      );
-    }
-    return [tensorOf({ value: writer.builder.constant(node.name, weight), layout: "as-is" })];
-  }
-  const emitOp = OPS.get(node.op);
-  if (!emitOp) throw new QdgError("internal", where, "is no operator of the list");
-  const attributes = new Attributes(node.attributes, where);
-  const result = emitOp(new OpCall(node, inputs, attributes, writer));
-  attributes.finish();
-  return "held" in result ? [result] : result;
 }
 
 /** All at once: who converts a model wants to know what stands in the way, not what comes first. */
@@ -105,7 +77,7 @@ function checkOperators(json: GraphJson, fed: ReadonlySet<string>, where: string
         `the outputs need ${name}, which the signature does not name`,
       );
     }
-    if (op !== "Const" && !OPS.has(op)) {
+    if (op !== "Const" && !OPS.has(op) && !CONTROL_OPS.has(op)) {
       const names = unknown.get(op);
       if (names) names.push(name);
       else unknown.set(op, [name]);
@@ -126,8 +98,12 @@ function checkOperators(json: GraphJson, fed: ReadonlySet<string>, where: string
 }
 
 /** @throws QdgError `invalid-weights` for a weight that is no constant of the graph */
-function checkWeights({ nodes }: GraphJson, weights: Weights): void {
-  const left = [...weights.keys()].filter((name) => nodes.get(name)?.op !== "Const");
+function checkWeights({ nodes }: GraphJson, functions: GraphFunctions, weights: Weights): void {
+  const graphs = [nodes, ...[...functions.values()].map((each) => each.nodes)];
+  const constants = new Set(
+    graphs.flatMap((all) => [...all.values()].filter(({ op }) => op === "Const")).map(({ name }) => name),
+  );
+  const left = [...weights.keys()].filter((name) => !constants.has(name));
   if (left.length === 0) return;
   const more = left.length > SHOWN_NODES ? ` and ${left.length - SHOWN_NODES} more` : "";
   throw new QdgError(

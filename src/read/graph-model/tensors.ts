@@ -11,6 +11,8 @@ export interface GraphTensor {
   readonly held: Held;
   /** The elements of an int32 tensor of one axis at most; null where they are not known. */
   readonly numbers: readonly Dim[] | null;
+  /** Of a TensorList: its elements, null where none was set. What is held is nothing then. */
+  readonly list?: readonly (GraphTensor | null)[];
 }
 
 /** Lists of sizes and axes are shorter. */

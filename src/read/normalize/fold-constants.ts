@@ -26,8 +26,10 @@ const MOST_FOLDED = 2 ** 28;
  * - What is computed from sizes that are known becomes a constant.
  * - A Reshape to sizes of which one is open gets a constant list: 0 where a size stays, -1 for the open one.
  * - Shapes of values are those that follow from the inputs; where none follows, what the file declares.
+ *
+ * @param stays operators that are not computed, whatever they read
  */
-export function foldConstants(graph: Graph): Graph {
+export function foldConstants(graph: Graph, stays: ReadonlySet<string> = new Set()): Graph {
   const result = cloneGraph(graph);
   const outputs = new Set(result.outputs);
   const sizes = new ShapeValues();
@@ -36,7 +38,7 @@ export function foldConstants(graph: Graph): Graph {
     inferShapes(node);
     const isOutput = node.outputs.some((output) => outputs.has(output));
     const numbers = sizes.note(node);
-    if (isOutput) return true;
+    if (isOutput || stays.has(node.op)) return true;
     const computed = (numbers && sizesOf(node, numbers)) ?? (folded < MOST_FOLDED ? resultsOf(node) : null);
     if (computed) {
       for (const { data } of computed) folded += data.length;

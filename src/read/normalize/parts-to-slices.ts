@@ -3,7 +3,7 @@
 import { int64 } from "../../base/tensor.js";
 import { type Graph, inputOf, intAttribute, type Node, outputOf, type Value } from "../../graph/graph.js";
 import { isUnknownRank } from "../../graph/unknown-shape.js";
-import { rewrite, type RewriteTools } from "./rewrite.js";
+import { rewrite, type Rewritten, type RewriteTools } from "./rewrite.js";
 
 /**
  * - `Split(x)` along an axis of known parts is a Slice for each part.
@@ -31,7 +31,7 @@ function slicesOf(node: Node, tools: RewriteTools): readonly Node[] | null {
   });
 }
 
-function sliceOf(node: Node, tools: RewriteTools): readonly Node[] | null {
+function sliceOf(node: Node, tools: RewriteTools): Rewritten {
   const x = inputOf(node, 0);
   const { constant, dtype } = inputOf(node, 1);
   if (dtype !== "int64" && dtype !== "int32") return null;
@@ -53,9 +53,11 @@ function sliceOf(node: Node, tools: RewriteTools): readonly Node[] | null {
   if (first === undefined || first < 0 || !indices.every((index, i) => index === first + i)) return null;
   const y = outputOf(node);
   const end = first + indices.length;
-  if (constant.shape.length === 1) return [slice(node, x, y, axis, first, end, tools)];
+  const isAll = first === 0 && end === size;
+  if (constant.shape.length === 1) return isAll ? x : [slice(node, x, y, axis, first, end, tools)];
   const one = tools.inner(y, "one", x.shape.with(axis, 1));
   const axes = tools.constant(`${y.name}/axes`, int64([1], [axis]));
+  if (isAll) return [tools.node(node, "Squeeze", [x, axes], y)];
   return [slice(node, x, one, axis, first, end, tools), tools.node(node, "Squeeze", [one, axes], y)];
 }
 

@@ -4,6 +4,7 @@ import type { Graph } from "../../graph/graph.js";
 import { verifyGraph } from "../../graph/verify.js";
 import { addToBias } from "./add-to-bias.js";
 import { affineToBatchNorm } from "./affine-to-batch-norm.js";
+import { cancelTransposes } from "./cancel-transposes.js";
 import { denseToGemm } from "./dense-to-gemm.js";
 import { foldConstants } from "./fold-constants.js";
 import { inputAffineToConv } from "./input-affine-to-conv.js";
@@ -24,9 +25,10 @@ export const NORMALIZING_PASSES: readonly NormalizingPass[] = [
   foldConstants,
   removeIdentities,
   spelledActivations,
-  spelledLeaks,
   spelledSoftmax,
   spelledLayerNorm,
+  cancelTransposes,
+  spelledLeaks,
   denseToGemm,
   inputAffineToConv,
   addToBias,
@@ -34,6 +36,8 @@ export const NORMALIZING_PASSES: readonly NormalizingPass[] = [
   reduceToPool,
   partsToSlices,
   joinMoves,
+  // What those before have made one node may be turned as one.
+  cancelTransposes,
   shareConstants,
 ];
 

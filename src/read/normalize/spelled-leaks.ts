@@ -13,7 +13,8 @@ import { rewrite } from "./rewrite.js";
  * |---|---|
  * | `Relu(x) + s * Min(x, 0)`, `Relu(x) - s * Relu(-x)`, `Relu(x) + s * (x - Abs(x)) / 2` | PRelu, slope s |
  * | `Max(x, s * x)`, s at most 1 | PRelu, slope s |
- * | PRelu with one slope for all | LeakyRelu |
+ * | `Where(x > 0, x, s * x)`, `Where(x < 0, s * x, x)`, 0 for `s * x` too; with `>=` and `<=` as well | PRelu, slope s |
+ * | PRelu with one slope for all | LeakyRelu, Relu of slope 0 |
  *
  * The slope is constant and finite, and what comes out has the shape of x. A Clip from or to 0, and Max(x, 0), stand for Relu and Min.
  */
@@ -28,6 +29,7 @@ export function spelledLeaks(graph: Graph): Graph {
     const numbers = slope.data as Float32Array;
     const [first] = numbers;
     if (first === undefined || !numbers.every(Number.isFinite)) return null;
+    if (numbers.every((number) => number === 0)) return [tools.node(node, "Relu", [x], y)];
     if (numbers.every((number) => number === first)) {
       return [tools.node(node, "LeakyRelu", [x], y, { alpha: { float: first } })];
     }
@@ -51,11 +53,44 @@ function leakOf(node: Node): Leak | null {
       return node.inputs.length === 2 ? slanted(node) : null;
     case "Add":
       return sumOf(eitherWay(node), 1);
+    case "Where":
+      return chosen(node);
     case "Sub":
       return sumOf(eitherWay(node).slice(0, 1), -1);
     default:
       return null;
   }
+}
+
+/** Comparisons with 0, and whether they hold above it. At 0 itself both branches give 0. */
+const ABOVE: Readonly<Record<string, boolean>> = {
+  Greater: true,
+  GreaterOrEqual: true,
+  Less: false,
+  LessOrEqual: false,
+};
+
+/** `Where(x > 0, x, s * x)` */
+function chosen(node: Node): Leak | null {
+  let condition = node.inputs[0]?.producer;
+  let isTurned = false;
+  for (; condition?.op === "Not"; condition = condition.inputs[0]?.producer) isTurned = !isTurned;
+  const above = condition && ABOVE[condition.op];
+  if (!condition || above === undefined) return null;
+  const [a, b] = [inputOf(condition, 0), inputOf(condition, 1)];
+  const x = numberOf(b) === 0 ? a : numberOf(a) === 0 ? b : null;
+  if (!x) return null;
+  // 0 < x is x > 0.
+  const holdsAbove = (x === a ? above : !above) !== isTurned;
+  const [positive, negative] = holdsAbove
+    ? [node.inputs[1], node.inputs[2]]
+    : [node.inputs[2], node.inputs[1]];
+  if (positive !== x || !negative) return null;
+  if (numberOf(negative) === 0) return { x, slope: scaledBy(ONE, 0) };
+  const product = made(negative, "Mul");
+  for (const [factor, { constant }] of product ? eitherWay(product) : [])
+    if (factor === x && constant?.dtype === "float32") return { x, slope: constant };
+  return null;
 }
 
 /** `Max(x, s * x)` */

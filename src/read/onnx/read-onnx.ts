@@ -26,13 +26,23 @@ import { checkSupported } from "./unsupported.js";
  */
 export function readOnnx(model: ModelProto, where: string): Graph {
   checkSupported(model, where);
+  return asRead(raise(model), where);
+}
+
+/** As the file has it, in the operators of today. @throws QdgError as {@link readOnnx}, but for shapes and weights */
+export function raise(model: ModelProto): Graph {
   const raised = modelToGraph(inSingle(model).model, { upgrade: upgradeNode });
   for (const node of raised.nodes) {
     checkCounts(node);
     if (node.op === "Dropout") checkDropout(node);
   }
   raised.inputs.forEach((input, index) => nameSizes(input, index));
-  const graph = normalize({ ...raised, name: raised.name || "model" });
+  return { ...raised, name: raised.name || "model" };
+}
+
+/** Normalized. @throws QdgError for shapes that are not known and weights that are not finite, as {@link readOnnx} */
+export function asRead(raised: Graph, where: string): Graph {
+  const graph = normalize(raised);
   checkShapes(graph, where);
   for (const node of graph.nodes) checkFinite(node);
   return graph;

@@ -24,11 +24,15 @@ export const QUANTIZED: ReadonlySet<string> = new Set([
   "MatMulInteger",
 ]);
 
+/** Of these a network in real numbers with quantizers in it is made (QDQ): they are taken out, and their scales kept. */
+const PAIRS: ReadonlySet<string> = new Set(["QuantizeLinear", "DequantizeLinear"]);
+
 /**
+ * @param takesPairs whether QuantizeLinear and DequantizeLinear are taken
  * @throws QdgError `unsupported-model` for an opset out of range and a network that is quantized; `unsupported-op` with all nodes that
  * are of other domains, of operators that qdg does not know, that hold graphs, and weights of types that it does not compute in
  */
-export function checkSupported(model: ModelProto, where: string): void {
+export function checkSupported(model: ModelProto, where: string, takesPairs = false): void {
   const opset = Number(model.opsetImport?.find(({ domain }) => isStandardDomain(domain))?.version ?? 1);
   if (opset < MIN_READ_OPSET || opset > MAX_OPSET) {
     throw new QdgError(
@@ -38,7 +42,7 @@ export function checkSupported(model: ModelProto, where: string): void {
     );
   }
   const nodes = reachable(model);
-  if (!isFloatModel(model)) {
+  if (!isFloatModel(model) && !(takesPairs && isPairsModel(model))) {
     const quantized = nodes.filter(isQuantized);
     const [first] = quantized;
     const such = first ? `${quantized.length} nodes such as ${titleOf(first)}` : "an export of qdg";
@@ -74,9 +78,17 @@ export function checkSupported(model: ModelProto, where: string): void {
 
 /** Whether nothing that is run makes or takes quantized numbers; of files that carry integers in float32 the metadata tells. */
 export function isFloatModel(model: ModelProto): boolean {
-  return (
-    !reachable(model).some(isQuantized) && !(model.metadataProps ?? []).some(({ key }) => key === "qdg.form")
-  );
+  return !reachable(model).some(isQuantized) && !isOfQdg(model);
+}
+
+/** Whether its quantized numbers are those of pairs of QuantizeLinear and DequantizeLinear alone. */
+export function isPairsModel(model: ModelProto): boolean {
+  const quantized = reachable(model).filter(isQuantized);
+  return quantized.length > 0 && quantized.every(({ opType = "" }) => PAIRS.has(opType)) && !isOfQdg(model);
+}
+
+function isOfQdg({ metadataProps = [] }: ModelProto): boolean {
+  return metadataProps.some(({ key }) => key === "qdg.form");
 }
 
 function isQuantized({ opType = "" }: NodeProto): boolean {
