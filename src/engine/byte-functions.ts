@@ -17,7 +17,11 @@ const ELEMENTWISE: ReadonlySet<string> = new Set(
   ).split(" "),
 );
 
-/** `value[i] = table[source[i]]`. */
+/** Reads of a list of one axis. */
+const TABLES: ReadonlySet<string> = new Set(["Gather", "GatherElements"]);
+const RESHAPES: ReadonlySet<string> = new Set(["Flatten", "Reshape", "Squeeze", "Unsqueeze"]);
+
+/** `value[i] = table[source[i]]`, elements counted in the order of the file. */
 export interface ByteFunction {
   /** A value of uint8. */
   readonly source: Value;
@@ -52,7 +56,12 @@ export class ByteFunctions {
   /** The first output of a node as a function of one byte, of another value than itself. */
   through(node: Node): ByteFunction | null {
     if (node.domain !== "" || node.outputs.length !== 1) return null;
-    const isTable = node.op === "Gather" && this.#constants.get(node.inputs[0] as Value)?.shape.length === 1;
+    // The same elements in the same order: a byte that is only given another shape stays itself (raise-moves.ts).
+    if (RESHAPES.has(node.op)) {
+      const [x] = node.inputs;
+      return x && node.outputs[0]?.dtype !== "uint8" ? this.of(x) : null;
+    }
+    const isTable = TABLES.has(node.op) && this.#constants.get(node.inputs[0] as Value)?.shape.length === 1;
     if (!isTable && !ELEMENTWISE.has(node.op)) return null;
     let source: Value | null = null;
     const inputs: (Tensor | null)[] = [];

@@ -2,6 +2,7 @@
 
 import type { Tensor } from "../base/tensor.js";
 import { tensor } from "../base/tensor.js";
+import { sameShape } from "../compute/shapes.js";
 import { stepOf } from "../compute/step.js";
 import { whereOf } from "../compute/kernel.js";
 import { intsAttribute, type Node, type Value } from "../graph/graph.js";
@@ -40,7 +41,7 @@ export function raiseMove(node: Node, value: Value, raising: Raising): Bytes | n
     const count = bytes.shape.reduce((product, dim) => product * dim, 1);
     const places = Int32Array.from({ length: count }, (_, i) => total + i);
     total += count;
-    return tensor("int32", bytes.shape, places);
+    return tensor("int32", raising.shapeOf(input), places);
   });
   if (sources.length === 0) return null;
   const result = stepOf(node).run(inputs)[node.outputs.indexOf(value)] as Tensor<"int32">;
@@ -57,7 +58,9 @@ export function raiseMove(node: Node, value: Value, raising: Raising): Bytes | n
 
 /** A Transpose that moves the channels' axis alone changes nothing in memory. */
 function relabel(node: Node, value: Value, raising: Raising): Bytes | null {
-  const x = raising.bytesOf(node.inputs[0] as Value);
+  const input = node.inputs[0] as Value;
+  const x = raising.bytesOf(input);
+  if (!sameShape(x.shape, raising.shapeOf(input))) return null;
   const permutation = intsAttribute(node, "perm") ?? x.shape.map((_, axis) => x.shape.length - 1 - axis);
   const others = permutation.filter((axis) => axis !== x.channelAxis);
   if (others.some((axis, i) => i > 0 && axis < (others[i - 1] as number))) return null;

@@ -83,13 +83,13 @@ class GraphRaiser implements Raising {
   }
 
   bytesAlong(value: Value, channelAxis: number): Bytes {
-    return this.spread(value, channelAxis, this.bytesOf(value).shape);
+    return this.spread(value, channelAxis, this.shapeOf(value));
   }
 
   spread(value: Value, channelAxis: number, shape: readonly number[]): Bytes {
     const bytes = this.bytesOf(value);
     if (bytes.channelAxis === channelAxis && sameShape(bytes.shape, shape)) return bytes;
-    const index = broadcastIndex(bytes.shape, shape);
+    const index = broadcastIndex(this.shapeOf(value), shape);
     const moved = newBytes(value.name, shape, channelAxis);
     this.add(move(value.name, [bytes], { source: new Int32Array(index.length), index }, moved));
     return moved;
@@ -170,7 +170,8 @@ class GraphRaiser implements Raising {
     const x = this.bytesOf(source);
     if (table.dtype !== "uint8") throw refused(whereOf(node), `a table of ${table.dtype}`);
     const output = node.outputs[0] as Value;
-    const y = this.create(output, x.channelAxis);
+    // Of x's shape, whatever the output's: the order of the elements is the same.
+    const y = newBytes(output.name, x.shape, x.channelAxis);
     this.add(lookUp(whereOf(node), x, table.data as Uint8Array, y));
     return y;
   }
@@ -214,7 +215,7 @@ class GraphRaiser implements Raising {
     const found = this.#functions.of(value);
     if (found) {
       const x = this.bytesOf(found.source);
-      this.add(toTensor(value.name, x, found.table, value));
+      this.add(toTensor(value.name, x, found.table, value, this.shapeOf(value)));
       return;
     }
     const pattern = this.#patterns.get(node);

@@ -69,7 +69,13 @@ export function lookUp(where: string, x: Bytes, table: Uint8Array, y: Bytes): Op
 }
 
 /** A tensor of any type from bytes. @param table 256 elements: what each byte becomes */
-export function toTensor(where: string, x: Bytes, table: Tensor, value: Value): Operation {
+export function toTensor(
+  where: string,
+  x: Bytes,
+  table: Tensor,
+  value: Value,
+  shape: readonly number[],
+): Operation {
   return {
     where,
     reads: [x],
@@ -82,7 +88,7 @@ export function toTensor(where: string, x: Bytes, table: Tensor, value: Value): 
         for (let i = 0; i < order.length; i++) {
           data[i] = table.data[bytes[order[i] as number] as number] as never;
         }
-        tensors.set(value, { dtype: table.dtype, shape: x.shape, data });
+        tensors.set(value, { dtype: table.dtype, shape, data });
       };
     },
   };
