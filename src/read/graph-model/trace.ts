@@ -22,7 +22,7 @@ export type Given = readonly Output[] | "dead";
 /** Turns of one loop, and nodes of all turns and calls together. */
 const MOST_TURNS = 1_000;
 const MOST_NODES = 200_000;
-/** Functions in functions. */
+/** Functions and loops in each other. */
 const MOST_DEPTH = 50;
 
 /** Operators that this file runs itself; others are those of `ops.ts`. */
@@ -68,6 +68,10 @@ export class Trace {
 
   /** @throws QdgError as `readGraphModel` */
   run({ nodes, given }: Traced, outputs: readonly Source[]): (source: Source) => GraphTensor {
+    if (++this.#depth > MOST_DEPTH) {
+      const what = `functions and loops stand more than ${MOST_DEPTH} deep in each other`;
+      throw new QdgError("invalid-model", this.#where, what);
+    }
     const known = new Map(given);
     const at = ({ node, output }: Source): Output => {
       const all = known.get(node);
@@ -91,6 +95,7 @@ export class Trace {
       }
       known.set(node.name, this.#given(node, node.inputs.map(at), nodes));
     }
+    this.#depth--;
     return (source) => {
       const tensor = at(source);
       if (tensor !== "dead") return tensor;
@@ -150,6 +155,7 @@ export class Trace {
         return this.#loop(call, this.#loops.get(node.name) as Loop, nodes);
     }
   }
+
   #functionOf(call: OpCall, { attributes }: GraphNode, attribute: string): GraphFunction {
     const entry = attributes.get(attribute);
     const func = isMap(entry) ? entry.get("func") : undefined;
@@ -168,11 +174,8 @@ export class Trace {
   ): GraphTensor[] {
     if (given.length !== inputs.length)
       call.failModel(`gives ${given.length} inputs to ${name}, expected ${inputs.length}`);
-    if (++this.#depth > MOST_DEPTH) call.failModel(`functions call each other more than ${MOST_DEPTH} deep`);
     const bound = new Map(inputs.map((input, i) => [input, [given[i] as GraphTensor]]));
-    const at = this.run({ nodes, given: bound }, outputs);
-    this.#depth--;
-    return outputs.map(at);
+    return outputs.map(this.run({ nodes, given: bound }, outputs));
   }
 
   /** What its variables are after the last turn. */

@@ -3,6 +3,7 @@
 
 import {
   cloneGraph,
+  type Dim,
   type Graph,
   inputOf,
   type Node,
@@ -119,7 +120,7 @@ class Turning {
     this.#rewrite(node, turned);
     this.#add(node);
     for (const [index, value] of plain.entries()) {
-      const shape = this.#back.map((axis) => value.shape[axis] as number | string);
+      const shape = this.#back.map((axis) => value.shape[axis] as Dim);
       if (this.#plan.isReadPlain(value)) {
         const other: Value = { ...value, name: this.#unique(`${value.name}/turned`), shape, producer: node };
         node.outputs[index] = other;
@@ -153,28 +154,23 @@ class Turning {
     this.#offer(output);
   }
 
-  /** Makes the turned one of a value that is given in its own order, where somebody reads it. */
-  #offer(value: Value): void {
-    if (!this.#plan.isReadTurned(value)) return;
-    const exits = this.#plan.exitsOf(value);
-    const exit = exits.find((each) => this.#plan.isOutput(outputOf(each))) ?? exits[0];
-    const turned: Value = exit
-      ? outputOf(exit)
-      : {
-          name: this.#unique(`${value.name}/turned`),
-          dtype: value.dtype,
-          shape: this.#back.map((axis) => value.shape[axis] as number | string),
-        };
-    this.#turned.set(value, turned);
-    this.#transpose(
-      this.#now(value),
-      this.#back,
-      turned,
-      exit?.origin ?? value.producer?.origin ?? value.name,
-    );
-    if (!exit) return;
-    this.#placed.add(exit);
-    this.#offer(turned);
+  /** Makes the turned one of a value that is given in its own order, where somebody reads it, and of what an exit gives so. */
+  #offer(given: Value): void {
+    for (let value: Value | null = given; value && this.#plan.isReadTurned(value);) {
+      const exits: readonly Node[] = this.#plan.exitsOf(value);
+      const exit = exits.find((each) => this.#plan.isOutput(outputOf(each))) ?? exits[0];
+      const turned: Value = exit ? outputOf(exit) : this.#turnedOf(value);
+      const origin = exit?.origin ?? value.producer?.origin ?? value.name;
+      this.#turned.set(value, turned);
+      this.#transpose(this.#now(value), this.#back, turned, origin);
+      if (exit) this.#placed.add(exit);
+      value = exit ? turned : null;
+    }
+  }
+
+  #turnedOf({ name, dtype, shape }: Value): Value {
+    const turned = this.#back.map((axis) => shape[axis] as Dim);
+    return { name: this.#unique(`${name}/turned`), dtype, shape: turned };
   }
 
   #transpose(from: Value, perm: readonly number[], to: Value, origin: string): void {

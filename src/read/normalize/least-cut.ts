@@ -46,7 +46,7 @@ export class CutNetwork {
       for (let at = 0; ;) {
         if (++steps > most) return null;
         if (at === 1) {
-          const flow = Math.min(...path.map((arrow) => this.#room[arrow] as number));
+          const flow = path.reduce((least, arrow) => Math.min(least, this.#room[arrow] as number), UNCUT);
           for (const arrow of path) this.#push(arrow, flow);
           steps += path.length;
           cost += flow;
