@@ -7,6 +7,7 @@ import { environment, RESULTS_FOLDER } from "./environment.js";
 import type { Part } from "./part.js";
 import { agreementPart } from "./parts/agreement.js";
 import { certificatePart } from "./parts/certificate.js";
+import { enginePart } from "./parts/engine.js";
 import { exportPart } from "./parts/export.js";
 import { latencyPart } from "./parts/latency.js";
 import { lowbitsParts } from "./parts/lowbits.js";
@@ -25,6 +26,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   size: sizePart,
   export: exportPart,
   latency: latencyPart,
+  engine: enginePart,
   page: pagePart,
   threads: threadsPart,
   webgpu: webgpuPart,

@@ -177,6 +177,18 @@ export async function instantiate({ simd, relaxed }: EngineModules, memory: Wasm
   };
 }
 
+/**
+ * What relaxed SIMD is on this machine: "unsigned" (sums of four products are exact: VNNI), "saturating" (sums of two are, of
+ * weights of few bits), "inexact", or "absent".
+ */
+export type RelaxedClass = "unsigned" | "saturating" | "inexact" | "absent";
+
+export async function relaxedClass(modules: EngineModules): Promise<RelaxedClass> {
+  if (!modules.relaxed) return "absent";
+  const { pairs, quads } = await instantiate(modules, new webAssembly.Memory({ initial: 1 }));
+  return quads ? "unsigned" : pairs ? "saturating" : "inexact";
+}
+
 /** Calls before and after which results are looked at: enough for an engine to compile a function anew. */
 const WARM_UP = 2000;
 

@@ -5,7 +5,7 @@ import type { Tensor } from "../base/tensor.js";
 import { VERSION } from "../base/version.js";
 import { type EngineNetwork, loadEngine } from "../engine/engine.js";
 import { withUnpackedWeights } from "../engine/unpacked-weights.js";
-import { compileModules, type EngineModules } from "../engine/module.js";
+import { compileModules, type EngineModules, relaxedClass } from "../engine/module.js";
 import type { Graph, Value } from "../graph/graph.js";
 import { decodeModel } from "../onnx/codec.js";
 import { modelToGraph } from "../onnx/to-graph.js";
@@ -38,8 +38,8 @@ export const engineRuntime: Runtime = {
 
   async probe(): Promise<Availability> {
     try {
-      const { relaxed } = await kernels();
-      return { available: true, version: `engine ${VERSION}, ${relaxed ? "relaxed SIMD" : "SIMD"}` };
+      const found = await relaxedClass(await kernels());
+      return { available: true, version: `engine ${VERSION}, relaxed SIMD ${found}` };
     } catch (thrown) {
       return { available: false, reason: errorText(thrown), remedy };
     }
