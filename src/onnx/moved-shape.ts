@@ -1,6 +1,6 @@
 // Shapes of what moves, selects or repeats elements.
 
-import type { Dim, Node } from "../graph/graph.js";
+import type { Dim, Node, Value } from "../graph/graph.js";
 import { isUnknownRank, UNKNOWN_DIM } from "../graph/unknown-shape.js";
 import {
   axesOf,
@@ -68,7 +68,26 @@ function reshape(node: Node, x: Shape): Shape | undefined {
   const from = x.filter((dim, axis) => dim !== shape[axis]);
   const to = shape.filter((dim, axis) => axis !== free && dim !== x[axis]);
   const [all, rest] = [product(from), product(to)];
-  return shape.with(free, typeof all === "number" && typeof rest === "number" ? all / rest : UNKNOWN_DIM);
+  if (typeof all === "number" && typeof rest === "number") return shape.with(free, all / rest);
+  const flat = flattened(node.inputs[0]);
+  return shape.with(free, flat && flat.product === rest ? flat.open : UNKNOWN_DIM);
+}
+
+/** Of a list that was flattened, and read through a table since: the one open size of what it was, and the product of the others. */
+function flattened(
+  list: Value | null | undefined,
+): { readonly open: string; readonly product: number } | undefined {
+  let value = list;
+  while (value?.producer?.op === "GatherElements" || value?.producer?.op === "Cast") {
+    value = value.producer.inputs[value.producer.op === "Cast" ? 0 : 1];
+  }
+  const node = value?.producer;
+  if (node?.op !== "Reshape" || constants(node, 1)?.join() !== "-1") return undefined;
+  const shape = node.inputs[0]?.shape ?? [];
+  const [open, ...others] = shape.filter((dim) => typeof dim === "string");
+  const numbers = shape.filter((dim) => typeof dim === "number");
+  if (open === undefined || others.length > 0 || isUnknownRank(shape)) return undefined;
+  return { open, product: numbers.reduce((all, dim) => all * dim, 1) };
 }
 
 function squeeze(node: Node, x: Shape): Shape | undefined {
