@@ -43,6 +43,7 @@ export async function loadEngine(graph: Graph, modules: EngineModules): Promise<
   return {
     memory: memory.bytes,
     run: (feeds) => {
+      if (!batched) requireOneSample(feeds);
       const results = batched
         ? samplesOf(feeds).map((sample) => runSample(sample))
         : [runSample(new Map(feeds))];
@@ -78,6 +79,18 @@ function borderOf({ storage }: Bytes, kernels: Kernels): Run | null {
     kernels.fill(image + W * step, H - 1, between, pitch, value);
     kernels.fill(image + (H - 1) * pitch + W * step, 1, right * step + bottom * pitch, 0, value);
   };
+}
+
+/** @throws QdgError `runtime`: where outputs have no axis of samples, what is open is not told to be that */
+function requireOneSample(feeds: ReadonlyMap<Value, Tensor>): void {
+  for (const [{ name, shape }, feed] of feeds) {
+    if (feed.shape.every((size, axis) => size === shape[axis])) continue;
+    throw new QdgError(
+      "runtime",
+      `engine, input "${name}"`,
+      `got [${feed.shape.join(", ")}], expected [${shape.join(", ")}]: outputs of this network have no open first axis; run larger batches on wasm`,
+    );
+  }
 }
 
 /** One sample of each feed at a time. */

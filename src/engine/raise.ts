@@ -54,7 +54,8 @@ class GraphRaiser implements Raising {
 
   constructor(graph: Graph) {
     this.#graph = graph;
-    this.#batched = graph.inputs.every(({ shape }) => typeof shape[0] === "string");
+    const { inputs, outputs } = graph;
+    this.#batched = [...inputs, ...outputs].every(({ shape }) => typeof shape[0] === "string");
     this.constants = foldedConstants(graph);
     this.#patterns = integerPatterns(graph, this.constants);
     this.uses = consumers(graph);
