@@ -10,7 +10,7 @@ import { totalOfPositions } from "./operations/pools.js";
 import { integerAdd, product } from "./operations/two-images.js";
 import { realSum, type WeightedSum, weightedSum } from "./operations/weighted-sum.js";
 import { factorsOf, operandsOf, type Raising } from "./raising.js";
-import { inputAxisOf, outputAxisOf, weightsByOutput, windowsOf } from "./raise-patterns.js";
+import { inputAxisOf, outputAxisOf, weightsByOutput, windowsOf, requireOneImage } from "./raise-patterns.js";
 
 /** The bytes of a quantizer that rounds an exact sum; null for a sum of another kind. */
 export function raiseExactSum(sum: ExactSum, quantizer: Node, raising: Raising): Bytes | null {
@@ -47,6 +47,7 @@ function total(
   if (intAttribute(node, "keepdims", 1) !== 1 || listed.toSorted((a, b) => a - b).join() !== spatial.join())
     return null;
   const x = raising.bytesAlong(operand.source, 1);
+  requireOneImage(node, x);
   const y = raising.create(output, 1, limits);
   const where = whereOf(node);
   raising.add(

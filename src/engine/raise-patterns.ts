@@ -150,9 +150,14 @@ export function windowsOf(node: Node, x: Bytes, weights: readonly number[]): Win
   return flat(node, x, depth, { rows, columns });
 }
 
+/** @throws QdgError `unsupported-op` for what is computed image by image where one sample has several */
+export function requireOneImage(node: Node, { shape }: Bytes): void {
+  if (shape[0] !== 1) throw refused(whereOf(node), `windows over ${shape[0]} images of one sample`);
+}
+
 /** @throws QdgError `unsupported-op` for windows over volumes or over several images */
 export function flat(node: Node, x: Bytes, depth: Window, windows: Windows): Windows {
-  if (x.shape[0] !== 1) throw refused(whereOf(node), `windows over ${x.shape[0]} images of one sample`);
+  requireOneImage(node, x);
   if (depth.size !== 1 || depth.kernel !== 1 || depth.outputSize !== 1) {
     throw refused(whereOf(node), "windows over volumes");
   }
@@ -186,6 +191,7 @@ function raiseAverage({ kind, node, x, target, outputs }: PoolPattern, raising: 
   const where = whereOf(node);
   const scaleX = x.scale[0] as number;
   if (kind === "global-average") {
+    requireOneImage(node, image);
     const count = image.storage.H * image.storage.W;
     const multiplier = f(scaleX / f(target.scale * count));
     raising.add(totalOfPositions({ where, x: image, zeroX: zeroOf(x), multiplier }, y, limits));

@@ -7,7 +7,7 @@ import type { Bytes } from "./bytes.js";
 import { largestOfWindows } from "./operations/pools.js";
 import type { Windows } from "./operations/positions.js";
 import { type Raising, refused } from "./raising.js";
-import { flat } from "./raise-patterns.js";
+import { flat, requireOneImage } from "./raise-patterns.js";
 
 /** MaxPool, GlobalMaxPool, and ReduceMax over all positions; null for another node. */
 export function raisePool(node: Node, value: Value, raising: Raising): Bytes | null {
@@ -31,6 +31,7 @@ function along(size: number): Windows["rows"] {
 
 /** One window over all positions. */
 function whole(node: Node, x: Bytes, raising: Raising): Windows {
+  requireOneImage(node, x);
   if (node.op === "ReduceMax") {
     const axes = node.inputs[1] && raising.constants.get(node.inputs[1]);
     const rank = x.shape.length;
