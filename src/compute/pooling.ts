@@ -7,7 +7,7 @@ import { RANGE_BY_DTYPE } from "./quantize.js";
 import type { Call, Kernel } from "./kernel.js";
 import { float32At, inputAt, invalid, newTensor, numbersAt, unsupported } from "./kernel.js";
 import type { Volume, Window } from "./window.js";
-import { volumeOf, windowAttributes, windowsOver } from "./window.js";
+import { elementsInside, volumeOf, windowAttributes, windowsOver } from "./window.js";
 
 export interface PoolGeometry extends Volume {
   readonly outputShape: readonly number[];
@@ -41,14 +41,14 @@ export function forEachWindow(
         const hs = positions(rows, i);
         for (let j = 0; j < columns.outputSize; j++) {
           const vs = positions(columns, j);
-          const covered: number[] = [];
+          const places: number[] = [];
           for (const image of ds.inside) {
             for (const h of hs.inside) {
               const row = ((p * depth.size + image) * rows.size + h) * columns.size;
-              for (const v of vs.inside) covered.push(row + v);
+              for (const v of vs.inside) places.push(row + v);
             }
           }
-          visit(to++, covered, ds.cells * hs.cells * vs.cells);
+          visit(to++, places, ds.cells * hs.cells * vs.cells);
         }
       }
     }
@@ -59,14 +59,9 @@ function positions(
   window: Window,
   output: number,
 ): { readonly inside: readonly number[]; readonly cells: number } {
-  const inside: number[] = [];
-  let cells = 0;
-  for (let r = 0; r < window.kernel; r++) {
-    const at = output * window.stride + r * window.dilation - window.padBegin;
-    if (at < window.size + window.padEnd) cells++;
-    if (at >= 0 && at < window.size) inside.push(at);
-  }
-  return { inside, cells };
+  const { inside, cells } = elementsInside(window, output);
+  const first = output * window.stride - window.padBegin;
+  return { inside: inside.map((element) => first + element * window.dilation), cells };
 }
 
 /** Padding never wins (ONNX MaxPool, one output). */

@@ -115,3 +115,21 @@ export function volumeOf(windows: readonly Window[]): Volume {
   const [columns = one, rows = one, depth = one] = [...windows].reverse();
   return { depth, rows, columns };
 }
+
+/**
+ * Elements of the window of `output` that lie within the image, counted along the window, and how many of all lie in the image or
+ * its padding.
+ */
+export function elementsInside(
+  { kernel, stride, dilation, padBegin, padEnd, size }: Window,
+  output: number,
+): { readonly inside: readonly number[]; readonly cells: number } {
+  const inside: number[] = [];
+  let cells = 0;
+  for (let r = 0; r < kernel; r++) {
+    const at = output * stride + r * dilation - padBegin;
+    if (at < size + padEnd) cells++;
+    if (at >= 0 && at < size) inside.push(r);
+  }
+  return { inside, cells };
+}

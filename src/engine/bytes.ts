@@ -1,6 +1,8 @@
 // Tensors of the engine: one sample of bytes, channels last, and where its axes are in the file.
 
 import { QdgError } from "../base/error.js";
+import { sizeOf } from "../base/tensor.js";
+import { around } from "../compute/shapes.js";
 
 /**
  * A tensor of uint8 for one sample. In memory it is an image [H, W, C], channels last, each position `step` bytes after the
@@ -45,7 +47,7 @@ export function imageOf(
 ): { readonly H: number; readonly W: number; readonly C: number } {
   const others = shape.filter((_, axis) => axis !== channelAxis);
   const W = others.length > 1 ? (others.at(-1) as number) : 1;
-  const H = others.slice(0, others.length > 1 ? -1 : undefined).reduce((product, dim) => product * dim, 1);
+  const H = sizeOf(others.slice(0, others.length > 1 ? -1 : undefined));
   return { H, W, C: shape[channelAxis] ?? 1 };
 }
 
@@ -107,9 +109,8 @@ export function forEachElement(
   visit: (index: number, y: number, x: number, c: number) => void,
 ): void {
   // Axes after the channel's repeat within one channel, those before it around all channels.
-  const inner = shape.slice(channelAxis + 1).reduce((product, dim) => product * dim, 1);
-  const outer = shape.slice(0, channelAxis).reduce((product, dim) => product * dim, 1);
-  const { C, W } = storage;
+  const [outer, C, inner] = around(shape, channelAxis);
+  const { W } = storage;
   let index = 0;
   for (let o = 0; o < outer; o++) {
     for (let c = 0; c < C; c++) {
@@ -119,4 +120,15 @@ export function forEachElement(
       }
     }
   }
+}
+
+/** The address of each element in the order of the file. */
+export function addressesOf(x: Bytes): Uint32Array {
+  const addresses = new Uint32Array(sizeOf(x.shape));
+  const base = addressOf(x.storage, 0, 0);
+  const pitch = pitchOf(x.storage);
+  forEachElement(x, (index, row, column, c) => {
+    addresses[index] = base + row * pitch + column * x.storage.step + c;
+  });
+  return addresses;
 }

@@ -10,7 +10,14 @@ import { totalOfPositions } from "./operations/pools.js";
 import { integerAdd, product } from "./operations/two-images.js";
 import { realSum, type WeightedSum, weightedSum } from "./operations/weighted-sum.js";
 import { factorsOf, operandsOf, type Raising } from "./raising.js";
-import { inputAxisOf, outputAxisOf, weightsByOutput, windowsOf, requireOneImage } from "./raise-patterns.js";
+import {
+  inputAxisOf,
+  outputAxisOf,
+  reducesPositions,
+  requireOneImage,
+  weightsByOutput,
+  windowsOf,
+} from "./raise-patterns.js";
 
 /** The bytes of a quantizer that rounds an exact sum; null for a sum of another kind. */
 export function raiseExactSum(sum: ExactSum, quantizer: Node, raising: Raising): Bytes | null {
@@ -37,15 +44,8 @@ function total(
   raising: Raising,
 ): Bytes | null {
   const [operand] = operands;
-  const axes = node.inputs[1] && raising.constants.get(node.inputs[1]);
-  if (!operand || !axes || multiplier.length !== 1) return null;
-  const rank = operand.source.shape.length;
-  const listed = Array.from(axes.data as ArrayLike<number | bigint>, Number).map(
-    (axis) => (axis + rank) % rank,
-  );
-  const spatial = Array.from({ length: rank - 2 }, (_, axis) => axis + 2);
-  if (intAttribute(node, "keepdims", 1) !== 1 || listed.toSorted((a, b) => a - b).join() !== spatial.join())
-    return null;
+  if (!operand || multiplier.length !== 1) return null;
+  if (!reducesPositions(node, operand.source, raising)) return null;
   const x = raising.bytesAlong(operand.source, 1);
   requireOneImage(node, x);
   const y = raising.create(output, 1, limits);

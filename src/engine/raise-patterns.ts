@@ -150,6 +150,17 @@ export function windowsOf(node: Node, x: Bytes, weights: readonly number[]): Win
   return flat(node, x, depth, { rows, columns });
 }
 
+/** Whether a reduction [N, C, ...] is over all positions, which stay as axes of 1. */
+export function reducesPositions(node: Node, x: Value, { constants }: Raising): boolean {
+  const axes = node.inputs[1] && constants.get(node.inputs[1]);
+  if (!axes) return false;
+  const rank = x.shape.length;
+  const listed = Array.from(axes.data as ArrayLike<number | bigint>, Number);
+  const sorted = listed.map((axis) => (axis + rank) % rank).sort((a, b) => a - b);
+  const positions = Array.from({ length: rank - 2 }, (_, axis) => axis + 2);
+  return intAttribute(node, "keepdims", 1) === 1 && sorted.join() === positions.join();
+}
+
 /** @throws QdgError `unsupported-op` for what is computed image by image where one sample has several */
 export function requireOneImage(node: Node, { shape }: Bytes): void {
   if (shape[0] !== 1) throw refused(whereOf(node), `windows over ${shape[0]} images of one sample`);

@@ -2,12 +2,12 @@
 
 import { whereOf } from "../compute/kernel.js";
 import { poolGeometry } from "../compute/pooling.js";
-import { intAttribute, type Node, type Value } from "../graph/graph.js";
+import type { Node, Value } from "../graph/graph.js";
 import type { Bytes } from "./bytes.js";
 import { largestOfWindows } from "./operations/pools.js";
 import type { Windows } from "./operations/positions.js";
 import { type Raising, refused } from "./raising.js";
-import { flat, requireOneImage } from "./raise-patterns.js";
+import { flat, reducesPositions, requireOneImage } from "./raise-patterns.js";
 
 /** MaxPool, GlobalMaxPool, and ReduceMax over all positions; null for another node. */
 export function raisePool(node: Node, value: Value, raising: Raising): Bytes | null {
@@ -32,17 +32,8 @@ function along(size: number): Windows["rows"] {
 /** One window over all positions. */
 function whole(node: Node, x: Bytes, raising: Raising): Windows {
   requireOneImage(node, x);
-  if (node.op === "ReduceMax") {
-    const axes = node.inputs[1] && raising.constants.get(node.inputs[1]);
-    const rank = x.shape.length;
-    const listed = Array.from(
-      (axes?.data ?? []) as ArrayLike<bigint>,
-      (axis) => (Number(axis) + rank) % rank,
-    );
-    const spatial = Array.from({ length: rank - 2 }, (_, axis) => axis + 2);
-    const all = listed.toSorted((a, b) => a - b).join() === spatial.join();
-    if (!all || intAttribute(node, "keepdims", 1) !== 1)
-      throw refused(whereOf(node), "a maximum over some axes");
+  if (node.op === "ReduceMax" && !reducesPositions(node, node.inputs[0] as Value, raising)) {
+    throw refused(whereOf(node), "a maximum over some axes");
   }
   return { rows: along(x.storage.H), columns: along(x.storage.W) };
 }

@@ -1,7 +1,7 @@
 // From the graph of an integer file to the operations of the engine: what is bytes in the file is bytes here, patterns and
 // spelled-out sums become one operation each, functions of one byte tables, and what is float32 at the end stays so.
 
-import type { Tensor } from "../base/tensor.js";
+import { sizeOf, type Tensor } from "../base/tensor.js";
 import { foldedConstants } from "../compute/folded-constants.js";
 import { type IntegerPattern, integerPatterns } from "../compute/integer-patterns.js";
 import { whereOf } from "../compute/kernel.js";
@@ -42,7 +42,7 @@ export function raise(graph: Graph): RaisedGraph {
 
 class GraphRaiser implements Raising {
   readonly constants: ReadonlyMap<Value, Tensor>;
-  readonly uses: ReadonlyMap<Value, readonly Node[]>;
+  readonly #uses: ReadonlyMap<Value, readonly Node[]>;
   readonly #graph: Graph;
   readonly #patterns: ReadonlyMap<Node, IntegerPattern>;
   readonly #functions: ByteFunctions;
@@ -58,7 +58,7 @@ class GraphRaiser implements Raising {
     this.#batched = [...inputs, ...outputs].every(({ shape }) => typeof shape[0] === "string");
     this.constants = foldedConstants(graph);
     this.#patterns = integerPatterns(graph, this.constants);
-    this.uses = consumers(graph);
+    this.#uses = consumers(graph);
     this.#functions = new ByteFunctions(this.constants);
     settleShapes(graph, this.constants);
   }
@@ -116,7 +116,7 @@ class GraphRaiser implements Raising {
 
   /** A value that a Clip alone reads: the Clip's operation computes it. */
   #isNarrowed(value: Value): boolean {
-    const uses = this.uses.get(value);
+    const uses = this.#uses.get(value);
     return uses?.length === 1 && uses[0]?.op === "Clip" && !this.#graph.outputs.includes(value);
   }
 
@@ -151,7 +151,7 @@ class GraphRaiser implements Raising {
   }
 
   #inputBytes(value: Value): Bytes {
-    const bytes = this.create(value, this.#channelAxisOf(this.shapeOf(value), this.uses.get(value) ?? []));
+    const bytes = this.create(value, this.#channelAxisOf(this.shapeOf(value), this.#uses.get(value) ?? []));
     this.add(fromTensor(value.name, (tensors) => tensors.get(value) as Tensor, bytes));
     return bytes;
   }
@@ -188,7 +188,7 @@ class GraphRaiser implements Raising {
     const limits = { low: 0, high: 255, zeroPoint: zeros ? Number(zeros.data[0]) : 0 };
     const y = this.create(
       value,
-      this.#channelAxisOf(this.shapeOf(value), this.uses.get(value) ?? []),
+      this.#channelAxisOf(this.shapeOf(value), this.#uses.get(value) ?? []),
       limits,
     );
     this.add(quantize(whereOf(node), x, Number(scales.data[0]), y, limits));
@@ -201,7 +201,7 @@ class GraphRaiser implements Raising {
     if (shape[0] !== 1) return last;
     for (const reader of readers) {
       if (reader.op === "Transpose" && intsAttribute(reader, "perm")?.[1] === last) return last;
-      const next = reader.outputs[0] && this.uses.get(reader.outputs[0]);
+      const next = reader.outputs[0] && this.#uses.get(reader.outputs[0]);
       if (next?.some((each) => each.op === "MatMul")) return last;
     }
     return Math.min(1, last);
@@ -276,11 +276,7 @@ function requireNumbers(where: string, shape: readonly Dim[]): void {
 
 function productsOf(node: Node): number {
   const [x, w] = node.inputs;
-  const elements = size((node.outputs[0]?.shape ?? []) as number[]);
-  const perElement = node.op === "MatMul" ? Number(x?.shape.at(-1)) : size((w?.shape ?? []) as number[]);
-  return node.op === "MatMul" ? elements * perElement : elements * (perElement / Number(w?.shape[0] ?? 1));
-}
-
-function size(shape: readonly number[]): number {
-  return shape.reduce((product, dim) => product * dim, 1);
+  const elements = sizeOf((node.outputs[0]?.shape ?? []) as number[]);
+  if (node.op === "MatMul") return elements * Number(x?.shape.at(-1));
+  return elements * (sizeOf((w?.shape ?? []) as number[]) / Number(w?.shape[0] ?? 1));
 }

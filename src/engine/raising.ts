@@ -3,13 +3,12 @@
 import { QdgError } from "../base/error.js";
 import { sizeOf, type Tensor } from "../base/tensor.js";
 import { sameShape } from "../compute/shapes.js";
-import type { Node, Value } from "../graph/graph.js";
+import type { Value } from "../graph/graph.js";
 import type { Bytes } from "./bytes.js";
 import type { Limits, Operation } from "./operations/operation.js";
 
 export interface Raising {
   readonly constants: ReadonlyMap<Value, Tensor>;
-  readonly uses: ReadonlyMap<Value, readonly Node[]>;
   /** Bytes in whatever order they are. */
   bytesOf(value: Value): Bytes;
   /** Bytes whose channels are that axis of the file. */

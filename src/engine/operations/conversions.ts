@@ -2,10 +2,11 @@
 
 import type { Tensor } from "../../base/tensor.js";
 import { allocate } from "../../base/tensor.js";
+import { around } from "../../compute/shapes.js";
 import type { Value } from "../../graph/graph.js";
-import { type Bytes, addressOf, forEachElement, pitchOf } from "../bytes.js";
+import { addressesOf, addressOf, type Bytes, pitchOf } from "../bytes.js";
 import type { Limits, Operation, Tensors } from "./operation.js";
-import { spansOf } from "./two-images.js";
+import { overSpans } from "./spans.js";
 
 /** QuantizeLinear of a float32 tensor. */
 export function quantize(where: string, x: Value, scale: number, y: Bytes, limits: Limits): Operation {
@@ -18,9 +19,8 @@ export function quantize(where: string, x: Value, scale: number, y: Bytes, limit
       const target = memory.putTarget(limits.low, limits.high, limits.zeroPoint);
       const reals = memory.reserve(H * W * C * 4);
       // Elements of one channel are neighbours where axes follow the channel's.
-      const inner = y.shape.slice(y.channelAxis + 1).reduce((product, dim) => product * dim, 1);
-      const channelsLast = inner === 1;
-      const [positionStep, plane] = channelsLast ? [C * 4, 4] : [4, inner * 4];
+      const [, , inner] = around(y.shape, y.channelAxis);
+      const [positionStep, plane] = inner === 1 ? [C * 4, 4] : [4, inner * 4];
       const call = [
         reals,
         addressOf(y.storage, 0, 0),
@@ -46,26 +46,11 @@ export function quantize(where: string, x: Value, scale: number, y: Bytes, limit
 
 /** `y = table[x]`. @param table 256 bytes */
 export function lookUp(where: string, x: Bytes, table: Uint8Array, y: Bytes): Operation {
-  return {
-    where,
-    reads: [x],
-    writes: y,
-    prepare: (memory, kernels) => {
-      const address = memory.put(table);
-      const spans = spansOf([x.storage, y.storage]);
-      return () => {
-        for (const { at, rows, length, pitches } of spans) {
-          kernels.lookUp(
-            ...(at as [number, number]),
-            rows,
-            length,
-            ...(pitches as [number, number]),
-            address,
-          );
-        }
-      };
-    },
-  };
+  return overSpans(where, [x], y, (memory, kernels) => {
+    const address = memory.put(table);
+    return ({ at: [from, to], rows, length, pitches: [pitchFrom, pitchTo] }) =>
+      kernels.lookUp(from, to, rows, length, pitchFrom, pitchTo, address);
+  });
 }
 
 /** A tensor of any type from bytes. @param table 256 elements: what each byte becomes */
@@ -81,7 +66,7 @@ export function toTensor(
     reads: [x],
     writes: null,
     prepare: (memory) => {
-      const order = orderOf(x);
+      const order = addressesOf(x);
       return (tensors) => {
         const bytes = new Uint8Array(memory.memory.buffer);
         const data = allocate(table.dtype, order.length);
@@ -94,17 +79,6 @@ export function toTensor(
   };
 }
 
-/** The address of each element in the order of the file. */
-function orderOf(x: Bytes): Uint32Array {
-  const order = new Uint32Array(x.shape.reduce((product, dim) => product * dim, 1));
-  const base = addressOf(x.storage, 0, 0);
-  const pitch = pitchOf(x.storage);
-  forEachElement(x, (index, row, column, c) => {
-    order[index] = base + row * pitch + column * x.storage.step + c;
-  });
-  return order;
-}
-
 /** The bytes of a tensor: an input, or one that no input decides. */
 export function fromTensor(where: string, tensorOf: (tensors: Tensors) => Tensor, y: Bytes): Operation {
   return {
@@ -112,7 +86,7 @@ export function fromTensor(where: string, tensorOf: (tensors: Tensors) => Tensor
     reads: [],
     writes: y,
     prepare: (memory) => {
-      const order = orderOf(y);
+      const order = addressesOf(y);
       return (tensors) => {
         const { data } = tensorOf(tensors) as Tensor<"uint8">;
         const bytes = new Uint8Array(memory.memory.buffer);

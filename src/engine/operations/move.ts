@@ -1,7 +1,8 @@
 // Bytes that change their places: transposes, reshapes, slices, pads, concatenations, resizing to the nearest.
 
+import { sizeOf } from "../../base/tensor.js";
 import type { Bytes } from "../bytes.js";
-import { addressOf, forEachElement, pitchOf } from "../bytes.js";
+import { addressesOf, forEachElement } from "../bytes.js";
 import type { Operation } from "./operation.js";
 
 /** Element `index[i]` of source `source[i]` becomes element i; a negative source is the constant byte -1 - source. */
@@ -26,7 +27,7 @@ export function isSameInMemory(x: Bytes, y: Bytes, { source, index }: Moves): bo
 /** The place of each element of the file among those of the image. */
 function placesOf(x: Bytes): Int32Array {
   const { W, C } = x.storage;
-  const places = new Int32Array(x.shape.reduce((product, dim) => product * dim, 1));
+  const places = new Int32Array(sizeOf(x.shape));
   forEachElement(x, (i, row, column, c) => {
     places[i] = (row * W + column) * C + c;
   });
@@ -43,7 +44,7 @@ export function move(where: string, sources: readonly Bytes[], moves: Moves, y: 
       const tables = sources.map(addressesOf);
       const to = addressesOf(y);
       // In the order of y's memory, so that neighbours become runs.
-      const order = to.map((_, i) => i).sort((a, b) => (to[a] as number) - (to[b] as number));
+      const order = Array.from(to, (_, i) => i).sort((a, b) => (to[a] as number) - (to[b] as number));
       const constants = new Map<number, number>();
       const constant = (byte: number): number => {
         const address = constants.get(byte) ?? memory.put(Uint8Array.of(byte));
@@ -66,16 +67,6 @@ export function move(where: string, sources: readonly Bytes[], moves: Moves, y: 
       return () => kernels.copy(list, copies.length / 2, run);
     },
   };
-}
-
-function addressesOf(x: Bytes): number[] {
-  const addresses: number[] = [];
-  const base = addressOf(x.storage, 0, 0);
-  const pitch = pitchOf(x.storage);
-  forEachElement(x, (i, row, column, c) => {
-    addresses[i] = base + row * pitch + column * x.storage.step + c;
-  });
-  return addresses;
 }
 
 /** The largest length that divides all runs of neighbours. */

@@ -1,6 +1,6 @@
 // Lists of addresses that kernels walk through: of windows, of results, of what each window covers.
 
-import type { Window } from "../../compute/window.js";
+import { elementsInside, type Window } from "../../compute/window.js";
 import type { Bytes, Storage } from "../bytes.js";
 import { addressOf, pitchOf, widenBorder } from "../bytes.js";
 import type { EngineMemory } from "../memory.js";
@@ -94,15 +94,13 @@ export function putCovered(memory: EngineMemory, x: Storage, windows: Windows): 
   const known = new Map<string, number>();
   for (let at = 0; at < inside.length; at++) {
     const y = Math.floor(at / columns.outputSize);
-    const hs = along(rows, y);
-    const vs = along(columns, at % columns.outputSize);
+    const hs = elementsInside(rows, y);
+    const vs = elementsInside(columns, at % columns.outputSize);
     const key = `${hs.inside.join()}|${vs.inside.join()}`;
     let address = known.get(key);
     if (address === undefined) {
-      const covered = hs.inside.flatMap((r) =>
-        vs.inside.map((s) => offsets[r * columns.kernel + s] as number),
-      );
-      address = memory.put(Uint32Array.from(covered));
+      const list = hs.inside.flatMap((r) => vs.inside.map((s) => offsets[r * columns.kernel + s] as number));
+      address = memory.put(Uint32Array.from(list));
       known.set(key, address);
     }
     const count = hs.inside.length * vs.inside.length;
@@ -111,19 +109,4 @@ export function putCovered(memory: EngineMemory, x: Storage, windows: Windows): 
     cells[at] = hs.cells * vs.cells;
   }
   return { lists: memory.put(lists), inside, cells };
-}
-
-/** Elements of the window of `output` within the image. */
-function along(
-  { kernel, stride, dilation, padBegin, padEnd, size }: Window,
-  output: number,
-): { readonly inside: readonly number[]; readonly cells: number } {
-  const inside: number[] = [];
-  let cells = 0;
-  for (let r = 0; r < kernel; r++) {
-    const at = output * stride + r * dilation - padBegin;
-    if (at < size + padEnd) cells++;
-    if (at >= 0 && at < size) inside.push(r);
-  }
-  return { inside, cells };
 }

@@ -1,9 +1,10 @@
 // Sums and products of two images of bytes.
 
 import { QdgError } from "../../base/error.js";
-import type { Bytes, Storage } from "../bytes.js";
+import type { Bytes } from "../bytes.js";
 import { addressOf, pitchOf } from "../bytes.js";
 import type { Limits, Operation } from "./operation.js";
+import { overSpans } from "./spans.js";
 
 /** QLinearAdd: `clip(roundHalfEven(fl(ra a + fl(rb b + offset))))`; the zero point of the result is in the offset. */
 export interface FusedAdd {
@@ -21,29 +22,11 @@ export function fusedAdd(
   limits: Limits,
 ): Operation {
   checkAlike(where, a, b);
-  return {
-    where,
-    reads: [a, b],
-    writes: y,
-    prepare: (memory, kernels) => {
-      const target = memory.putTarget(limits.low, limits.high, 0);
-      const spans = spansOf([a.storage, b.storage, y.storage]);
-      return () => {
-        for (const { at, rows, length, pitches } of spans) {
-          kernels.fusedAdd(
-            ...(at as [number, number, number]),
-            rows,
-            length,
-            ...(pitches as [number, number, number]),
-            ratioA,
-            ratioB,
-            offset,
-            target,
-          );
-        }
-      };
-    },
-  };
+  return overSpans(where, [a, b], y, (memory, kernels) => {
+    const target = memory.putTarget(limits.low, limits.high, 0);
+    return ({ at, rows, length, pitches }) =>
+      kernels.fusedAdd(...at, rows, length, ...pitches, ratioA, ratioB, offset, target);
+  });
 }
 
 /** `requantize(a + b + offset, m)`. */
@@ -61,28 +44,11 @@ export function integerAdd(
   limits: Limits,
 ): Operation {
   checkAlike(where, a, b);
-  return {
-    where,
-    reads: [a, b],
-    writes: y,
-    prepare: (memory, kernels) => {
-      const target = memory.putTarget(limits.low, limits.high, limits.zeroPoint);
-      const spans = spansOf([a.storage, b.storage, y.storage]);
-      return () => {
-        for (const { at, rows, length, pitches } of spans) {
-          kernels.integerAdd(
-            ...(at as [number, number, number]),
-            rows,
-            length,
-            ...(pitches as [number, number, number]),
-            offset,
-            multiplier,
-            target,
-          );
-        }
-      };
-    },
-  };
+  return overSpans(where, [a, b], y, (memory, kernels) => {
+    const target = memory.putTarget(limits.low, limits.high, limits.zeroPoint);
+    return ({ at, rows, length, pitches }) =>
+      kernels.integerAdd(...at, rows, length, ...pitches, offset, multiplier, target);
+  });
 }
 
 /** `(a - za)(b - zb)` times m; b may be one position for all of a's. */
@@ -104,7 +70,7 @@ export function product(asked: Product, y: Bytes, limits: Limits): Operation {
     ? [asked.b, asked.zeroB, asked.a, asked.zeroA]
     : [asked.a, asked.zeroA, asked.b, asked.zeroB];
   const broadcast = isOnePosition(b) && !isOnePosition(a);
-  if (broadcast ? a.storage.C !== b.storage.C : true) checkAlike(where, a, b, broadcast);
+  checkAlike(where, a, b, broadcast);
   return {
     where,
     reads: [a, b],
@@ -150,33 +116,4 @@ function checkAlike(where: string, a: Bytes, b: Bytes, broadcast = false): void 
     where,
     `combines [${a.shape.join(", ")}] and [${b.shape.join(", ")}], which the engine does not compute; use wasm`,
   );
-}
-
-/** Runs of bytes that the same positions of several images have: whole rows where their positions are equally far apart. */
-interface Span {
-  readonly at: readonly number[];
-  readonly rows: number;
-  readonly length: number;
-  readonly pitches: readonly number[];
-}
-
-export function spansOf(storages: readonly [Storage, ...Storage[]]): Span[] {
-  const [{ H, W, C, step }] = storages;
-  const channels = Math.ceil(C / 8) * 8;
-  if (storages.every((storage) => storage.step === step)) {
-    return [
-      {
-        at: storages.map((storage) => addressOf(storage, 0, 0)),
-        rows: H,
-        length: (W - 1) * step + channels,
-        pitches: storages.map(pitchOf),
-      },
-    ];
-  }
-  return Array.from({ length: H }, (_, y) => ({
-    at: storages.map((storage) => addressOf(storage, y, 0)),
-    rows: W,
-    length: channels,
-    pitches: storages.map((storage) => storage.step),
-  }));
 }

@@ -2,6 +2,7 @@
 
 import { QdgError } from "../../base/error.js";
 import { float32 } from "../../base/tensor.js";
+import { around } from "../../compute/shapes.js";
 import type { Value } from "../../graph/graph.js";
 import type { Bytes } from "../bytes.js";
 import { newBytes } from "../bytes.js";
@@ -91,9 +92,8 @@ export function realSum(
 
 /** Elements of an image of float32, `step` apart from position to position, in the order of the file. */
 function inFileOrder(stored: Float32Array, { shape, channelAxis, storage }: Bytes): Float32Array {
-  const { C, step } = storage;
-  const inner = shape.slice(channelAxis + 1).reduce((product, dim) => product * dim, 1);
-  const outer = shape.slice(0, channelAxis).reduce((product, dim) => product * dim, 1);
+  const { step } = storage;
+  const [outer, C, inner] = around(shape, channelAxis);
   const data = new Float32Array(outer * C * inner);
   let at = 0;
   for (let o = 0; o < outer; o++) {
