@@ -6,11 +6,12 @@ import { VERSION } from "../base/version.js";
 import { type EngineNetwork, loadEngine } from "../engine/engine.js";
 import { withUnpackedWeights } from "../engine/unpacked-weights.js";
 import { compileModules, type EngineModules, relaxedClass } from "../engine/module.js";
-import type { Graph, Value } from "../graph/graph.js";
+import type { Graph } from "../graph/graph.js";
 import { decodeModel } from "../onnx/codec.js";
 import { modelToGraph } from "../onnx/to-graph.js";
 import { checkFeeds } from "./feeds.js";
 import { nameOf } from "./onnx-session.js";
+import { infoOf } from "./tensor-info.js";
 import type { Availability, ModelSource, Runtime, RuntimeOptions, Session, TensorInfo } from "./runtime.js";
 
 let compiled: Promise<EngineModules> | undefined;
@@ -68,10 +69,6 @@ export const engineRuntime: Runtime = {
     return new EngineSession(where, graph, inputs, outputs, await loadEngine(graph, modules));
   },
 };
-
-function infoOf({ name, dtype, shape }: Value): TensorInfo {
-  return { name, dtype, shape };
-}
 
 class EngineSession implements Session {
   readonly inputs: readonly TensorInfo[];

@@ -4,13 +4,14 @@
 import { QdgError } from "../base/error.js";
 import type { Tensor } from "../base/tensor.js";
 import type { Graph, Value } from "../graph/graph.js";
-import { isUnknownRank, UNKNOWN_DIM } from "../graph/unknown-shape.js";
+import { isUnknownRank } from "../graph/unknown-shape.js";
 import { decodeModel } from "../onnx/codec.js";
 import { modelToGraph } from "../onnx/to-graph.js";
 import { checkFeeds } from "./feeds.js";
 import { nameOf } from "./onnx-session.js";
 import type { Plan } from "./reference/plan.js";
 import { planOf, runPlan } from "./reference/plan.js";
+import { infoOf } from "./tensor-info.js";
 import type { Availability, ModelSource, Runtime, RuntimeOptions, Session, TensorInfo } from "./runtime.js";
 
 /**
@@ -84,10 +85,4 @@ class ReferenceSession implements Session {
   async dispose(): Promise<void> {
     this.#plan = null;
   }
-}
-
-/** Unnamed sizes are "", as with every runtime. */
-function infoOf({ name, dtype, shape }: Value): TensorInfo {
-  if (isUnknownRank(shape)) return { name, dtype, shape: [] };
-  return { name, dtype, shape: shape.map((dim) => (dim === UNKNOWN_DIM ? "" : dim)) };
 }
