@@ -74,7 +74,9 @@ test("what the scripts import of the built package is exported there", async () 
   });
   expect(imports.length).toBeGreaterThan(3);
   for (const { name, names, module } of imports) {
-    const exported = Object.keys((await import(pathToFileURL(join(top, "src", `${module}.ts`)).href)) as object);
+    const exported = Object.keys(
+      (await import(pathToFileURL(join(top, "src", `${module}.ts`)).href)) as object,
+    );
     expect([name, module, names.filter((each) => !exported.includes(each))]).toEqual([name, module, []]);
   }
 });

@@ -47,7 +47,10 @@ describe("parseTargets", () => {
   });
 
   test.each([
-    ["", 'got "", expected names among cpu, wasm, webgpu, engine, browser-wasm, browser-webgpu, tfjs, reference'],
+    [
+      "",
+      'got "", expected names among cpu, wasm, webgpu, engine, browser-wasm, browser-webgpu, tfjs, reference',
+    ],
     ["cpu,", 'got ""'],
     ["gpu", 'got "gpu", expected names among'],
     ["CPU", 'got "CPU"'],
