@@ -1,34 +1,30 @@
 // The page: loads the model beside it, and classifies what a visitor drops, pastes, chooses or draws. Says what
 // it computes with and whether that was tested. Computes nothing itself; that is qdg/web's.
 
-import { type Classification, load, type Manifest, type Model, parseManifest } from "../src/web.js";
+import { formatBytes } from "../src/base/format-bytes.js";
+import { type Classification, load, type Manifest, type Model } from "../src/web.js";
+import { type Camera, frameRate, hasCameras, startCamera } from "./camera.js";
+import { page, showNoResult, showPaper, showPen, showProbabilities } from "./classifier-view.js";
+import { comparableRuntimes, type Compared, compareOn } from "./comparison.js";
+import { askedFor, MANIFEST_URL, readManifest } from "./manifest.js";
 import { keepOffline } from "./offline.js";
 import { pictureInput } from "./picture-input.js";
+import { roleOf } from "./runtime-names.js";
 import { sketchOn } from "./sketch.js";
 import {
-  megabytes,
-  page,
+  count,
+  facts,
   percent,
   showFact,
   showLoaded,
-  showNoResult,
-  showPaper,
-  showPen,
-  showProbabilities,
   showProblem,
   showProgress,
+  showRows,
+  showRuntime,
+  textOf,
 } from "./view.js";
 
 type Source = File | HTMLCanvasElement;
-
-/** load() fetches the same small file; where that went well, this does or never will. */
-const MANIFEST_LIMIT_MS = 30_000;
-
-/** Of this page's own version: `qdg deploy` puts the hash into the name. */
-const MANIFEST_URL = new URL(
-  document.querySelector<HTMLMetaElement>('meta[name="qdg-manifest"]')?.content ?? "./manifest.json",
-  document.baseURI,
-).href;
 
 let model: Model | null = null;
 /** The latest picture that nobody has classified yet: older ones are not worth the wait. */
@@ -36,6 +32,9 @@ let waiting: Source | null = null;
 let busy = false;
 /** Counts what was on the paper: a result for what has gone since is not shown. */
 let paper = 0;
+/** What is on the paper, to be compared. */
+let shown: Source | null = null;
+let camera: Camera | null = null;
 
 const sketch = sketchOn(
   page.picture,
@@ -47,12 +46,15 @@ const sketch = sketchOn(
   showPen,
 );
 page.clear.addEventListener("click", () => {
+  stopCamera();
   sketch.clear();
   forget();
 });
+page.camera.addEventListener("click", () => void (camera ? stopCamera() : watch()));
 pictureInput(page.drop, page.file, {
   picture(file, bitmap) {
-    sketch.show(bitmap);
+    stopCamera();
+    sketch.show(bitmap, bitmap.width, bitmap.height);
     bitmap.close();
     // The file itself: what the canvas shows of it has been scaled by the browser.
     take(file, `image ${file.name}`);
@@ -63,71 +65,113 @@ void start();
 
 async function start(): Promise<void> {
   try {
-    const asked = new URLSearchParams(location.search).get("device");
-    const device = asked === "wasm" || asked === "webgpu" ? asked : "auto";
     const sizes = readManifest();
     // Its error is that of load too, which is waited for first.
     sizes.catch(() => undefined);
     model = await load(MANIFEST_URL, {
-      device,
+      ...askedFor(),
       // The service worker keeps the files; a second copy would take the space twice.
       cache: false,
       onProgress: ({ loadedBytes, totalBytes }) => showProgress(loadedBytes, totalBytes),
     });
-    showModel(model, await sizes);
+    const manifest = await sizes;
+    showRuntime(model, manifest, count(model.labels.length, "class", "es"), "picture");
+    offerComparison(manifest);
+    page.camera.hidden = !hasCameras();
     showLoaded("Ready: draw, or drop an image.");
     await classifyWaiting();
-    await keepOffline(model.device, {
-      state: (text, ready) => showFact(page.offline, text, ready ? "good" : "plain"),
-      update(use) {
-        page.update.hidden = false;
-        page.update.addEventListener("click", use, { once: true });
-      },
-    });
+    await keepOffline(roleOf(model));
   } catch (thrown) {
     showLoaded("The model could not be loaded.");
     showProblem(textOf(thrown));
   }
 }
 
-async function readManifest(): Promise<Manifest> {
-  const response = await fetch(MANIFEST_URL, {
-    cache: "no-cache",
-    signal: AbortSignal.timeout(MANIFEST_LIMIT_MS),
-  });
-  if (!response.ok)
-    throw new Error(`${MANIFEST_URL}: got status ${response.status}, expected the model's manifest`);
-  return parseManifest(await response.text(), MANIFEST_URL);
+function offerComparison(manifest: Manifest): void {
+  const runtimes = comparableRuntimes(manifest);
+  page.comparison.hidden = runtimes.length < 2;
+  page.compare.addEventListener("click", () => void compareAll(manifest, runtimes));
 }
 
-function showModel({ device, adapter, threads, fallbacks, selfTest }: Model, manifest: Manifest): void {
-  showFact(page.device, device === "webgpu" ? "WebGPU" : `WebAssembly, ${count(threads, "thread")}`);
-  const refused = fallbacks.find((each) => each.device === "webgpu");
-  const gpu = refused
-    ? `not used: ${refused.reason}`
-    : device === "webgpu"
-      ? `in use: ${adapter ?? "GPU"}`
-      : "not asked for";
-  showFact(page.webgpu, gpu);
-  if (refused && /self-test/.test(refused.reason)) {
-    showProblem(
-      "This device's GPU did not compute what the trained model computes. WebAssembly is used instead, and was tested too.",
-    );
+async function compareAll(
+  manifest: Manifest,
+  runtimes: ReturnType<typeof comparableRuntimes>,
+): Promise<void> {
+  if (!shown) {
+    page.compareState.textContent = "Draw something, or choose an image, first.";
+    return;
   }
-  const { sizeBytes = 0 } = manifest.models.find((each) => each.device === device) ?? {};
-  showFact(page.modelSize, `${megabytes(sizeBytes)}, ${count(manifest.labels.length, "class", "es")}`);
-  const used = manifest.runtime.files.filter(
-    ({ name }) => name.includes("asyncify") === (device === "webgpu"),
-  );
-  showFact(page.runtimeSize, megabytes(used.reduce((sum, file) => sum + file.sizeBytes, 0)));
-  if (!selfTest) return;
-  const integers = selfTest.integers > 0 ? `, ${selfTest.integers.toLocaleString("en")} integers equal` : "";
-  showFact(page.selfTest, `passed: ${count(selfTest.cases, "picture")}${integers}`, "good");
+  const source = shown;
+  stopCamera();
+  page.compare.disabled = true;
+  const rows: Compared[] = [];
+  try {
+    for (const each of runtimes) {
+      page.compareState.textContent = `Loading and running: ${each.name}`;
+      rows.push(await compareOn(MANIFEST_URL, manifest, each, source));
+      showRows(
+        page.compared,
+        rows.map((row) => [
+          row.name,
+          `${row.milliseconds.toFixed(2)} ms`,
+          formatBytes(row.modelBytes),
+          formatBytes(row.runtimeBytes),
+          row.label,
+        ]),
+      );
+    }
+    page.compareState.textContent = "One thread each, the middle of nine runs; decoding is not counted.";
+  } catch (thrown) {
+    page.compareState.textContent = textOf(thrown);
+  } finally {
+    page.compare.disabled = false;
+  }
+}
+
+/** Shows what the camera sees, and what it is. */
+async function watch(): Promise<void> {
+  const rate = frameRate();
+  try {
+    camera = await startCamera(
+      async (video) => {
+        if (!model) return;
+        sketch.show(video, video.videoWidth, video.videoHeight);
+        const asked = ++paper;
+        const result = await model.classify(video);
+        if (asked !== paper || !camera) return;
+        showResult(result, model);
+        const perSecond = rate(performance.now());
+        if (perSecond !== null) {
+          showFact(
+            facts.latency,
+            `${result.latencyMs.toFixed(1)} ms, ${perSecond.toFixed(0)} pictures a second`,
+          );
+        }
+      },
+      (thrown) => {
+        stopCamera();
+        showProblem(`The camera: ${textOf(thrown)}`);
+      },
+    );
+    shown = page.picture;
+    showPaper("the camera's picture");
+    page.camera.setAttribute("aria-pressed", "true");
+  } catch (thrown) {
+    showProblem(`The camera cannot be used: ${textOf(thrown)}`);
+  }
+}
+
+function stopCamera(): void {
+  camera?.stop();
+  camera = null;
+  page.camera.setAttribute("aria-pressed", "false");
 }
 
 /** Classifies what is on the paper now, or once the model is there. */
 function take(source: Source, what: string): void {
+  stopCamera();
   showPaper(what);
+  shown = source;
   paper++;
   waiting = source;
   if (model) void classifyWaiting();
@@ -137,6 +181,7 @@ function take(source: Source, what: string): void {
 function forget(): void {
   paper++;
   waiting = null;
+  shown = null;
   showPaper(null);
   showNoResult("\u2013");
 }
@@ -168,13 +213,5 @@ function next(): Source | null {
 function showResult({ label, index, probabilities, latencyMs }: Classification, { labels }: Model): void {
   showProbabilities(labels, probabilities);
   page.answer.textContent = `${label}, ${percent(probabilities[index] ?? 0)}`;
-  showFact(page.latency, `${latencyMs.toFixed(1)} ms`);
-}
-
-function count(n: number, noun: string, plural = "s"): string {
-  return `${n} ${noun}${n === 1 ? "" : plural}`;
-}
-
-function textOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown);
+  showFact(facts.latency, `${latencyMs.toFixed(1)} ms`);
 }

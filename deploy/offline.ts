@@ -1,29 +1,28 @@
 // The page's side of offline use: registers the service worker, has it keep the files of the device in use, and
 // offers a new version. Never reloads the page unasked: a drawing would be lost.
 
-export interface OfflineView {
-  /** @param ready whether the next visit works without a network */
-  state(text: string, ready: boolean): void;
-  /** A newer version waits; `use` changes to it and loads the page again. */
-  update(use: () => void): void;
-}
+import { facts, showFact, textOf } from "./view.js";
 
-/** Starts the worker; it takes part only once the page has loaded, so that it never slows the first result. */
-export async function keepOffline(device: string, view: OfflineView): Promise<void> {
+/**
+ * Starts the worker; it takes part only once the page has loaded, so that it never slows the first result.
+ *
+ * @param role the runtime in use, whose files are kept
+ */
+export async function keepOffline(role: string): Promise<void> {
   if (!("serviceWorker" in navigator)) {
-    view.state("not possible: this browser has no service workers here", false);
+    showFact(facts.offline, "not possible: this browser has no service workers here");
     return;
   }
   try {
     const registration = await navigator.serviceWorker.register("./sw.js", { updateViaCache: "none" });
-    offerUpdate(registration, view);
+    offerUpdate(registration);
     const { active } = await navigator.serviceWorker.ready;
     if (!active) return;
-    const kept = await ask(active, { keep: device });
-    if (kept.kept) view.state("ready: works without a network", true);
-    else view.state(`not possible: ${kept.reason ?? "the files could not be kept"}`, false);
+    const kept = await ask(active, { keep: role });
+    if (kept.kept) showFact(facts.offline, "ready: works without a network", "good");
+    else showFact(facts.offline, `not possible: ${kept.reason ?? "the files could not be kept"}`);
   } catch (thrown) {
-    view.state(`not possible: ${thrown instanceof Error ? thrown.message : String(thrown)}`, false);
+    showFact(facts.offline, `not possible: ${textOf(thrown)}`);
   }
 }
 
@@ -41,17 +40,20 @@ function ask(worker: ServiceWorker, message: unknown): Promise<Kept> {
   });
 }
 
-function offerUpdate(registration: ServiceWorkerRegistration, view: OfflineView): void {
+/** A newer version waits until the visitor changes to it, which loads the page again. */
+function offerUpdate(registration: ServiceWorkerRegistration): void {
   const offer = (): void => {
     const { waiting } = registration;
     // Without an active one the waiting worker is the first, and no update.
     if (!waiting || !registration.active) return;
-    view.update(() => {
+    const use = (): void => {
       waiting.addEventListener("statechange", () => {
         if (waiting.state === "activated") location.reload();
       });
       waiting.postMessage({ activate: true }, []);
-    });
+    };
+    facts.update.hidden = false;
+    facts.update.addEventListener("click", use, { once: true });
   };
   offer();
   registration.addEventListener("updatefound", () => {

@@ -1,9 +1,10 @@
 // Makes the second visit work offline. Keeps the files of one version of the site, each checked against its hash,
-// and of the runtime and the models only what a visitor's device uses. Never mixes two versions.
+// and of runtimes and models only what a visit uses. Never mixes two versions.
 
 interface SiteEntry {
   readonly path: string;
-  readonly role: string;
+  /** Who needs it: the page, or a visit that computes with one runtime. */
+  readonly roles: readonly string[];
   readonly sha256: string;
 }
 
@@ -57,13 +58,19 @@ scope.addEventListener("message", (event) => {
   );
 });
 
-/** The page's files, and those of the devices that an earlier version kept files for. */
+/** Whose binary a file is, by its name. */
+const BINARIES: readonly (readonly [role: string, name: RegExp])[] = [
+  ["engine", /\/qdg-simd\.[^/]*\.wasm$/],
+  ["webgpu", /\.asyncify\.[^/]*\.wasm$/],
+  ["wasm", /\/ort-wasm-simd-threaded\.[0-9a-f]+\.wasm$/],
+];
+
+/** The page's files, and those of the runtimes that an earlier version kept files for. */
 async function install(): Promise<void> {
   const kept = new Set(["page"]);
   for (const cache of await otherCaches()) {
     for (const { url } of await cache.keys()) {
-      const device = /\.webgpu\.|\.asyncify\./.test(url) ? "webgpu" : "wasm";
-      if (/\.(onnx|wasm)$/.test(url)) kept.add(device);
+      for (const [role, name] of BINARIES) if (name.test(url)) kept.add(role);
     }
   }
   await keep([...kept]);
@@ -74,7 +81,7 @@ async function keep(roles: readonly string[]): Promise<void> {
   const others = await otherCaches();
   for (const entry of files) {
     const url = new URL(entry.path, base).href;
-    if (!roles.includes(entry.role) || (await cache.match(url))) continue;
+    if (!entry.roles.some((role) => roles.includes(role)) || (await cache.match(url))) continue;
     await cache.put(url, await fetched(url, entry, others));
   }
 }

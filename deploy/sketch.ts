@@ -8,7 +8,7 @@ const LONG_STEP = 32;
 export interface Sketch {
   clear(): void;
   /** Fits a picture onto the paper, its middle in the middle. */
-  show(bitmap: ImageBitmap): void;
+  show(picture: CanvasImageSource, width: number, height: number): void;
 }
 
 /**
@@ -80,11 +80,11 @@ export function sketchOn(
   });
   return {
     clear,
-    show(bitmap) {
+    show(picture, fullWidth, fullHeight) {
       clear();
-      const scale = Math.min(canvas.width / bitmap.width, canvas.height / bitmap.height);
-      const [width, height] = [bitmap.width * scale, bitmap.height * scale];
-      context.drawImage(bitmap, (canvas.width - width) / 2, (canvas.height - height) / 2, width, height);
+      const scale = Math.min(canvas.width / fullWidth, canvas.height / fullHeight);
+      const [width, height] = [fullWidth * scale, fullHeight * scale];
+      context.drawImage(picture, (canvas.width - width) / 2, (canvas.height - height) / 2, width, height);
     },
   };
 }

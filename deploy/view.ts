@@ -1,20 +1,20 @@
-// What the page shows. The only file that writes into the document.
+// What both pages show: progress, problems, facts, tables. Of a page's own elements others know.
 
-/** Elements by id, all in index.html. */
-export const page = {
+import { formatBytes } from "../src/base/format-bytes.js";
+import type { Manifest, Model } from "../src/web.js";
+import { nameOf, runtimeBytes } from "./runtime-names.js";
+
+/** Elements that both pages have. */
+const page = {
   state: element("state", HTMLElement),
   progress: element("progress", HTMLProgressElement),
   problem: element("problem", HTMLElement),
-  drop: element("drop", HTMLElement),
-  picture: element("picture", HTMLCanvasElement),
-  penMark: element("pen-mark", HTMLElement),
-  file: element("file", HTMLInputElement),
-  pen: element("pen", HTMLInputElement),
-  clear: element("clear", HTMLButtonElement),
-  answer: element("answer", HTMLElement),
-  bars: element("bars", HTMLElement),
+} as const;
+
+/** What the page says of the runtime in use. */
+export const facts = {
   device: element("device", HTMLElement),
-  webgpu: element("webgpu", HTMLElement),
+  refused: element("refused", HTMLElement),
   latency: element("latency", HTMLElement),
   modelSize: element("model-size", HTMLElement),
   runtimeSize: element("runtime-size", HTMLElement),
@@ -23,10 +23,10 @@ export const page = {
   update: element("update", HTMLButtonElement),
 } as const;
 
-function element<T extends HTMLElement>(id: string, type: new () => T): T {
+export function element<T extends HTMLElement>(id: string, type: new () => T): T {
   const found = document.getElementById(id);
   if (found instanceof type) return found;
-  throw new Error(`index.html has no #${id} of this kind`);
+  throw new Error(`the page has no #${id} of this kind`);
 }
 
 export function showState(text: string): void {
@@ -43,11 +43,11 @@ export function showProgress(loadedBytes: number, totalBytes: number | null): vo
   if (page.progress.classList.contains("done")) return;
   page.progress.max = Math.max(1, totalBytes ?? loadedBytes);
   page.progress.value = loadedBytes;
-  const total = totalBytes === null ? "" : ` of ${megabytes(totalBytes)}`;
+  const total = totalBytes === null ? "" : ` of ${formatBytes(totalBytes)}`;
   showState(
     loadedBytes === totalBytes
-      ? `Starting, ${megabytes(loadedBytes)} loaded`
-      : `Loading: ${megabytes(loadedBytes)}${total}`,
+      ? `Starting, ${formatBytes(loadedBytes)} loaded`
+      : `Loading: ${formatBytes(loadedBytes)}${total}`,
   );
 }
 
@@ -67,53 +67,59 @@ export function showFact(place: HTMLElement, text: string, state: "good" | "bad"
   cell.classList.toggle("bad", state === "bad");
 }
 
-/** Bars in the order of the labels, or the most probable ones where there are fewer rows than labels. */
-export function showProbabilities(labels: readonly string[], probabilities: ArrayLike<number>): void {
-  const rows = [...page.bars.children];
-  const order = labels.map((_, i) => i);
-  const best = [...order].sort((a, b) => (probabilities[b] ?? 0) - (probabilities[a] ?? 0));
-  const shown = rows.length < labels.length ? best : order;
-  for (const [i, row] of rows.entries()) {
-    const k = shown[i] ?? 0;
-    const [name, bar, share] = row.children;
-    const fill = bar?.firstElementChild;
-    if (!(name instanceof HTMLElement && fill instanceof HTMLElement && share)) continue;
-    name.textContent = labels[k] ?? "";
-    name.title = labels[k] ?? "";
-    fill.style.transform = `scaleX(${probabilities[k] ?? 0})`;
-    share.textContent = percent(probabilities[k] ?? 0);
-    row.classList.toggle("best", k === best[0]);
-  }
-}
-
-/** What is on the paper, for those who do not see it; null when it is empty. */
-export function showPaper(what: string | null): void {
-  page.picture.setAttribute("aria-label", `Drawing area, ${what ?? "empty"}`);
-  page.drop.classList.toggle("filled", what !== null);
-}
-
-/** Where keys draw, for those who see it; shares of the paper. */
-export function showPen(x: number, y: number, down: boolean): void {
-  page.penMark.style.left = `${100 * x}%`;
-  page.penMark.style.top = `${100 * y}%`;
-  page.penMark.classList.toggle("down", down);
-  page.drop.classList.toggle("drawing", down);
-}
-
-export function showNoResult(text: string): void {
-  page.answer.textContent = text;
-  for (const row of page.bars.children) {
-    const [, bar, share] = row.children;
-    if (bar?.firstElementChild instanceof HTMLElement) bar.firstElementChild.style.transform = "";
-    if (share) share.textContent = "\u2013";
-    row.classList.remove("best");
-  }
-}
-
 export function percent(share: number): string {
   return `${(100 * share).toFixed(1)} %`;
 }
 
-export function megabytes(bytes: number): string {
-  return bytes < 1e5 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(2)} MB`;
+export function count(n: number, noun: string, plural = "s"): string {
+  return `${n} ${noun}${n === 1 ? "" : plural}`;
+}
+
+export function textOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
+/**
+ * What computes, what was left and why, sizes, and that it was tested.
+ *
+ * @param more what the page says of the model beside its size
+ * @param input what goes into the model
+ */
+export function showRuntime(model: Model, manifest: Manifest, more: string, input: string): void {
+  const { device, adapter, threads, fallbacks, selfTest } = model;
+  const detail = device === "webgpu" ? (adapter ?? "GPU") : count(threads, "thread");
+  showFact(facts.device, `${nameOf(model)}, ${detail}`);
+  showFact(facts.refused, fallbacks.map((each) => `${nameOf(each)}: ${each.reason}`).join("; ") || "nothing");
+  const failed = fallbacks.find((each) => /self-test/.test(each.reason));
+  if (failed) {
+    showProblem(
+      `On this device ${nameOf(failed)} did not compute what the trained model computes. ${nameOf(model)} is used instead, and was tested too.`,
+    );
+  }
+  const { sizeBytes = 0 } = manifest.models.find((each) => each.device === device) ?? {};
+  showFact(facts.modelSize, `${formatBytes(sizeBytes)}, ${more}`);
+  showFact(facts.runtimeSize, formatBytes(runtimeBytes(manifest, model)));
+  if (!selfTest) return;
+  const integers = selfTest.integers > 0 ? `, ${selfTest.integers.toLocaleString("en")} integers equal` : "";
+  showFact(facts.selfTest, `passed: ${count(selfTest.cases, input)}${integers}`, "good");
+}
+
+/** Rows of texts in place of those that a table's body has; the table is seen from then on. */
+export function showRows(body: HTMLTableSectionElement, rows: readonly (readonly string[])[]): void {
+  body.replaceChildren(
+    ...rows.map((texts) => {
+      const row = document.createElement("tr");
+      row.append(
+        ...texts.map((text, i) => {
+          const cell = document.createElement(i === 0 ? "th" : "td");
+          if (i === 0) (cell as HTMLTableCellElement).scope = "row";
+          cell.textContent = text;
+          return cell;
+        }),
+      );
+      return row;
+    }),
+  );
+  const holder = body.closest<HTMLElement>(".scroll");
+  if (holder) holder.hidden = rows.length === 0;
 }

@@ -3,15 +3,22 @@
 
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build } from "vite";
+import { build, createLogger } from "vite";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const outDir = resolve(process.argv[2] ?? join(root, "dist/page"));
 
+// A site brings the engine's kernels by its manifest; where they are for others, the page need not find.
+const logger = createLogger("warn");
+const { warn } = logger;
+logger.warn = (message, options) => {
+  if (!/engine\/(simd|relaxed)\.wasm/.test(message)) warn(message, options);
+};
+
 const common = {
   root: join(root, "deploy"),
   configFile: false,
-  logLevel: "warn",
+  customLogger: logger,
   base: "./",
 };
 
@@ -27,6 +34,7 @@ await build({
     assetsInlineLimit: 0,
     // It would load ONNX Runtime's loader for WebGPU on visits that do without.
     modulePreload: false,
+    rollupOptions: { input: ["index.html", "network.html"].map((name) => join(root, "deploy", name)) },
   },
 });
 

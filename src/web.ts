@@ -17,7 +17,15 @@ export type { Ensemble } from "./web/ensemble.js";
 export { clearCache } from "./web/file-cache.js";
 export { load } from "./web/load.js";
 export type { LoadOptions, LoadProgress } from "./web/load.js";
-export { MANIFEST_LIMITS, parseManifest } from "./web/manifest.js";
+export { parseManifest } from "./web/manifest.js";
 export type * from "./web/manifest.js";
+export { MANIFEST_LIMITS } from "./web/manifest-limits.js";
 export type { Model } from "./web/model.js";
 export type { SelfTestResult } from "./web/self-test.js";
+export type {
+  ExpectedOutput,
+  SeededNumbers,
+  SelfTestCase,
+  SelfTestNumbers,
+  SelfTestPicture,
+} from "./web/self-test-case.js";

@@ -2,7 +2,7 @@
 
 import type { Command } from "commander";
 import { QdgError } from "../base/error.js";
-import type { BrowserOptions, RuntimeName } from "../runtime/runtime.js";
+import { type BrowserOptions, type RuntimeName, RUNTIMES } from "../runtime/runtime.js";
 
 export interface BrowserFlags {
   readonly browser?: string | undefined;
@@ -36,11 +36,11 @@ export function browserOptions(
   { browser, browserTimeout }: BrowserFlags,
   targets: readonly RuntimeName[] | null,
 ): BrowserOptions {
-  if (browser !== undefined && targets?.some((target) => target.startsWith("browser-")) === false) {
+  if (browser !== undefined && targets?.some((target) => RUNTIMES[target].browser) === false) {
     throw new QdgError(
       "usage",
       "--browser",
-      `got "${browser}", expected a target that runs in it, browser-wasm or browser-webgpu; got ${targets.join(", ")}`,
+      `got "${browser}", expected a target that runs in it, as browser-wasm; got ${targets.join(", ")}`,
     );
   }
   return {

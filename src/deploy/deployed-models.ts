@@ -14,7 +14,8 @@ import {
   classifierOutput,
   OUTPUT_KIND_OPTION,
 } from "../model/classifier-output.js";
-import { readOnnxMetadata } from "../model/onnx-metadata.js";
+import type { Graph } from "../graph/graph.js";
+import { type OnnxMetadata, readOnnxMetadata } from "../model/onnx-metadata.js";
 import { decodeModel } from "../onnx/codec.js";
 import { modelToGraph } from "../onnx/to-graph.js";
 import type { WebDevice } from "../web/manifest.js";
@@ -31,6 +32,16 @@ export interface ModelFile {
 export interface DeployedModels {
   /** The one for WebAssembly first; it is always there. */
   readonly files: readonly ModelFile[];
+  /** null for a network that classifies no images: the page feeds it numbers. */
+  readonly classifier: ImageClassifier | null;
+  /** Of `files[0]`. */
+  readonly metadata: OnnxMetadata;
+  /** The same network in float32, where it is to be compared with. */
+  readonly float32: ModelFile | null;
+}
+
+/** How pictures become the input, and the output becomes classes. */
+export interface ImageClassifier {
   readonly labels: readonly string[];
   readonly inputName: string;
   readonly input: ImageInput;
@@ -38,6 +49,8 @@ export interface DeployedModels {
 }
 
 export interface ModelChoices {
+  /** The folder also holds the network in float32, for visitors to compare with. */
+  readonly compare?: boolean;
   /** In place of the labels in the files. */
   readonly labels?: readonly string[];
   /** What the numbers of the output are, in place of what the files say. */
@@ -48,10 +61,8 @@ export interface ModelChoices {
 
 interface Described extends ModelFile {
   readonly source: string;
-  readonly labels: readonly string[];
-  readonly inputName: string;
-  readonly input: ImageInput;
-  readonly output: ClassifierOutput;
+  readonly metadata: OnnxMetadata;
+  readonly classifier: ImageClassifier | null;
 }
 
 /**
@@ -64,8 +75,18 @@ export async function readDeployedModels(
   folder: string,
   choices: ModelChoices = {},
 ): Promise<DeployedModels> {
-  const described = [];
-  for (const path of await onnxFiles(folder)) described.push(await describe(path, choices));
+  const all = [];
+  for (const path of await onnxFiles(folder)) all.push(await describe(path, choices));
+  const isFloat32 = ({ metadata }: Described): boolean => choices.compare === true && metadata.form === null;
+  const described = all.filter((file) => !isFloat32(file));
+  const [float32, ...more] = all.filter(isFloat32);
+  if (choices.compare && (!float32 || more.length > 0)) {
+    throw new QdgError(
+      "unsupported-model",
+      folder,
+      `--compare: got ${float32 ? all.filter(isFloat32).length : "no"} float32 files, expected one; qdg export model.json --float -o ${join(folder, "model.float32.onnx")} writes it`,
+    );
+  }
   for (const [i, file] of described.entries()) {
     const other = described.slice(0, i).find(({ device }) => device === file.device);
     if (!other) continue;
@@ -83,10 +104,10 @@ export async function readDeployedModels(
       "has no file for WebAssembly, which the page needs where there is no WebGPU; qdg export --target wasm,webgpu writes both",
     );
   }
-  for (const file of described) checkAgreement(first, file);
-  const { labels, inputName, input, output } = first;
+  for (const file of all) checkAgreement(first, file);
+  const { classifier, metadata } = first;
   const files = described.toSorted((a, b) => a.device.localeCompare(b.device));
-  return { files, labels, inputName, input, output };
+  return { files, classifier, metadata, float32: float32 ?? null };
 }
 
 async function onnxFiles(folder: string): Promise<string[]> {
@@ -113,7 +134,7 @@ async function describe(path: string, choices: ModelChoices): Promise<Described>
   const bytes = await readBytes(path);
   const model = decodeModel(bytes, path);
   const metadata = readOnnxMetadata(model.metadataProps ?? [], path);
-  const { source, layout } = metadata;
+  const { source } = metadata;
   if (!source) {
     throw new QdgError(
       "unsupported-model",
@@ -121,49 +142,49 @@ async function describe(path: string, choices: ModelChoices): Promise<Described>
       "was not written by qdg (no qdg.source in its metadata); export the model with qdg export, or move the file away",
     );
   }
-  const graph = modelToGraph(model);
-  const labels =
-    choices.labels ??
-    stated(
-      metadata.labels,
-      path,
-      "what its classes are called; give --labels a,b,c or --labels labels.txt, in the order of the outputs",
-    );
-  const preprocessing = stated(
-    metadata.preprocessing,
-    path,
-    "how pixels become its input; export it again with --preprocess and the range it was trained on, as --preprocess 0,1",
-  );
-  const [input, ...more] = graph.inputs;
-  if (!input || more.length > 0 || input.dtype !== "float32") {
-    const names = graph.inputs.map(({ name, dtype }) => `${name} (${dtype})`).join(", ");
-    throw new QdgError(
-      "unsupported-model",
-      path,
-      `got inputs ${names || "none"}, expected one float32 image; the page classifies images`,
-    );
-  }
+  const labels = choices.labels ?? metadata.labels;
   return {
     path,
     bytes,
     sha256: createHash("sha256").update(bytes).digest("hex"),
     device: metadata.form === "webgpu" ? "webgpu" : "wasm",
     source,
+    metadata,
+    classifier: labels && classifierOf(modelToGraph(model), metadata, labels, choices, path),
+  };
+}
+
+function classifierOf(
+  graph: Graph,
+  metadata: OnnxMetadata,
+  labels: readonly string[],
+  { outputKind, inputSize }: ModelChoices,
+  path: string,
+): ImageClassifier {
+  const preprocessing = stated(
+    metadata.preprocessing,
+    path,
+    "how pixels become its input; export it again with --preprocess and the range it was trained on, as --preprocess 0,1",
+  );
+  const layout = stated(metadata.layout, path, "how the axes of its input are ordered; export it again");
+  const [input, ...more] = graph.inputs;
+  if (!input || more.length > 0 || input.dtype !== "float32") {
+    const names = graph.inputs.map(({ name, dtype }) => `${name} (${dtype})`).join(", ");
+    throw new QdgError(
+      "unsupported-model",
+      path,
+      `got inputs ${names || "none"}, expected one float32 image, since it has labels of classes; the page classifies images`,
+    );
+  }
+  return {
     labels,
     inputName: input.name,
-    input: imageInput(
-      input,
-      {
-        layout: stated(layout, path, "how the axes of its input are ordered; export it again"),
-        preprocessing,
-      },
-      choices.inputSize,
-    ),
+    input: imageInput(input, { layout, preprocessing }, inputSize),
     output: classifierOutput({
       outputs: graph.outputs,
       metadata,
       classes: labels.length,
-      kind: choices.outputKind,
+      kind: outputKind,
       where: path,
       option: OUTPUT_KIND_OPTION,
     }),
@@ -179,9 +200,9 @@ function stated<T>(fact: T | null, path: string, what: string): T {
 function checkAgreement(first: Described, other: Described): void {
   const facts: readonly (readonly [what: string, of: (file: Described) => unknown])[] = [
     ["models (qdg.source)", ({ source }) => source.slice(0, 12)],
-    ["labels", ({ labels }) => labels],
-    ["inputs", ({ inputName, input }) => ({ name: inputName, ...input })],
-    ["outputs", ({ output }) => output],
+    ["labels", ({ classifier }) => classifier?.labels ?? null],
+    ["inputs", ({ classifier }) => classifier && { name: classifier.inputName, ...classifier.input }],
+    ["outputs", ({ classifier }) => classifier?.output ?? null],
   ];
   for (const [what, of] of facts) {
     const [one, two] = [JSON.stringify(of(first)), JSON.stringify(of(other))];

@@ -48,26 +48,72 @@ export async function readPage(folder: string): Promise<Map<string, Uint8Array>>
   }
 }
 
+/** The html of each kind of page in the built folder; of a site it is index.html. */
+const TEMPLATES = { classifier: "index.html", network: "network.html" } as const;
+
+/** Scripts that only a visit with ONNX Runtime loads, by the name of the module that Vite makes them of. */
+const ONNXRUNTIME_SCRIPTS: readonly (readonly [script: RegExp, roles: PageFile["roles"]])[] = [
+  [/^assets\/ort\.wasm\./, ["wasm"]],
+  [/^assets\/ort\.webgpu\./, ["webgpu"]],
+  [/^assets\/ort-web-/, ["wasm", "webgpu"]],
+];
+
+export interface PageFile {
+  readonly bytes: Uint8Array;
+  /** Who needs it: every visit, or those with ONNX Runtime on WebAssembly or on WebGPU. */
+  readonly roles: readonly ("page" | "wasm" | "webgpu")[];
+}
+
+/** The html of one kind of page, and what that and its scripts refer to. */
+export function pageFiles(
+  page: ReadonlyMap<string, Uint8Array>,
+  kind: keyof typeof TEMPLATES,
+): { readonly html: string; readonly assets: ReadonlyMap<string, PageFile> } {
+  const template = page.get(TEMPLATES[kind]);
+  if (!template) throw new QdgError("internal", "the page", `has no ${TEMPLATES[kind]}`);
+  const html = new TextDecoder("utf-8", { fatal: true }).decode(template);
+  const others = [...page].filter(([path]) => !path.endsWith(".html") && path !== WORKER_SOURCE);
+  const assets = new Map<string, PageFile>();
+  const takeNamedIn = (text: string): void => {
+    for (const [path, bytes] of others) {
+      const name = path.split("/").at(-1) ?? path;
+      if (assets.has(path) || !text.includes(name)) continue;
+      const [, roles] = ONNXRUNTIME_SCRIPTS.find(([script]) => script.test(path)) ?? [];
+      assets.set(path, { bytes, roles: roles ?? ["page"] });
+    }
+  };
+  takeNamedIn(html);
+  // The loop reaches what it adds.
+  for (const { bytes } of assets.values()) takeNamedIn(new TextDecoder().decode(bytes));
+  return { html, assets };
+}
+
+export interface PageTexts {
+  readonly title: string;
+  /** Of a classifier; none: the template has no rows. */
+  readonly labels: readonly string[];
+  /** The manifest's path. */
+  readonly manifest: string;
+  /** What is loaded, in a few words. */
+  readonly sizes: string;
+}
+
 /**
- * index.html of one model: `<!--qdg:title-->`, `<!--qdg:rows-->` and the manifest's name replaced. Rows are there before any script
- * runs, so that nothing moves when results come.
+ * index.html of one model: `<!--qdg:title-->`, `<!--qdg:sizes-->`, the manifest's name and, for classes, `<!--qdg:rows-->`
+ * replaced. They are there before any script runs, so that nothing moves when results come.
  *
  * @throws QdgError `internal` for a page without these places
  */
-export function pageHtml(
-  template: string,
-  title: string,
-  labels: readonly string[],
-  manifest: string,
-): string {
+export function pageHtml(template: string, { title, labels, manifest, sizes }: PageTexts): string {
   const few = labels.length <= MOST_ROWS;
   const rows = labels.slice(0, MOST_ROWS).map((label) => row(few ? label : ""));
   return [
     ["<!--qdg:title-->", escapeHtml(title)],
-    ["<!--qdg:rows-->", rows.join("\n")],
+    ["<!--qdg:sizes-->", escapeHtml(sizes)],
+    ...(labels.length > 0 ? [["<!--qdg:rows-->", rows.join("\n")]] : []),
     [`"./${MANIFEST_FILE}"`, `"./${escapeHtml(manifest)}"`],
   ].reduce((html, [mark = "", text = ""]) => {
-    if (!html.includes(mark)) throw new QdgError("internal", "index.html", `has no ${mark}`);
+    if (!html.includes(mark)) throw new QdgError("internal", "the page", `has no ${mark}`);
     return html.replaceAll(mark, () => text);
   }, template);
 }

@@ -1,35 +1,35 @@
-// Which files of onnxruntime-web a page needs for which device, and where the installed package has them. They are
-// copied into a site, so that a page never asks another origin.
+// Which files a page needs for which runtime, and where the installed packages have them. They are copied into a site, so
+// that a page never asks another origin.
 
 import { createRequire } from "node:module";
 import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
 import { errorText, QdgError } from "../base/error.js";
-import type { WebDevice } from "../web/manifest.js";
-
-/** The names that onnxruntime-web itself uses; its builds for WebGPU load the one with `asyncify`. */
-const NAMES: { readonly [device in WebDevice]: readonly string[] } = {
-  wasm: ["ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"],
-  webgpu: ["ort-wasm-simd-threaded.asyncify.mjs", "ort-wasm-simd-threaded.asyncify.wasm"],
-};
+import { ORT_WEB_FILES } from "../runtime/ort-web-files.js";
+import { ENGINE_FILES } from "../web/runtimes/engine.js";
+import type { WebDevice, WebEngine } from "../web/manifest.js";
 
 export interface RuntimeFile {
-  readonly name: string;
+  readonly engine: WebEngine;
   readonly device: WebDevice;
+  readonly name: string;
   readonly bytes: Uint8Array;
 }
 
 /** @throws QdgError `unavailable` when onnxruntime-web is not installed or another version than expected */
-export async function runtimeFiles(devices: readonly WebDevice[]): Promise<RuntimeFile[]> {
+export async function onnxruntimeFiles(devices: readonly WebDevice[]): Promise<RuntimeFile[]> {
   const { resolve } = createRequire(import.meta.url);
+  const names = devices.flatMap((device) =>
+    [ORT_WEB_FILES[device].mjs, ORT_WEB_FILES[device].wasm].map((name) => ({ device, name })),
+  );
   try {
     return await Promise.all(
-      devices.flatMap((device) =>
-        NAMES[device].map(async (name) => ({
-          name,
-          device,
-          bytes: await readFile(resolve(`onnxruntime-web/${name}`)),
-        })),
-      ),
+      names.map(async ({ device, name }) => ({
+        engine: "onnxruntime" as const,
+        device,
+        name,
+        bytes: await readFile(resolve(`onnxruntime-web/${name}`)),
+      })),
     );
   } catch (thrown) {
     throw new QdgError(
@@ -38,5 +38,23 @@ export async function runtimeFiles(devices: readonly WebDevice[]): Promise<Runti
       `${errorText(thrown)}; install it (npm install onnxruntime-web)`,
       { cause: thrown },
     );
+  }
+}
+
+/** @throws QdgError `unavailable` where qdg was not built */
+export async function engineFiles(): Promise<RuntimeFile[]> {
+  const read = (file: string): Promise<Uint8Array> =>
+    // The same number of folders up from src/deploy and dist/deploy.
+    readFile(fileURLToPath(new URL(`../../dist/engine/${file}`, import.meta.url)));
+  try {
+    const [simd, relaxed] = await Promise.all([read("simd.wasm"), read("relaxed.wasm")]);
+    return [
+      { engine: "qdg", device: "wasm", name: ENGINE_FILES.simd, bytes: simd },
+      { engine: "qdg", device: "wasm", name: ENGINE_FILES.relaxed, bytes: relaxed },
+    ];
+  } catch (thrown) {
+    throw new QdgError("unavailable", "the engine", `${errorText(thrown)}; npm run build makes its kernels`, {
+      cause: thrown,
+    });
   }
 }

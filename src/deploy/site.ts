@@ -4,42 +4,50 @@
 import { createHash } from "node:crypto";
 import { readFile, realpath, stat } from "node:fs/promises";
 import { dirname, join, resolve, sep } from "node:path";
+import { brotliCompressSync } from "node:zlib";
 import { QdgError } from "../base/error.js";
+import { formatBytes } from "../base/format-bytes.js";
 import { noProgress, type Progress } from "../base/progress.js";
-import { preprocessingToJson } from "../image/preprocessing.js";
 import {
   type KnownIntegers,
   MANIFEST_FILE,
   type Manifest,
   MANIFEST_VERSION,
+  type ManifestFile,
   type ManifestModel,
+  type ManifestRuntimeFile,
   parseManifest,
 } from "../web/manifest.js";
 import { type DeployedModels, type ModelChoices, readDeployedModels } from "./deployed-models.js";
 import { formatHeaders, HEADERS_FILE, parseHeaders, siteHeaders } from "./headers.js";
-import { builtPageFolder, pageHtml, readPage, WORKER_SOURCE } from "./page-files.js";
+import { builtPageFolder, pageFiles, pageHtml, readPage, WORKER_SOURCE } from "./page-files.js";
 import { filesOf, type PublishedFile, publishSite } from "./publish-site.js";
-import { runtimeFiles } from "./runtime-files.js";
-import { selfTestOf } from "./self-test.js";
+import { engineFiles, onnxruntimeFiles, type RuntimeFile } from "./runtime-files.js";
+import { manifestClassifier, selfTestOf } from "./self-test.js";
 
 export interface DeployOptions extends ModelChoices {
   /** Holds the .onnx files. */
   readonly folder: string;
   readonly to: string;
-  /** Shown above the page; "What is in the picture?" when absent. */
+  /** Shown above the page; "What is in the picture?" or "A network" when absent. */
   readonly title?: string;
+  /** `auto` (default): the engine, and ONNX Runtime for visitors who need it; `only`: no ONNX Runtime. */
+  readonly engine?: "auto" | "only";
   /** Replace a folder that holds other things than a site of qdg. */
   readonly force?: boolean;
   /** The built page; that of the package when absent. */
   readonly pageFolder?: string;
 }
 
-/** What a file is for. The page loads those of its device, and those of `page` always. */
-export type SiteRole = "page" | "wasm" | "webgpu" | "host";
+/**
+ * What a file is for: every visit (`page`), those that compute with the engine, or with ONNX Runtime on WebAssembly (`wasm`)
+ * or WebGPU, a comparison that a visitor asks for, or the host alone.
+ */
+export type SiteRole = "page" | "engine" | "wasm" | "webgpu" | "compare" | "host";
 
 export interface SiteFile {
   readonly path: string;
-  readonly role: SiteRole;
+  readonly roles: readonly SiteRole[];
   readonly sizeBytes: number;
 }
 
@@ -47,16 +55,18 @@ export interface DeployResult {
   readonly path: string;
   readonly files: readonly SiteFile[];
   readonly manifest: Manifest;
+  /** What of the model the engine does not compute, so that visitors get ONNX Runtime; null where it computes all of it. */
+  readonly refusedByEngine: string | null;
 }
 
 interface Content extends PublishedFile {
-  readonly role: SiteRole;
+  readonly roles: readonly SiteRole[];
 }
 
 /** What refers to other files, each by its hash: put in place last, and in this order. */
 const ENTRIES = [MANIFEST_FILE, "index.html", "sw.js"];
 
-const DEFAULT_TITLE = "What is in the picture?";
+const DEFAULT_TITLES = { classifier: "What is in the picture?", network: "A network" } as const;
 
 /**
  * Writes the site of a model.
@@ -71,48 +81,55 @@ export async function deploySite(
   const to = await targetFolder(options);
   const models = await readDeployedModels(options.folder, options);
   const page = await readPage(options.pageFolder ?? (await builtPageFolder()));
-  const { contents, manifest } = await siteContents(models, page, options.title ?? DEFAULT_TITLE, progress);
+  const { contents, manifest, refusedByEngine } = await siteContents(models, page, options, progress);
   await publishSite(to, contents);
-  const files = [...contents].map(([path, { role, bytes }]) => ({ path, role, sizeBytes: bytes.length }));
-  return { path: options.to, files, manifest };
+  const files = [...contents].map(([path, { roles, bytes }]) => ({ path, roles, sizeBytes: bytes.length }));
+  return { path: options.to, files, manifest, refusedByEngine };
 }
 
 async function siteContents(
-  models: DeployedModels,
+  { files, ...facts }: DeployedModels,
   page: ReadonlyMap<string, Uint8Array>,
-  title: string,
+  { engine = "auto", inputSize, folder, title }: DeployOptions,
   progress: Progress,
-): Promise<{ contents: Map<string, Content>; manifest: Manifest }> {
-  const contents = new Map<string, Content>();
-  for (const { device, sha256, bytes } of models.files) {
-    const kind = device === "webgpu" ? "model.webgpu" : "model";
-    contents.set(`${kind}.${sha256.slice(0, 8)}.onnx`, { role: device, bytes, hashed: true });
+): Promise<Pick<DeployResult, "manifest" | "refusedByEngine"> & { contents: Map<string, Content> }> {
+  // What only ONNX Runtime runs is left out with it.
+  const models = { ...facts, files: files.filter(({ device }) => engine === "auto" || device === "wasm") };
+  const { cases, integers, refusedByEngine } = await selfTestOf(models, inputSize, progress);
+  if (engine === "only" && refusedByEngine !== null) {
+    throw new QdgError(
+      "unsupported-model",
+      folder,
+      `the engine does not compute it all: ${refusedByEngine}; leave --engine only out, so that visitors get ONNX Runtime`,
+    );
   }
-  const entryOf = (path: string): { file: string; sha256: string; sizeBytes: number } => {
-    const { bytes } = contents.get(path) as Content;
+  const used: readonly RuntimeFile[] = [
+    ...(refusedByEngine === null ? await engineFiles() : []),
+    ...(engine === "auto" ? await onnxruntimeFiles(models.files.map(({ device }) => device)) : []),
+  ];
+  const contents = new Map<string, Content>();
+  const put = (path: string, bytes: Uint8Array, roles: readonly SiteRole[]): ManifestFile => {
+    contents.set(path, { roles, bytes, hashed: true });
     return { file: path, sha256: sha256Of(bytes), sizeBytes: bytes.length };
   };
-  const { cases, integers } = await selfTestOf(models, progress);
-  const modelEntries: ManifestModel[] = [...contents.keys()].map((path, i) =>
-    Object.assign(
-      { device: models.files[i]?.device ?? "wasm", integers: integers[i] as KnownIntegers },
-      entryOf(path),
-    ),
-  );
-  const runtime = [];
-  for (const { name, device, bytes } of await runtimeFiles(models.files.map((file) => file.device))) {
+  const modelEntries = models.files.map(({ device, sha256, bytes }, i): ManifestModel => {
+    const kind = device === "webgpu" ? "model.webgpu" : "model";
+    const roles = used.filter((file) => file.device === device).map(roleOf);
+    const entry = put(`${kind}.${sha256.slice(0, 8)}.onnx`, bytes, [...new Set(roles)]);
+    return { device, integers: integers[i] as KnownIntegers, ...entry };
+  });
+  const runtime = used.map((file): ManifestRuntimeFile => {
+    const { engine: of, device, name, bytes } = file;
     const path = name.replace(/(\.[a-z]+)$/, `.${sha256Of(bytes).slice(0, 8)}$1`);
-    contents.set(path, { role: device, bytes, hashed: true });
-    runtime.push({ name, ...entryOf(path) });
-  }
-  const { height, width, channels, layout, preprocessing } = models.input;
+    return { engine: of, device, name, ...put(path, bytes, [roleOf(file)]) };
+  });
   const manifest: Manifest = {
     version: MANIFEST_VERSION,
     models: modelEntries,
-    labels: models.labels,
-    preprocessing: preprocessingToJson(preprocessing),
-    input: { name: models.inputName, height, width, channels, layout },
-    output: models.output,
+    float32:
+      models.float32 &&
+      put(`model.float32.${models.float32.sha256.slice(0, 8)}.onnx`, models.float32.bytes, ["compare"]),
+    classifier: models.classifier && manifestClassifier(models.classifier),
     selfTest: { cases },
     runtime: { files: runtime },
   };
@@ -122,25 +139,62 @@ async function siteContents(
   // The page names its manifest by the hash, so that no moment mixes a page and the manifest of another version.
   const manifestPath = MANIFEST_FILE.replace(/\.json$/, `.${sha256Of(text).slice(0, 8)}.json`);
   contents.set(manifestPath, { ...plain(text), hashed: true });
-  contents.set(MANIFEST_FILE, { ...plain(text), role: "host" });
-  for (const [path, bytes] of page) {
-    if (path === WORKER_SOURCE) continue;
-    const content =
-      path === "index.html" ? pageHtml(decode(bytes), title, models.labels, manifestPath) : bytes;
-    contents.set(path, { ...plain(content), hashed: path.startsWith("assets/") });
-  }
+  contents.set(MANIFEST_FILE, { ...plain(text), roles: ["host"] });
+  putPage(contents, page, models, { manifestPath, title, roles: new Set(used.map(roleOf)) });
   contents.set("sw.js", plain(serviceWorker(page, contents)));
   const paths = (hashed: boolean): string[] =>
     [...contents].filter(([, content]) => content.hashed === hashed).map(([path]) => path);
   const headers = formatHeaders(siteHeaders(paths(true), paths(false)));
-  contents.set(HEADERS_FILE, { ...plain(headers), role: "host" });
+  contents.set(HEADERS_FILE, { ...plain(headers), roles: ["host"] });
   for (const path of ENTRIES) {
     const entry = contents.get(path);
     if (!entry) throw new QdgError("internal", "the page", `has no ${path}`);
     contents.delete(path);
     contents.set(path, entry);
   }
-  return { contents, manifest };
+  return { contents, manifest, refusedByEngine };
+}
+
+/** The page's html, and of what it refers to all but the scripts of runtimes that the site does not bring. */
+function putPage(
+  contents: Map<string, Content>,
+  page: ReadonlyMap<string, Uint8Array>,
+  { classifier, files }: DeployedModels,
+  facts: {
+    readonly manifestPath: string;
+    readonly title: string | undefined;
+    readonly roles: ReadonlySet<SiteRole>;
+  },
+): void {
+  const kind = classifier ? "classifier" : "network";
+  const { html, assets } = pageFiles(page, kind);
+  for (const [path, { bytes, roles }] of assets) {
+    if (!roles.some((role) => role === "page" || facts.roles.has(role))) continue;
+    contents.set(path, { bytes, roles, hashed: path.startsWith("assets/") });
+  }
+  // As a server sends them. ONNX Runtime is loaded by few, and is not told of in the page's first line.
+  const engine = [...contents].filter(
+    ([path, { roles }]) =>
+      (roles.includes("engine") && path.endsWith(".wasm")) ||
+      (roles.includes("page") && path.endsWith(".js")),
+  );
+  const sent = engine.reduce((sum, [, { bytes }]) => sum + brotliCompressSync(bytes).length, 0);
+  const model = `Model ${formatBytes(files[0]?.bytes.length ?? 0)}`;
+  contents.set(
+    "index.html",
+    plain(
+      pageHtml(html, {
+        title: facts.title ?? DEFAULT_TITLES[kind],
+        labels: classifier?.labels ?? [],
+        manifest: facts.manifestPath,
+        sizes: facts.roles.has("engine") ? `${model}, engine ${formatBytes(sent)}` : model,
+      }),
+    ),
+  );
+}
+
+function roleOf({ engine, device }: RuntimeFile): "engine" | "wasm" | "webgpu" {
+  return engine === "qdg" ? "engine" : device;
 }
 
 /** The built service worker with the site's files before it: other files, another worker, which browsers then install. */
@@ -150,7 +204,7 @@ function serviceWorker(
 ): string {
   const source = page.get(WORKER_SOURCE);
   if (!source) throw new QdgError("internal", "the page", `has no ${WORKER_SOURCE}`);
-  const files = [...contents].map(([path, { role, bytes }]) => ({ path, role, sha256: sha256Of(bytes) }));
+  const files = [...contents].map(([path, { roles, bytes }]) => ({ path, roles, sha256: sha256Of(bytes) }));
   const site = JSON.stringify({ version: sha256Of(JSON.stringify(files)).slice(0, 16), files });
   return `self.qdgSite = ${site};\n${decode(source)}`;
 }
@@ -195,7 +249,7 @@ async function foreignFile(folder: string): Promise<string | null> {
 
 function plain(content: Uint8Array | string): Content {
   const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
-  return { role: "page", bytes, hashed: false };
+  return { roles: ["page"], bytes, hashed: false };
 }
 
 function decode(bytes: Uint8Array): string {

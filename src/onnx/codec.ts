@@ -10,6 +10,7 @@ import {
   fromLittleEndian,
   runSize,
   toLittleEndian,
+  utf8Length,
   varintSize,
   WIRE,
   WireError,
@@ -302,8 +303,7 @@ function sizeOfValue(
       break;
     case "string":
       // A lone surrogate has no UTF-8 form.
-      if (typeof value === "string" && !/\p{Surrogate}/u.test(value))
-        return runSize(Buffer.byteLength(value));
+      if (typeof value === "string" && !/\p{Surrogate}/u.test(value)) return runSize(utf8Length(value));
       break;
     case "bytes":
       if (value instanceof Uint8Array) return runSize(value.length);

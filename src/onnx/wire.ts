@@ -214,9 +214,20 @@ export class WireWriter {
   }
 
   string(text: string): void {
-    this.varint(Buffer.byteLength(text));
+    this.varint(utf8Length(text));
     this.pos += utf8Encoder.encodeInto(text, this.bytes.subarray(this.pos)).written;
   }
+}
+
+/** Bytes of a text without lone surrogates as UTF-8. */
+export function utf8Length(text: string): number {
+  let length = text.length;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    // Two units of a surrogate pair are four bytes.
+    if (unit >= 0x80) length += unit < 0x800 || (unit >= 0xd800 && unit < 0xe000) ? 1 : 2;
+  }
+  return length;
 }
 
 /** Bytes of a varint: one for each 7 bits, ten for a negative number. */

@@ -3,21 +3,19 @@
 
 import type { LayerExactness } from "../export/exactness/layers.js";
 import type { PreprocessingJson } from "../image/preprocessing.js";
+import { RUNTIME_NAMES, type RuntimeName, RUNTIMES } from "../runtime/runtime.js";
 import type { Difference } from "./locate.js";
 import type { GroupAccuracy } from "./metrics/accuracy.js";
 
 export const CERTIFICATE_VERSION = 1;
 
 /** Runtimes that files are made for. */
-export const CERTIFIED_TARGETS = [
-  "cpu",
-  "wasm",
-  "webgpu",
-  "engine",
-  "browser-wasm",
-  "browser-webgpu",
-] as const;
-export type CertifiedTarget = (typeof CERTIFIED_TARGETS)[number];
+export type CertifiedTarget = {
+  [Name in RuntimeName]: (typeof RUNTIMES)[Name]["certified"] extends true ? Name : never;
+}[RuntimeName];
+export const CERTIFIED_TARGETS: readonly CertifiedTarget[] = RUNTIME_NAMES.filter(
+  (name): name is CertifiedTarget => RUNTIMES[name].certified,
+);
 
 /** What a target may differ from the reference in; outside of it a certificate is not passed. */
 export interface TargetPromise {
@@ -43,6 +41,7 @@ export const PROMISES: { readonly [Target in CertifiedTarget]: TargetPromise } =
   engine: SAME,
   "browser-wasm": SAME,
   "browser-webgpu": SAME,
+  "browser-engine": SAME,
 };
 
 export interface CertifiedFile {

@@ -8,6 +8,7 @@ import { readBytes, readError } from "../base/read-bytes.js";
 import { type OnnxMetadata, readOnnxMetadata } from "../model/onnx-metadata.js";
 import { decodeModel } from "../onnx/codec.js";
 import type { ModelProto } from "../onnx/model-proto.js";
+import { RUNTIMES } from "../runtime/runtime.js";
 import type { CertifiedTarget } from "./certificate.js";
 
 export interface HashedBytes {
@@ -79,7 +80,7 @@ export async function readExportedFiles(folder: string, source: string): Promise
  * @throws QdgError `not-found` when there is none, `usage` when there are several
  */
 export function fileFor(target: CertifiedTarget, files: readonly HashedFile[], folder: string): HashedFile {
-  const gpu = target === "webgpu" || target === "browser-webgpu";
+  const { gpu } = RUNTIMES[target];
   const fitting = files.filter(({ metadata: { form } }) => form !== null && (form === "webgpu") === gpu);
   const [file, ...rest] = fitting;
   if (!file) {

@@ -1,4 +1,4 @@
-// The runtimes of a real browser: onnxruntime-web in a page of the system's Chromium, Chrome or Edge, driven
+// The runtimes of a real browser: onnxruntime-web, or the engine, in a page of the system's Chromium, Chrome or Edge, driven
 // through playwright-core. What a visitor's machine would compute; never another runtime in its place.
 
 import { errorText, QdgError } from "../base/error.js";
@@ -9,7 +9,7 @@ import { RemoteSession, RemoteTensor } from "./browser/remote-session.js";
 import { type HarnessPage, openHarnessPage } from "./browser/shared-browser.js";
 import { readWholeModel } from "../onnx/whole-model.js";
 import { nameOf, OnnxSession, ortOptions } from "./onnx-session.js";
-import type { Availability, ModelSource, Runtime, RuntimeOptions, Session } from "./runtime.js";
+import type { Availability, ModelSource, Runtime, RuntimeName, RuntimeOptions, Session } from "./runtime.js";
 import { explainedFallback } from "./webgpu/cpu-fallback.js";
 
 /** Limit of each wait: the start, loading a model, a run. A software adapter compiles shaders for minutes. */
@@ -36,7 +36,10 @@ export const browserWasmRuntime: Runtime = browserRuntime("browser-wasm", "wasm"
  */
 export const browserWebgpuRuntime: Runtime = browserRuntime("browser-webgpu", "webgpu");
 
-function browserRuntime(name: "browser-wasm" | "browser-webgpu", kind: PageKind): Runtime {
+/** `browser-engine`: the engine in a page, one thread. */
+export const browserEngineRuntime: Runtime = browserRuntime("browser-engine", "engine");
+
+function browserRuntime(name: RuntimeName & `browser-${PageKind}`, kind: PageKind): Runtime {
   const where = `runtime ${name}`;
   return {
     name,
@@ -61,7 +64,7 @@ function browserRuntime(name: "browser-wasm" | "browser-webgpu", kind: PageKind)
     },
 
     async open(model: ModelSource, options: RuntimeOptions = {}): Promise<Session> {
-      const sessionOptions = ortOptions(kind, options);
+      const sessionOptions = kind === "engine" ? {} : ortOptions(kind, options);
       if (options.optimizedModelPath !== undefined) {
         throw new QdgError("usage", "optimizedModelPath", `the ${name} runtime cannot write files; use cpu`);
       }
@@ -96,8 +99,9 @@ function browserRuntime(name: "browser-wasm" | "browser-webgpu", kind: PageKind)
 }
 
 function availability(version: string, kind: PageKind, facts: PageFacts): Availability {
-  const versions = `onnxruntime-web ${facts.ortVersion}, ${version}`;
-  if (kind === "wasm") return { available: true, version: versions };
+  const runtime = kind === "engine" ? "engine" : "onnxruntime-web";
+  const versions = `${runtime} ${facts.ortVersion}, ${version}`;
+  if (kind !== "webgpu") return { available: true, version: versions };
   if (facts.adapter === null) {
     return { available: false, reason: `${version}: ${NO_ADAPTER}`, remedy: ADAPTER };
   }

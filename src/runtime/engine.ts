@@ -1,18 +1,11 @@
 // The engine for low-bit networks, in Node: integers by its own kernels in WebAssembly.
 
 import { errorText, QdgError } from "../base/error.js";
-import type { Tensor } from "../base/tensor.js";
 import { VERSION } from "../base/version.js";
-import { type EngineNetwork, loadEngine } from "../engine/engine.js";
-import { withUnpackedWeights } from "../engine/unpacked-weights.js";
 import { compileModules, type EngineModules, relaxedClass } from "../engine/module.js";
-import type { Graph } from "../graph/graph.js";
-import { decodeModel } from "../onnx/codec.js";
-import { modelToGraph } from "../onnx/to-graph.js";
-import { checkFeeds } from "./feeds.js";
+import { openEngine } from "./engine-session.js";
 import { nameOf } from "./onnx-session.js";
-import { infoOf } from "./tensor-info.js";
-import type { Availability, ModelSource, Runtime, RuntimeOptions, Session, TensorInfo } from "./runtime.js";
+import type { Availability, ModelSource, Runtime, RuntimeOptions, Session } from "./runtime.js";
 
 let compiled: Promise<EngineModules> | undefined;
 
@@ -63,46 +56,6 @@ export const engineRuntime: Runtime = {
       "path" in model
         ? await (await import("../onnx/whole-model.js")).readWholeModel(model.path)
         : model.bytes;
-    const graph = modelToGraph(withUnpackedWeights(decodeModel(bytes, where)));
-    const inputs = graph.inputs.map(infoOf);
-    const outputs = graph.outputs.map(infoOf);
-    return new EngineSession(where, graph, inputs, outputs, await loadEngine(graph, modules));
+    return openEngine(modules, bytes, where);
   },
 };
-
-class EngineSession implements Session {
-  readonly inputs: readonly TensorInfo[];
-  readonly outputs: readonly TensorInfo[];
-  readonly #where: string;
-  readonly #graph: Graph;
-  #network: EngineNetwork | null;
-
-  constructor(
-    where: string,
-    graph: Graph,
-    inputs: readonly TensorInfo[],
-    outputs: readonly TensorInfo[],
-    network: EngineNetwork,
-  ) {
-    this.#where = where;
-    this.#graph = graph;
-    this.inputs = inputs;
-    this.outputs = outputs;
-    this.#network = network;
-  }
-
-  async run(feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>> {
-    if (!this.#network) {
-      throw new QdgError("runtime", this.#where, "the session was disposed of; open the model again");
-    }
-    checkFeeds(this.inputs, feeds, this.#where);
-    const results = this.#network.run(
-      new Map(this.#graph.inputs.map((input) => [input, feeds[input.name] as Tensor])),
-    );
-    return Object.fromEntries([...results].map(([output, tensor]) => [output.name, tensor]));
-  }
-
-  async dispose(): Promise<void> {
-    this.#network = null;
-  }
-}

@@ -3,20 +3,12 @@
 // Node built-ins; models in Node go through wasm.ts and webgpu.ts.
 
 import { errorText, QdgError } from "../base/error.js";
+import type { OrtWebDevice } from "./ort-web-files.js";
 import { OnnxSession, ortOptions, runtimeError } from "./onnx-session.js";
 import type { Session } from "./runtime.js";
 import { within } from "./time-limit.js";
 
 type Ort = typeof import("onnxruntime-web");
-
-export type OrtWebDevice = "wasm" | "webgpu";
-
-/** What ONNX Runtime calls the files of each build: its loader, and the binary that the loader starts. */
-export const ORT_WEB_FILES: Readonly<Record<OrtWebDevice, { readonly mjs: string; readonly wasm: string }>> =
-  {
-    wasm: { mjs: "ort-wasm-simd-threaded.mjs", wasm: "ort-wasm-simd-threaded.wasm" },
-    webgpu: { mjs: "ort-wasm-simd-threaded.asyncify.mjs", wasm: "ort-wasm-simd-threaded.asyncify.wasm" },
-  };
 
 /** Where a build's two files come from. What is absent, ONNX Runtime looks for beside its own script. */
 export interface OrtWebFiles {

@@ -12,6 +12,7 @@ const LOADERS: { readonly [Name in RuntimeName]: () => Promise<Runtime> } = {
   engine: async () => (await import("./engine.js")).engineRuntime,
   "browser-wasm": async () => (await import("./browser.js")).browserWasmRuntime,
   "browser-webgpu": async () => (await import("./browser.js")).browserWebgpuRuntime,
+  "browser-engine": async () => (await import("./browser.js")).browserEngineRuntime,
   tfjs: async () => (await import("./tfjs.js")).tfjsRuntime,
   reference: async () => (await import("./reference.js")).referenceRuntime,
 };

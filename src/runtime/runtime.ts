@@ -3,17 +3,26 @@
 import type { DType, Tensor } from "../base/tensor.js";
 import type { Dim } from "../graph/graph.js";
 
-export const RUNTIME_NAMES = [
-  "cpu",
-  "wasm",
-  "webgpu",
-  "engine",
-  "browser-wasm",
-  "browser-webgpu",
-  "tfjs",
-  "reference",
-] as const;
-export type RuntimeName = (typeof RUNTIME_NAMES)[number];
+/**
+ * The one table of what runtimes are; how each is opened is in registry.ts.
+ *
+ * `gpu`: runs the files that are written for WebGPU, and no others. `browser`: runs in a page of a browser, which has to be
+ * found and started. `certified`: exported files are made for it, so certificates speak of it.
+ */
+export const RUNTIMES = {
+  cpu: { gpu: false, browser: false, certified: true },
+  wasm: { gpu: false, browser: false, certified: true },
+  webgpu: { gpu: true, browser: false, certified: true },
+  engine: { gpu: false, browser: false, certified: true },
+  "browser-wasm": { gpu: false, browser: true, certified: true },
+  "browser-webgpu": { gpu: true, browser: true, certified: true },
+  "browser-engine": { gpu: false, browser: true, certified: true },
+  tfjs: { gpu: false, browser: false, certified: false },
+  reference: { gpu: false, browser: false, certified: false },
+} as const;
+
+export type RuntimeName = keyof typeof RUNTIMES;
+export const RUNTIME_NAMES: readonly RuntimeName[] = Object.keys(RUNTIMES) as RuntimeName[];
 
 export interface TensorInfo {
   readonly name: string;

@@ -3,6 +3,7 @@
 
 import { QdgError } from "../base/error.js";
 import { checkSide } from "../image/image.js";
+import { MANIFEST_LIMITS } from "./manifest-limits.js";
 
 /** An object with exactly these keys. */
 export function record<K extends string>(
@@ -78,10 +79,48 @@ export function side(value: unknown, where: string): number {
   return number;
 }
 
+/** A text of 1 to MANIFEST_LIMITS.nameLength characters. */
+export function text(value: unknown, where: string): string {
+  const { nameLength } = MANIFEST_LIMITS;
+  if (typeof value !== "string" || value.length === 0 || value.length > nameLength) {
+    return fail(where, `got ${shown(value)}, expected a text of 1 to ${nameLength} characters`);
+  }
+  return value;
+}
+
+export function choice<T extends string>(value: unknown, among: readonly T[], where: string): T {
+  const known = among.find((each) => each === value);
+  if (known !== undefined) return known;
+  return fail(where, `got ${shown(value)}, expected ${among.map((each) => `"${each}"`).join(" or ")}`);
+}
+
+/**
+ * A file's name that cannot leave the folder it is looked up in, on any system or server: 1 to 200 letters,
+ * digits, `.`, `_`, `-`; a letter or digit first; no `..`.
+ *
+ * @throws QdgError `invalid-path`
+ */
+export function checkFileName(value: unknown, where: string): string {
+  const { nameLength } = MANIFEST_LIMITS;
+  if (
+    typeof value !== "string" ||
+    value.length > nameLength ||
+    !/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(value) ||
+    value.includes("..")
+  ) {
+    throw new QdgError(
+      "invalid-path",
+      where,
+      `got ${shown(value)}, expected the bare name of a file beside the manifest: up to ${nameLength} letters, digits, ".", "_", "-", and no ".."`,
+    );
+  }
+  return value;
+}
+
 /** A value as a message shows it: short, whatever was sent. */
 export function shown(value: unknown): string {
-  const text = value === undefined ? "nothing" : textOf(value);
-  return text.length > 60 ? `${text.slice(0, 60)}...` : text;
+  const words = value === undefined ? "nothing" : textOf(value);
+  return words.length > 60 ? `${words.slice(0, 60)}...` : words;
 }
 
 function textOf(value: unknown): string {

@@ -7,6 +7,7 @@ import { CLASSIFIER_KINDS } from "../model/classifier-output.js";
 import type { OnnxOptions } from "./bare-onnx.js";
 import { shown } from "./check-json.js";
 import type { LoadOptions } from "./load.js";
+import { WEB_ENGINES } from "./manifest.js";
 
 type Check = (value: unknown, where: string) => void;
 type Checks<T> = { readonly [Key in keyof T]-?: Check };
@@ -24,6 +25,8 @@ const ONNX_OPTIONS: Checks<OnnxOptions> = {
 
 const LOAD_OPTIONS: Checks<LoadOptions> = {
   device: matching("auto, webgpu or wasm", (value) => ["auto", "webgpu", "wasm"].includes(value as string)),
+  engine: matching("auto, qdg or onnxruntime", (value) => ["auto", ...WEB_ENGINES].includes(value as string)),
+  model: matching("quantized or float32", (value) => ["quantized", "float32"].includes(value as string)),
   onProgress: matching("a function", (value) => typeof value === "function"),
   // By shape: a signal may come from another window.
   signal: matching("an AbortSignal", (value) => isRecord(value) && typeof value["aborted"] === "boolean"),

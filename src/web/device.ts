@@ -1,14 +1,11 @@
-// Which devices a page has, and in which order they are tried. Everything that load needs from the machine
-// is the Platform here, so that a test can be another machine.
+// What load needs from the machine that a page runs on, as one interface, so that a test can be another machine.
 
 import { errorText } from "../base/error.js";
-import type { OrtWeb, OrtWebOptions } from "../runtime/ort-web.js";
-import { startOrtWeb } from "../runtime/ort-web.js";
 import { within } from "../runtime/time-limit.js";
 import { browserGlobals } from "./browser.js";
 import type { FileCache } from "./file-cache.js";
 import { browserFileCache } from "./file-cache.js";
-import type { WebDevice } from "./manifest.js";
+import type { StartedRuntime, StartOptions, WebRuntime, WebRuntimeName } from "./runtimes/web-runtime.js";
 
 export type Adapter =
   | { readonly available: true; readonly description: string }
@@ -17,19 +14,18 @@ export type Adapter =
 export interface Platform {
   /** The GPU that WebGPU would use. Never throws. */
   adapter(): Promise<Adapter>;
-  start(device: WebDevice, options: OrtWebOptions): Promise<OrtWeb>;
+  start(runtime: WebRuntime, options: StartOptions): Promise<StartedRuntime>;
   cache(): FileCache | null;
 }
 
-/** A device that was not taken, and why. */
-export interface Fallback {
-  readonly device: WebDevice;
+/** A runtime that was not taken, and why. */
+export interface Fallback extends WebRuntimeName {
   readonly reason: string;
 }
 
 export const browserPlatform: Platform = {
   adapter: browserAdapter,
-  start: startOrtWeb,
+  start: (runtime, options) => runtime.start(options),
   cache: browserFileCache,
 };
 

@@ -2,22 +2,22 @@
 // reason kept. A file that is not what the manifest promises is never tried on another device: it is an error.
 
 import { errorText, QdgError } from "../base/error.js";
-import type { OrtWebFiles } from "../runtime/ort-web.js";
-import { ORT_WEB_FILES } from "../runtime/ort-web.js";
 import type { Session } from "../runtime/runtime.js";
 import type { OnnxOptions } from "./bare-onnx.js";
 import { bareClassifier } from "./bare-onnx.js";
-import { browserGlobals } from "./browser.js";
 import { checkAddress, checkLoadOptions } from "./check-options.js";
-import type { Fallback, Platform } from "./device.js";
+import type { Platform } from "./device.js";
 import { browserPlatform } from "./device.js";
 import { checkSignal, fetchFile } from "./fetch-file.js";
-import type { FileCache } from "./file-cache.js";
-import type { Manifest, ManifestFile, ManifestModel, WebDevice } from "./manifest.js";
-import { MANIFEST_FILE, MANIFEST_LIMITS, parseManifest } from "./manifest.js";
+import { fetchPromised, type Loading, resolve, runtimeFiles, tracker } from "./loading.js";
+import type { Manifest, ManifestClassifier, ManifestModel, WebDevice, WebEngine } from "./manifest.js";
+import { MANIFEST_FILE, parseManifest } from "./manifest.js";
+import { MANIFEST_LIMITS } from "./manifest-limits.js";
 import type { Classifier, Model } from "./model.js";
 import { checkClassifier, modelOf } from "./model.js";
 import { readOnnxFacts } from "./onnx-facts.js";
+import { WEB_RUNTIMES } from "./runtimes/runtimes.js";
+import { nameOfRuntime, type WebRuntime } from "./runtimes/web-runtime.js";
 import { openTested, orDispose } from "./self-test.js";
 
 export interface LoadProgress {
@@ -27,15 +27,26 @@ export interface LoadProgress {
 }
 
 export interface LoadOptions {
-  /** `auto` (default): webgpu where there is a GPU, a file for it and a passed self-test, else wasm. */
+  /**
+   * `auto` (default): the engine where it runs the whole file and passes the self-test; else ONNX Runtime on webgpu where
+   * there is a GPU, a file for it and a passed self-test, else on wasm. `webgpu` and `wasm`: ONNX Runtime there, unless
+   * `engine` says otherwise.
+   */
   readonly device?: "auto" | WebDevice;
+  /** `qdg`, `onnxruntime`, or `auto` (default): whichever `device` leaves. */
+  readonly engine?: "auto" | WebEngine;
+  /** `float32`: the network that the site brings to compare with, without a self-test. Default: `quantized`. */
+  readonly model?: "quantized" | "float32";
   readonly onProgress?: (progress: LoadProgress) => void;
   readonly signal?: AbortSignal;
   /** Keep files in the browser under their SHA-256 (default: true). */
   readonly cache?: boolean;
-  /** Folder of onnxruntime-web's files, or where each is, when they are not in the manifest's folder. */
+  /**
+   * Folder of the files of onnxruntime-web and, as `qdg-simd.wasm` and `qdg-relaxed.wasm`, of the engine, or where
+   * onnxruntime-web's are, when they are not in the manifest's folder.
+   */
   readonly wasmPaths?: string | { readonly mjs?: string; readonly wasm?: string };
-  /** On wasm; above 1 only on cross-origin isolated pages. Default: half the cores, at most 4, there; else 1. */
+  /** Of ONNX Runtime on wasm; above 1 only on cross-origin isolated pages. Default: half the cores, at most 4, there; else 1. */
   readonly threads?: number;
   /** For an ONNX file without a manifest. */
   readonly onnx?: OnnxOptions;
@@ -54,16 +65,6 @@ export function load(url: string | URL, options: LoadOptions = {}): Promise<Mode
   return loadOn(browserPlatform, url, options);
 }
 
-/** What all steps of one load share. */
-interface Loading {
-  readonly platform: Platform;
-  readonly options: LoadOptions;
-  readonly cache: FileCache | null;
-  readonly fallbacks: Fallback[];
-  /** Announces a file; what it returns takes the bytes that are here. */
-  readonly track: (sizeBytes: number | null) => (loadedBytes: number) => void;
-}
-
 /** load on a given machine. */
 export async function loadOn(
   platform: Platform,
@@ -78,6 +79,7 @@ export async function loadOn(
     options,
     cache: options.cache === false ? null : platform.cache(),
     fallbacks: [],
+    fetched: new Map(),
     track: tracker(options.onProgress),
   };
   if (address.pathname.endsWith(".onnx")) return loadOnnx(loading, address.href);
@@ -104,34 +106,43 @@ async function loadManifest(loading: Loading, url: string): Promise<Model> {
     revalidate: true,
   });
   const manifest = parseManifest(new TextDecoder().decode(text), url);
-  const missing = (device: WebDevice): string | null =>
-    manifest.models.some((model) => model.device === device)
-      ? null
-      : `the manifest has no model for ${device}`;
-  return tryDevices(loading, url, missing, (device, adapter) =>
-    loadDevice(loading, manifest, url, device, adapter),
+  const { files } = manifest.runtime;
+  const missing = ({ engine, device }: WebRuntime): string | null => {
+    if (loading.options.model === "float32") {
+      if (manifest.float32 === null) return "the manifest has no float32 file";
+      if (engine !== "onnxruntime" || device !== "wasm") return "float32 runs in ONNX Runtime on wasm";
+    } else if (!manifest.models.some((model) => model.device === device)) {
+      return `the manifest has no model for ${device}`;
+    }
+    const isThere = files.some((file) => file.engine === engine && file.device === device);
+    const elsewhere = files.length === 0 || loading.options.wasmPaths !== undefined;
+    return isThere || elsewhere ? null : "the site was deployed without it";
+  };
+  return tryRuntimes(loading, url, missing, (runtime, adapter) =>
+    loadOnRuntime(loading, manifest, url, runtime, adapter),
   );
 }
 
-/** The devices in order; the reason of each one that is not taken is kept. */
-async function tryDevices(
+/** The runtimes in order; the reason of each one that is not taken is kept. */
+async function tryRuntimes(
   { platform, options, fallbacks }: Loading,
   url: string,
-  missing: (device: WebDevice) => string | null,
-  attempt: (device: WebDevice, adapter: string | null) => Promise<Model>,
+  missing: (runtime: WebRuntime) => string | null,
+  attempt: (runtime: WebRuntime, adapter: string | null) => Promise<Model>,
 ): Promise<Model> {
-  const { device = "auto", signal } = options;
-  for (const candidate of device === "auto" ? (["webgpu", "wasm"] as const) : [device]) {
+  const candidates = candidatesOf(options);
+  for (const [i, candidate] of candidates.entries()) {
+    const { engine, device } = candidate;
     const reason = missing(candidate);
     if (reason !== null) {
-      fallbacks.push({ device: candidate, reason });
+      fallbacks.push({ engine, device, reason });
       continue;
     }
     let description: string | null = null;
-    if (candidate === "webgpu") {
+    if (device === "webgpu") {
       const adapter = await platform.adapter();
       if (!adapter.available) {
-        fallbacks.push({ device: candidate, reason: adapter.reason });
+        fallbacks.push({ engine, device, reason: adapter.reason });
         continue;
       }
       ({ description } = adapter);
@@ -139,57 +150,75 @@ async function tryDevices(
     try {
       return await attempt(candidate, description);
     } catch (thrown) {
-      // Only what the device is to blame for: a damaged file or an abort must not look like a slow machine.
-      const blamed = thrown instanceof QdgError && ["runtime", "unavailable"].includes(thrown.code);
-      if (!blamed || device !== "auto" || candidate === "wasm") throw thrown;
-      fallbacks.push({ device: candidate, reason: errorText(thrown) });
-      checkSignal(signal, url);
+      // Only what the runtime is to blame for: a damaged file or an abort must not look like a slow machine.
+      const blamed =
+        thrown instanceof QdgError && ["runtime", "unavailable", "unsupported-op"].includes(thrown.code);
+      if (!blamed || i === candidates.length - 1) throw thrown;
+      fallbacks.push({ engine, device, reason: errorText(thrown) });
+      checkSignal(options.signal, url);
     }
   }
-  const reasons = fallbacks.map((fallback) => `${fallback.device}: ${fallback.reason}`).join("; ");
-  throw new QdgError("unavailable", url, `got no device that can run it (${reasons})`);
+  const reasons = fallbacks.map((fallback) => `${nameOfRuntime(fallback)}: ${fallback.reason}`).join("; ");
+  throw new QdgError("unavailable", url, `got nothing that can run it (${reasons})`);
 }
 
-async function loadDevice(
+/** @throws QdgError `usage` for an engine that is not on that device */
+function candidatesOf({ device = "auto", engine = "auto" }: LoadOptions): readonly WebRuntime[] {
+  const asked = engine === "auto" && device !== "auto" ? "onnxruntime" : engine;
+  const candidates = WEB_RUNTIMES.filter(
+    (runtime) =>
+      (asked === "auto" || runtime.engine === asked) && (device === "auto" || runtime.device === device),
+  );
+  if (candidates.length > 0) return candidates;
+  throw new QdgError("usage", "engine", `got "${engine}" on ${device}, expected wasm: the engine runs there`);
+}
+
+async function loadOnRuntime(
   loading: Loading,
   manifest: Manifest,
   manifestUrl: string,
-  device: WebDevice,
+  runtime: WebRuntime,
   adapter: string | null,
 ): Promise<Model> {
   const { platform, options, fallbacks } = loading;
-  const file = manifest.models.find((model) => model.device === device) as ManifestModel;
+  const { engine, device } = runtime;
+  const quantized = manifest.models.find((model) => model.device === device) as ManifestModel;
+  const float32 = options.model === "float32" ? manifest.float32 : null;
+  const file = float32 ?? quantized;
   const url = new URL(file.file, manifestUrl).href;
-  const files = runtimeFiles(loading, device, manifest, manifestUrl);
-  const [ort, bytes] = await Promise.all([
-    platform.start(device, { ...threadsOf(options, device), files }),
+  const files = runtimeFiles(loading, runtime, manifest, manifestUrl);
+  const [started, bytes] = await Promise.all([
+    platform.start(runtime, { ...threadsOf(options, runtime), files }),
     fetchPromised(loading, url, file),
   ]);
-  const { name, ...size } = manifest.input;
-  const classifier: Classifier = {
-    inputName: name,
-    input: { ...size, preprocessing: manifest.preprocessing },
-    output: manifest.output,
-  };
+  const classifier = manifest.classifier && classifierOf(manifest.classifier);
   const open = async (model: Uint8Array): Promise<Session> => {
     checkSignal(options.signal, url);
-    const session = await ort.open(model, url);
+    const session = await started.open(model, url);
     return orDispose(session, async () => {
-      checkClassifier(session, classifier, url);
+      if (classifier) checkClassifier(session, classifier, url);
       checkSignal(options.signal, url);
       return session;
     });
   };
-  const { session, selfTest } = await openTested(open, bytes, manifest, file, url);
-  const { labels } = manifest;
+  const { session, selfTest } = float32
+    ? { session: await open(bytes), selfTest: null }
+    : await openTested(open, bytes, manifest, quantized, runtime, url);
+  const labels = manifest.classifier?.labels ?? [];
   return orDispose(session, async () => {
     checkSignal(options.signal, url);
     return modelOf(
       session,
-      { url, device, adapter, threads: ort.threads, labels, fallbacks, selfTest },
-      classifier,
+      { url, engine, device, adapter, threads: started.threads, labels, fallbacks, selfTest },
+      classifier ??
+        new QdgError("usage", url, "got a network that classifies no images; feed tensors to run()"),
     );
   });
+}
+
+function classifierOf({ input, preprocessing, output }: ManifestClassifier): Classifier {
+  const { name, ...size } = input;
+  return { inputName: name, input: { ...size, preprocessing }, output };
 }
 
 async function loadOnnx(loading: Loading, url: string): Promise<Model> {
@@ -204,120 +233,31 @@ async function loadOnnx(loading: Loading, url: string): Promise<Model> {
     onBytes: loading.track(null),
   });
   const facts = readOnnxFacts(bytes, url);
-  const missing = (device: WebDevice): string | null =>
+  const missing = ({ device }: WebRuntime): string | null =>
     device === "webgpu" && options.device !== "webgpu" && facts.metadata.form !== "webgpu"
       ? "the file was not exported for webgpu"
       : null;
-  return tryDevices(loading, url, missing, async (device, adapter) => {
-    const files = runtimeFiles(loading, device, null, url);
-    const ort = await platform.start(device, { ...threadsOf(options, device), files });
-    const session = await ort.open(bytes, url);
+  return tryRuntimes(loading, url, missing, async (runtime, adapter) => {
+    const { engine, device } = runtime;
+    const files = runtimeFiles(loading, runtime, null, url);
+    const started = await platform.start(runtime, { ...threadsOf(options, runtime), files });
+    const session = await started.open(bytes, url);
     return orDispose(session, async () => {
       checkSignal(signal, url);
       const { labels, classifier } = bareClassifier(session, facts, onnx, url);
       return modelOf(
         session,
-        { url, device, adapter, threads: ort.threads, labels, fallbacks, selfTest: null },
+        { url, engine, device, adapter, threads: started.threads, labels, fallbacks, selfTest: null },
         classifier,
       );
     });
   });
 }
 
-/** In `auto`, threads are a wish for wasm and say nothing about webgpu. */
-function threadsOf({ device, threads }: LoadOptions, candidate: WebDevice): { threads?: number } {
-  const asked = threads !== undefined && (candidate === "wasm" || device === "webgpu");
-  return asked ? { threads } : {};
-}
-
-function fetchPromised(
-  { options, cache, fallbacks, track }: Loading,
-  url: string,
-  { sizeBytes, sha256 }: ManifestFile,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const [refused] = fallbacks;
-  return fetchFile({
-    // A page that was kept for offline use with another device lacks this one's files.
-    ...(refused && { reason: `${refused.device} is not used: ${refused.reason}` }),
-    url,
-    size: { bound: "=", bytes: sizeBytes },
-    sha256,
-    cache,
-    signal: options.signal,
-    onBytes: track(sizeBytes),
-  });
-}
-
-/**
- * The binary is fetched here, so that it is counted and checked. The loader is a script that only the
- * browser can import; it is checked beforehand, and the import finds it in the browser's own cache.
- */
-function runtimeFiles(
-  loading: Loading,
-  device: WebDevice,
-  manifest: Manifest | null,
-  url: string,
-): () => Promise<OrtWebFiles> {
-  const { options, track } = loading;
-  const { wasmPaths } = options;
-  const place = (kind: "mjs" | "wasm"): { href: string | null; promised: ManifestFile | undefined } => {
-    const name = ORT_WEB_FILES[device][kind];
-    const promised = manifest?.runtime.files.find((file) => file.name === name);
-    if (wasmPaths !== undefined) {
-      const path =
-        typeof wasmPaths === "string" ? `${wasmPaths.replace(/\/?$/, "/")}${name}` : wasmPaths[kind];
-      return { href: path === undefined ? null : resolve(path).href, promised };
-    }
-    return { href: promised === undefined ? null : new URL(promised.file, url).href, promised };
-  };
-  return async () => {
-    const mjs = place("mjs");
-    const wasm = place("wasm");
-    const fetched = async ({ href, promised }: ReturnType<typeof place>): Promise<Uint8Array | null> => {
-      if (href === null) return null;
-      if (promised !== undefined) return fetchPromised(loading, href, promised);
-      return fetchFile({
-        url: href,
-        size: { bound: "<=", bytes: MANIFEST_LIMITS.runtimeBytes },
-        sha256: null,
-        cache: null,
-        signal: options.signal,
-        onBytes: track(null),
-      });
-    };
-    const [bytes] = await Promise.all([fetched(wasm), mjs.promised === undefined ? null : fetched(mjs)]);
-    return {
-      ...(bytes !== null && { wasm: bytes }),
-      ...(mjs.href !== null && { mjsUrl: mjs.href }),
-    };
-  };
-}
-
-function tracker(onProgress: LoadOptions["onProgress"]): Loading["track"] {
-  const files: { loaded: number; total: number | null }[] = [];
-  return (sizeBytes) => {
-    const file = { loaded: 0, total: sizeBytes };
-    files.push(file);
-    return (loadedBytes) => {
-      file.loaded = loadedBytes;
-      let loaded = 0;
-      let total: number | null = 0;
-      for (const one of files) {
-        loaded += one.loaded;
-        total = total === null || one.total === null ? null : total + one.total;
-      }
-      onProgress?.({ loadedBytes: loaded, totalBytes: total });
-    };
-  };
-}
-
-function resolve(url: string | URL): URL {
-  const { document, location } = browserGlobals();
-  try {
-    return new URL(url, document?.baseURI ?? location?.href);
-  } catch (thrown) {
-    throw new QdgError("usage", "url", `got "${String(url)}", expected an address; ${errorText(thrown)}`, {
-      cause: thrown,
-    });
-  }
+/** In `auto`, threads are a wish for ONNX Runtime on wasm and say nothing about others. */
+function threadsOf({ device, engine, threads }: LoadOptions, runtime: WebRuntime): { threads?: number } {
+  if (threads === undefined) return {};
+  const isFor = runtime.engine === "onnxruntime" && runtime.device === "wasm";
+  const isNamed = runtime.device === device || runtime.engine === engine;
+  return isFor || isNamed ? { threads } : {};
 }

@@ -5,14 +5,34 @@ import { errorText, QdgError } from "../base/error.js";
 import type { Preprocessing } from "../image/preprocessing.js";
 import { checkChannels, preprocessingFromJson } from "../image/preprocessing.js";
 import type { Layout } from "../image/to-tensor.js";
-import { CLASSIFIER_KINDS, type ClassifierOutput, isBinary } from "../model/classifier-output.js";
-import { base64, fail, finite, hash, integer, list, record, shown, side } from "./check-json.js";
+import { CLASSIFIER_KINDS, type ClassifierOutput } from "../model/classifier-output.js";
+import {
+  base64,
+  checkFileName,
+  choice,
+  fail,
+  hash,
+  integer,
+  list,
+  record,
+  shown,
+  side,
+  text,
+} from "./check-json.js";
+import { MANIFEST_LIMITS } from "./manifest-limits.js";
+import { parseSelfTestCase, type SelfTestCase } from "./self-test-case.js";
 
-export const MANIFEST_VERSION = 1;
+export const MANIFEST_VERSION = 2;
 /** The manifest's own name in its folder. */
 export const MANIFEST_FILE = "manifest.json";
 
-export type WebDevice = "webgpu" | "wasm";
+/** What computes: qdg's own engine for low-bit networks, or ONNX Runtime. */
+export const WEB_ENGINES = ["qdg", "onnxruntime"] as const;
+export type WebEngine = (typeof WEB_ENGINES)[number];
+
+/** Where it computes. */
+export const WEB_DEVICES = ["wasm", "webgpu"] as const;
+export type WebDevice = (typeof WEB_DEVICES)[number];
 
 /** A file beside the manifest. */
 export interface ManifestFile {
@@ -47,9 +67,11 @@ export interface KnownTensor {
   readonly sha256: string;
 }
 
-/** A file of the runtime. */
+/** A file of one runtime. */
 export interface ManifestRuntimeFile extends ManifestFile {
-  /** What ONNX Runtime calls it, `ort-wasm-simd-threaded.wasm`; `file` may carry a hash. */
+  readonly engine: WebEngine;
+  readonly device: WebDevice;
+  /** What the runtime calls it, as `ort-wasm-simd-threaded.wasm`; `file` may carry a hash. */
   readonly name: string;
 }
 
@@ -62,67 +84,26 @@ export interface ManifestInput {
   readonly layout: Layout;
 }
 
-/** One picture and what the model makes of it: `|got[i] - values[i]| <= tolerance` for every element. */
-export interface SelfTestCase {
-  readonly width: number;
-  readonly height: number;
-  /** Base64 of width * height * 3 bytes, RGB in rows from the top: before any preprocessing. */
-  readonly pixels: string;
-  /** Of those bytes. */
-  readonly sha256: string;
-  /** By output name; `output.name` must be there. Tolerance 0 asks for equality, as integers need. */
-  readonly expected: Readonly<Record<string, ExpectedOutput>>;
-}
-
-export interface ExpectedOutput {
-  readonly values: readonly number[];
-  readonly tolerance: number;
+/** How a picture becomes the input, and the output becomes probabilities. */
+export interface ManifestClassifier {
+  readonly labels: readonly string[];
+  readonly preprocessing: Preprocessing;
+  readonly input: ManifestInput;
+  readonly output: ClassifierOutput;
 }
 
 /** Plain JSON: `JSON.stringify` of one is a file that parseManifest takes. */
 export interface Manifest {
   readonly version: typeof MANIFEST_VERSION;
   readonly models: readonly ManifestModel[];
-  readonly labels: readonly string[];
-  readonly preprocessing: Preprocessing;
-  readonly input: ManifestInput;
-  readonly output: ClassifierOutput;
+  /** The same network in float32, to compare with; null where the site brings none. */
+  readonly float32: ManifestFile | null;
+  /** null for a network that classifies no images: it runs on tensors. */
+  readonly classifier: ManifestClassifier | null;
   readonly selfTest: { readonly cases: readonly SelfTestCase[] };
-  /** May be empty: then the page says where the runtime's files are. */
+  /** Of the runtimes that the site brings. Empty: the page says where their files are. */
   readonly runtime: { readonly files: readonly ManifestRuntimeFile[] };
 }
-
-/** Bounds of a manifest. What is outside them is refused before anything is allocated or fetched. */
-export const MANIFEST_LIMITS: {
-  readonly manifestBytes: number;
-  readonly modelBytes: number;
-  readonly runtimeBytes: number;
-  readonly runtimeFiles: number;
-  readonly labels: number;
-  readonly nameLength: number;
-  readonly inputElements: number;
-  readonly selfTestCases: number;
-  readonly selfTestPixels: number;
-  readonly expectedValues: number;
-  readonly knownTensors: number;
-  readonly knownOutputsBytes: number;
-  /** Of an output's largest value, or of 1: a self-test that lets more pass shows nothing. deploy writes 1e-5. */
-  readonly relativeTolerance: number;
-} = {
-  manifestBytes: 8 * 2 ** 20,
-  modelBytes: 2 ** 30,
-  runtimeBytes: 128 * 2 ** 20,
-  runtimeFiles: 16,
-  labels: 100_000,
-  nameLength: 200,
-  inputElements: 2 ** 26,
-  selfTestCases: 16,
-  selfTestPixels: 512 * 512,
-  expectedValues: 100_000,
-  knownTensors: 4096,
-  knownOutputsBytes: 2 ** 20,
-  relativeTolerance: 1e-3,
-};
 
 /**
  * Reads a manifest: every field, no other, everything within MANIFEST_LIMITS.
@@ -131,14 +112,14 @@ export const MANIFEST_LIMITS: {
  * @throws QdgError `invalid-json` for what does not parse, `invalid-path` for a file that is not in the
  * manifest's own folder, `invalid-data` for all else
  */
-export function parseManifest(text: string, where: string): Manifest {
-  if (typeof text !== "string") return fail(where, `got ${shown(text)}, expected the text of a manifest`);
-  if (text.length > MANIFEST_LIMITS.manifestBytes) {
-    return fail(where, `got ${text.length} characters, expected up to ${MANIFEST_LIMITS.manifestBytes}`);
+export function parseManifest(source: string, where: string): Manifest {
+  if (typeof source !== "string") return fail(where, `got ${shown(source)}, expected the text of a manifest`);
+  if (source.length > MANIFEST_LIMITS.manifestBytes) {
+    return fail(where, `got ${source.length} characters, expected up to ${MANIFEST_LIMITS.manifestBytes}`);
   }
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = JSON.parse(source);
   } catch (thrown) {
     throw new QdgError("invalid-json", where, `${errorText(thrown)}; deploy the model again`, {
       cause: thrown,
@@ -155,10 +136,8 @@ export function parseManifest(text: string, where: string): Manifest {
   const keys = [
     "version",
     "models",
-    "labels",
-    "preprocessing",
-    "input",
-    "output",
+    "float32",
+    "classifier",
     "selfTest",
     "runtime",
   ] as const satisfies (keyof Manifest)[];
@@ -177,78 +156,54 @@ export function parseManifest(text: string, where: string): Manifest {
       `got ${counts.join(" and ")} tensors of known integers, expected as many for each: they are one network`,
     );
   }
-  const labels = list(manifest.labels, 1, MANIFEST_LIMITS.labels, `${where}: labels`).map((item, i) =>
-    name(item, `${where}: labels[${i}]`),
-  );
-  const preprocessing = preprocessingFromJson(manifest.preprocessing, `${where}: preprocessing`);
-  const input = parseInput(manifest.input, `${where}: input`);
-  checkChannels(preprocessing, input.channels, `${where}: preprocessing`);
-  const output = parseOutput(manifest.output, `${where}: output`);
+  const float32 =
+    manifest.float32 === null
+      ? null
+      : parseFile(
+          record(manifest.float32, ["file", "sha256", "sizeBytes"], `${where}: float32`),
+          MANIFEST_LIMITS.modelBytes,
+          `${where}: float32`,
+        );
+  const classifier =
+    manifest.classifier === null ? null : parseClassifier(manifest.classifier, `${where}: classifier`);
   const at = `${where}: selfTest.cases`;
   const { cases } = record(manifest.selfTest, ["cases"], `${where}: selfTest`);
-  const parsedCases = list(cases, 1, MANIFEST_LIMITS.selfTestCases, at).map((item, i) => {
-    const parsed = parseCase(item, `${at}[${i}]`);
-    const count = Object.hasOwn(parsed.expected, output.name)
-      ? parsed.expected[output.name]?.values.length
-      : undefined;
-    if (count !== labels.length && !(count === 1 && isBinary(1, labels.length, output.kind))) {
-      return fail(
-        `${at}[${i}].expected.${output.name}`,
-        `got ${count ?? "no"} values, expected ${labels.length}, one per label`,
-      );
-    }
-    return parsed;
-  });
+  const parsedCases = list(cases, 1, MANIFEST_LIMITS.selfTestCases, at).map((item, i) =>
+    parseSelfTestCase(item, classifier, `${at}[${i}]`),
+  );
   const runtime = record(manifest.runtime, ["files"], `${where}: runtime`);
   const files = list(runtime.files, 0, MANIFEST_LIMITS.runtimeFiles, `${where}: runtime.files`).map(
     (item, i) => parseRuntimeFile(item, `${where}: runtime.files[${i}]`),
   );
-  const twice = files.find((file, i) => files.findIndex((other) => other.name === file.name) !== i);
+  const twice = files.find((file, i) => files.findIndex((other) => isSame(other, file)) !== i);
   if (twice !== undefined) {
     return fail(`${where}: runtime.files`, `got "${twice.name}" twice, expected it once`);
   }
   return {
     version: MANIFEST_VERSION,
     models,
-    labels,
-    preprocessing,
-    input,
-    output,
+    float32,
+    classifier,
     selfTest: { cases: parsedCases },
     runtime: { files },
   };
 }
 
-/**
- * A file's name that cannot leave the folder it is looked up in, on any system or server: 1 to 200 letters,
- * digits, `.`, `_`, `-`; a letter or digit first; no `..`.
- *
- * @throws QdgError `invalid-path`
- */
-export function checkFileName(value: unknown, where: string): string {
-  const { nameLength } = MANIFEST_LIMITS;
-  if (
-    typeof value !== "string" ||
-    value.length > nameLength ||
-    !/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(value) ||
-    value.includes("..")
-  ) {
-    throw new QdgError(
-      "invalid-path",
-      where,
-      `got ${shown(value)}, expected the bare name of a file beside the manifest: up to ${nameLength} letters, digits, ".", "_", "-", and no ".."`,
-    );
-  }
-  return value;
+function parseClassifier(json: unknown, where: string): ManifestClassifier {
+  const classifier = record(json, ["labels", "preprocessing", "input", "output"], where);
+  const labels = list(classifier.labels, 1, MANIFEST_LIMITS.labels, `${where}.labels`).map((item, i) =>
+    text(item, `${where}.labels[${i}]`),
+  );
+  const preprocessing = preprocessingFromJson(classifier.preprocessing, `${where}.preprocessing`);
+  const input = parseInput(classifier.input, `${where}.input`);
+  checkChannels(preprocessing, input.channels, `${where}.preprocessing`);
+  return { labels, preprocessing, input, output: parseOutput(classifier.output, `${where}.output`) };
 }
 
 function parseModel(json: unknown, where: string): ManifestModel {
   const model = record(json, ["device", "file", "sha256", "sizeBytes", "integers"], where);
-  if (model.device !== "wasm" && model.device !== "webgpu") {
-    return fail(`${where}.device`, `got ${shown(model.device)}, expected "wasm" or "webgpu"`);
-  }
   return {
-    device: model.device,
+    device: choice(model.device, WEB_DEVICES, `${where}.device`),
     ...parseFile(model, MANIFEST_LIMITS.modelBytes, where),
     integers: parseIntegers(model.integers, `${where}.integers`),
   };
@@ -261,14 +216,16 @@ function parseIntegers(json: unknown, where: string): KnownIntegers {
     tensors: list(integers.tensors, 0, MANIFEST_LIMITS.knownTensors, `${where}.tensors`).map((item, i) => {
       const at = `${where}.tensors[${i}]`;
       const tensor = record(item, ["name", "sha256"], at);
-      return { name: name(tensor.name, `${at}.name`), sha256: hash(tensor.sha256, `${at}.sha256`) };
+      return { name: text(tensor.name, `${at}.name`), sha256: hash(tensor.sha256, `${at}.sha256`) };
     }),
   };
 }
 
 function parseRuntimeFile(json: unknown, where: string): ManifestRuntimeFile {
-  const file = record(json, ["name", "file", "sha256", "sizeBytes"], where);
+  const file = record(json, ["engine", "device", "name", "file", "sha256", "sizeBytes"], where);
   return {
+    engine: choice(file.engine, WEB_ENGINES, `${where}.engine`),
+    device: choice(file.device, WEB_DEVICES, `${where}.device`),
     name: checkFileName(file.name, `${where}.name`),
     ...parseFile(file, MANIFEST_LIMITS.runtimeBytes, where),
   };
@@ -294,76 +251,26 @@ function parseInput(json: unknown, where: string): ManifestInput {
   if (channels !== 1 && channels !== 3) {
     return fail(`${where}.channels`, `got ${shown(channels)}, expected 1 or 3`);
   }
-  if (layout !== "nhwc" && layout !== "nchw") {
-    return fail(`${where}.layout`, `got ${shown(layout)}, expected "nhwc" or "nchw"`);
-  }
   if (height * width * channels > MANIFEST_LIMITS.inputElements) {
     return fail(
       where,
       `got ${height} x ${width} x ${channels}, expected up to ${MANIFEST_LIMITS.inputElements} elements`,
     );
   }
-  return { name: name(input.name, `${where}.name`), height, width, channels, layout };
-}
-
-function parseOutput(json: unknown, where: string): ClassifierOutput {
-  const { name: outputName, kind } = record(json, ["name", "kind"], where);
-  const known = CLASSIFIER_KINDS.find((each) => each === kind);
-  if (known === undefined) {
-    return fail(`${where}.kind`, `got ${shown(kind)}, expected ${CLASSIFIER_KINDS.join(", ")}`);
-  }
-  return { name: name(outputName, `${where}.name`), kind: known };
-}
-
-function parseCase(json: unknown, where: string): SelfTestCase {
-  const item = record(json, ["width", "height", "pixels", "sha256", "expected"], where);
-  const width = side(item.width, `${where}.width`);
-  const height = side(item.height, `${where}.height`);
-  if (width * height > MANIFEST_LIMITS.selfTestPixels) {
-    return fail(where, `got ${width} x ${height}, expected up to ${MANIFEST_LIMITS.selfTestPixels} pixels`);
-  }
-  const { pixels } = item;
-  const digits = 4 * width * height;
-  // 3 bytes per pixel are 4 digits: base64 without padding.
-  if (typeof pixels !== "string" || pixels.length !== digits || !/^[A-Za-z0-9+/]*$/.test(pixels)) {
-    return fail(
-      `${where}.pixels`,
-      `got ${typeof pixels === "string" ? `${pixels.length} characters` : shown(pixels)}, expected ${digits} digits of base64, ${width} x ${height} x 3 bytes`,
-    );
-  }
-  if (typeof item.expected !== "object" || item.expected === null || Array.isArray(item.expected)) {
-    return fail(`${where}.expected`, `got ${shown(item.expected)}, expected an object`);
-  }
-  const expected = Object.entries(item.expected).map(([key, value]: [string, unknown]) => {
-    const at = `${where}.expected.${key}`;
-    const { values, tolerance } = record(value, ["values", "tolerance"], at);
-    const numbers = list(values, 1, MANIFEST_LIMITS.expectedValues, `${at}.values`).map((element, i) =>
-      finite(element, `${at}.values[${i}]`),
-    );
-    const allowed = finite(tolerance, `${at}.tolerance`);
-    const largest = numbers.reduce((most, each) => Math.max(most, Math.abs(each)), 1);
-    const most = MANIFEST_LIMITS.relativeTolerance * largest;
-    if (allowed < 0 || allowed > most) {
-      return fail(
-        `${at}.tolerance`,
-        `got ${allowed}, expected a number from 0 to ${most}, a thousandth of the largest value; deploy the model again`,
-      );
-    }
-    return [name(key, at), { values: numbers, tolerance: allowed }] as const;
-  });
   return {
-    width,
+    name: text(input.name, `${where}.name`),
     height,
-    pixels,
-    sha256: hash(item.sha256, `${where}.sha256`),
-    expected: Object.fromEntries(expected),
+    width,
+    channels,
+    layout: choice(layout, ["nhwc", "nchw"], `${where}.layout`),
   };
 }
 
-function name(value: unknown, where: string): string {
-  const { nameLength } = MANIFEST_LIMITS;
-  if (typeof value !== "string" || value.length === 0 || value.length > nameLength) {
-    return fail(where, `got ${shown(value)}, expected a text of 1 to ${nameLength} characters`);
-  }
-  return value;
+function parseOutput(json: unknown, where: string): ClassifierOutput {
+  const { name, kind } = record(json, ["name", "kind"], where);
+  return { name: text(name, `${where}.name`), kind: choice(kind, CLASSIFIER_KINDS, `${where}.kind`) };
+}
+
+function isSame(one: ManifestRuntimeFile, other: ManifestRuntimeFile): boolean {
+  return one.engine === other.engine && one.device === other.device && one.name === other.name;
 }

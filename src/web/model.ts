@@ -13,24 +13,23 @@ import { callsOf } from "./calls.js";
 import type { ImageLike } from "./decode-image.js";
 import { decodeBrowserImage } from "./decode-image.js";
 import type { Fallback } from "./device.js";
-import type { WebDevice } from "./manifest.js";
+import type { WebRuntimeName } from "./runtimes/web-runtime.js";
 import type { SelfTestResult } from "./self-test.js";
 
-export interface Model {
+export interface Model extends WebRuntimeName {
   /** Of the ONNX file in use. */
   readonly url: string;
-  readonly device: WebDevice;
   /** The GPU as the browser describes it; null on wasm. */
   readonly adapter: string | null;
-  /** Threads on wasm; 1 on webgpu. */
+  /** Of ONNX Runtime on wasm; else 1. */
   readonly threads: number;
   /** Empty when nobody said what the classes are called. */
   readonly labels: readonly string[];
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
-  /** Devices that were tried or considered before `device`, with reasons. */
+  /** Runtimes that were tried or considered before this one, with reasons. */
   readonly fallbacks: readonly Fallback[];
-  /** null for a bare ONNX file, which brings no test. */
+  /** null for a bare ONNX file and for one in float32, which bring no test. */
   readonly selfTest: SelfTestResult | null;
   /**
    * One tensor per input, by name; one per output comes back. Calls may overlap: they run in their order.
@@ -57,7 +56,10 @@ export interface Classifier {
   readonly output: ClassifierOutput;
 }
 
-type Facts = Pick<Model, "url" | "device" | "adapter" | "threads" | "labels" | "fallbacks" | "selfTest">;
+type Facts = Pick<
+  Model,
+  "url" | "engine" | "device" | "adapter" | "threads" | "labels" | "fallbacks" | "selfTest"
+>;
 
 /** @param classifier an error is what `classify` throws */
 export function modelOf(session: Session, facts: Facts, classifier: Classifier | QdgError): Model {

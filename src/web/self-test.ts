@@ -2,18 +2,16 @@
 // answer: drivers of GPUs have bugs, and a wrong answer looks like any other.
 
 import { QdgError } from "../base/error.js";
-import type { Tensor } from "../base/tensor.js";
-import { imageToTensor } from "../image/to-tensor.js";
 import type { Session } from "../runtime/runtime.js";
-import { sha256Of } from "./fetch-file.js";
 import type { IntegerCount } from "./known-integers.js";
-import { bytesOfBase64, checkIntegers, withKnownOutputs } from "./known-integers.js";
+import { checkIntegers, withKnownOutputs } from "./known-integers.js";
 import { readOnnxFacts } from "./onnx-facts.js";
-import type { ExpectedOutput, Manifest, ManifestModel, SelfTestCase, WebDevice } from "./manifest.js";
+import type { Manifest, ManifestModel } from "./manifest.js";
+import { nameOfRuntime, type WebRuntimeName } from "./runtimes/web-runtime.js";
+import { type ExpectedOutput, type Feeds, feedsOf } from "./self-test-case.js";
 
 /** A self-test that was passed; a failed one is an error, or a fallback that says why. */
-export interface SelfTestResult extends OutputComparison, IntegerCount {
-  readonly device: WebDevice;
+export interface SelfTestResult extends OutputComparison, IntegerCount, WebRuntimeName {
   readonly latencyMs: number;
 }
 
@@ -24,8 +22,6 @@ interface OutputComparison {
   /** Largest |got - expected| of them. */
   readonly largestDifference: number;
 }
-
-type Feeds = Readonly<Record<string, Tensor>>;
 
 /**
  * The session that visitors use, after the self-test: the integers inside the network for the first picture, in a
@@ -40,17 +36,23 @@ export async function openTested(
   open: (bytes: Uint8Array) => Promise<Session>,
   bytes: Uint8Array,
   manifest: Manifest,
-  { device, integers: known }: ManifestModel,
+  { integers: known }: ManifestModel,
+  { engine, device }: WebRuntimeName,
   where: string,
 ): Promise<{ readonly session: Session; readonly selfTest: SelfTestResult }> {
-  const feeds = await selfTestFeeds(manifest, where);
+  const name = nameOfRuntime({ engine, device });
+  const meaning = `${name} of this machine does not compute what the model was checked to compute`;
+  const feeds: Feeds[] = [];
+  for (const [i, item] of manifest.selfTest.cases.entries()) {
+    feeds.push(await feedsOf(item, manifest.classifier, `${where}: self-test ${i}`));
+  }
   const started = performance.now();
   const openDeployed = async (integers: IntegerCount): ReturnType<typeof openTested> => {
     const session = await open(bytes);
     return orDispose(session, async () => {
-      const outputs = await compareOutputs(session, manifest, feeds, device, where);
+      const outputs = await compareOutputs(session, manifest, feeds, meaning, where);
       const latencyMs = performance.now() - started;
-      return { session, selfTest: { device, ...outputs, ...integers, latencyMs } };
+      return { session, selfTest: { engine, device, ...outputs, ...integers, latencyMs } };
     });
   };
   if (known.tensors.length === 0) {
@@ -60,7 +62,7 @@ export async function openTested(
   const inner = await open(withKnownOutputs(bytes, known));
   let integers: IntegerCount;
   try {
-    integers = await checkIntegers(await inner.run(feeds[0] ?? {}), known, where, meaningOf(device));
+    integers = await checkIntegers(await inner.run(feeds[0] ?? {}), known, where, meaning);
     // Sessions that are open share their compiled shaders: the second one need not compile them again.
     if (device === "webgpu") return await openDeployed(integers);
   } finally {
@@ -91,23 +93,11 @@ export async function orDispose<T>(session: Session, make: () => Promise<T>): Pr
   }
 }
 
-/** The pictures of the self-test as a model takes them. */
-async function selfTestFeeds(manifest: Manifest, where: string): Promise<Feeds[]> {
-  const input = { ...manifest.input, preprocessing: manifest.preprocessing };
-  const feeds: Feeds[] = [];
-  for (const [i, item] of manifest.selfTest.cases.entries()) {
-    const data = await pixelsOf(item, `${where}: self-test ${i}`);
-    const image = { width: item.width, height: item.height, channels: 3, data };
-    feeds.push({ [manifest.input.name]: imageToTensor(image, input) });
-  }
-  return feeds;
-}
-
 async function compareOutputs(
   session: Session,
   manifest: Manifest,
   feeds: readonly Feeds[],
-  device: WebDevice,
+  meaning: string,
   where: string,
 ): Promise<OutputComparison> {
   let values = 0;
@@ -116,45 +106,32 @@ async function compareOutputs(
     const outputs = await session.run(feeds[i] ?? {});
     for (const [name, numbers] of Object.entries(expected)) {
       const data = Object.hasOwn(outputs, name) ? outputs[name]?.data : undefined;
-      const got = Array.from((data ?? []) as ArrayLike<unknown>, Number);
+      const got = (data ?? []) as ArrayLike<number | bigint>;
       const at = `${where}: self-test ${i}, output "${name}"`;
-      largestDifference = Math.max(largestDifference, largest(got, numbers, device, at));
-      values += got.length;
+      largestDifference = Math.max(largestDifference, largest(got, numbers, meaning, at));
+      values += numbers.values.length;
     }
   }
   return { cases: manifest.selfTest.cases.length, values, largestDifference };
 }
 
-/** What a difference means, for messages. */
-function meaningOf(device: WebDevice): string {
-  return `${device} of this machine does not compute what the model was checked to compute`;
-}
-
-async function pixelsOf(item: SelfTestCase, where: string): Promise<Uint8Array<ArrayBuffer>> {
-  const pixels = bytesOfBase64(item.pixels);
-  const hash = await sha256Of(pixels);
-  if (hash !== item.sha256) {
-    throw new QdgError("invalid-data", where, `pixels: got SHA-256 ${hash}, expected ${item.sha256}`);
-  }
-  return pixels;
-}
-
 function largest(
-  got: readonly number[],
-  { values, tolerance }: ExpectedOutput,
-  device: WebDevice,
+  got: ArrayLike<number | bigint>,
+  { length, every, values, tolerance }: ExpectedOutput,
+  meaning: string,
   where: string,
 ): number {
   const fail = (what: string): never => {
-    throw new QdgError("runtime", where, `${what}; ${meaningOf(device)}`);
+    throw new QdgError("runtime", where, `${what}; ${meaning}`);
   };
-  if (got.length !== values.length) fail(`got ${got.length} numbers, expected ${values.length}`);
+  if (got.length !== length) fail(`got ${got.length} numbers, expected ${length}`);
   let most = 0;
   values.forEach((expected, i) => {
-    const difference = Math.abs((got[i] as number) - expected);
+    const number = Number(got[i * every]);
+    const difference = Math.abs(number - expected);
     // Written so that NaN fails.
     if (!(difference <= tolerance)) {
-      fail(`element ${i}: got ${got[i]}, expected ${expected} within ${tolerance}`);
+      fail(`element ${i * every}: got ${number}, expected ${expected} within ${tolerance}`);
     }
     most = Math.max(most, difference);
   });

@@ -39,6 +39,6 @@ test("the reference breathes between the nodes of a network", async () => {
   const w = sketch.constant("w", weights);
   for (let i = 0; i < 60; i++) y = sketch.node("Conv", [y, w], { pads: [1, 1, 1, 1] }, "float32", shape);
   const { graph, feeds } = sketch.model(y, shape, null);
-  const session = openGraph(graph, "test");
+  const session = await openGraph(graph, "test");
   expect(await turnsDuring(() => session.run(feeds))).toBeGreaterThan(1);
 });

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
-import { cp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { exportModel } from "../../src/export/export-model.js";
 import { serveSite, type SiteServer } from "../../src/deploy/static-server.js";
 import { type DeployResult, deploySite } from "../../src/deploy/site.js";
 import { decodeImage } from "../../src/image/decode.js";
@@ -11,10 +12,11 @@ import { encodePng } from "../../src/image/encode.js";
 import { imageToTensor } from "../../src/image/to-tensor.js";
 import { decodeModel, encodeModel } from "../../src/onnx/codec.js";
 import { cpuRuntime } from "../../src/runtime/cpu.js";
-import type { Manifest } from "../../src/web/manifest.js";
+import type { Manifest, ManifestClassifier, ManifestRuntimeFile } from "../../src/web/manifest.js";
+import type { ExpectedOutput } from "../../src/web/self-test-case.js";
 import { startChromium } from "../support/chromium.js";
 import { BROWSER } from "../support/needs.js";
-import { deployShapes, exportShapes, temporaryFolder } from "../support/deployed-site.js";
+import { deployShapes, exportShapes, SHAPES_MODEL, temporaryFolder } from "../support/deployed-site.js";
 
 // A machine under load takes its time to compile 14 MB of WebAssembly.
 const LIMIT_MS = 300_000;
@@ -54,7 +56,7 @@ interface Visit {
 /** Opens a site in a browser that has never seen it. */
 async function visit(
   folder: string,
-  { using = browser, viewport = { width: 1280, height: 900 } } = {},
+  { using = browser, viewport = { width: 1280, height: 900 }, query = "" } = {},
 ): Promise<Visit> {
   const server = await serveSite(folder, 0);
   const context = await using.newContext({ viewport });
@@ -62,7 +64,7 @@ async function visit(
     await context.close();
     await server.close();
   });
-  const { page, complaints } = await open(context, server.url);
+  const { page, complaints } = await open(context, server.url + query);
   return { page, server, context, complaints };
 }
 
@@ -115,7 +117,7 @@ async function drawnPng(label: number): Promise<{ png: Uint8Array; probabilities
   const shape = SHAPE_LABELS[label] ?? "circle";
   const png = await encodePng({ width: 32, height: 32, channels: 3, data: drawShape(shape, 9, label) });
   const session = await cpuRuntime.open({ path: join(root, "out", "model.onnx") });
-  const { input, preprocessing, output } = site.manifest;
+  const { input, preprocessing, output } = site.manifest.classifier as ManifestClassifier;
   const feeds = { [input.name]: imageToTensor(await decodeImage(png), { ...input, preprocessing }) };
   const result = (await session.run(feeds))[output.name];
   await session.dispose();
@@ -145,10 +147,11 @@ test(
     const { page, complaints } = await visit(site.path);
     await ready(page);
     const states = await evaluate<string[]>(page, "window.states");
-    expect(states.some((state) => /^Loading: [\d.]+ [kM]B of [\d.]+ MB$/.test(state))).toBe(true);
+    expect(states.some((state) => /^Loading: [\d.]+ kB of [\d.]+ kB$/.test(state))).toBe(true);
     expect(await evaluate(page, "crossOriginIsolated")).toBe(true);
-    expect(await read(page, "device")).toMatch(/^WebAssembly, \d threads?$/);
-    expect(await read(page, "webgpu")).toBe("not used: the manifest has no model for webgpu");
+    expect(await read(page, "device")).toBe("qdg's engine, 1 thread");
+    expect(await read(page, "refused")).toBe("nothing");
+    expect(await page.locator(".sizes").textContent()).toMatch(/^Model 32\.1 kB, engine \d\d\.\d kB$/);
     expect(await read(page, "self-test")).toBe("passed: 3 pictures, 31,872 integers equal");
     await drawRing(page);
     await answered(page);
@@ -159,6 +162,128 @@ test(
     expect(complaints).toEqual([]);
   },
 );
+
+test(
+  "a visit that the engine serves transfers under 120 kB, and nothing of ONNX Runtime",
+  IN_BROWSER,
+  async () => {
+    const server = await serveSite(both.path, 0);
+    const context = await browser.newContext();
+    onTestFinished(async () => {
+      await context.close();
+      await server.close();
+    });
+    const page = await context.newPage();
+    const client = await context.newCDPSession(page);
+    await client.send("Network.enable");
+    let bytes = 0;
+    client.on("Network.loadingFinished", ({ encodedDataLength }) => (bytes += encodedDataLength));
+    const asked: string[] = [];
+    page.on("request", (request) => asked.push(request.url()));
+    await page.goto(server.url);
+    await ready(page);
+    await page.locator("#offline", { hasText: "ready" }).waitFor({ timeout: LIMIT_MS });
+    expect(asked.length).toBeGreaterThan(5);
+    expect(asked.filter((url) => /\/ort|webgpu/.test(url))).toEqual([]);
+    expect(bytes).toBeGreaterThan(50_000);
+    expect(bytes).toBeLessThan(120_000);
+    // Nor is any of it kept for the next visit.
+    const kept = await evaluate<string[]>(
+      page,
+      "caches.keys().then(([name]) => caches.open(name)).then((cache) => cache.keys()).then((all) => all.map(({ url }) => url))",
+    );
+    expect(kept.filter((url) => /\.wasm$/.test(url))).toHaveLength(2);
+    expect(kept.filter((url) => /\/ort|webgpu/.test(url))).toEqual([]);
+  },
+);
+
+test("ONNX Runtime is asked for by the address, tests itself and classifies", IN_BROWSER, async () => {
+  const { page, complaints } = await visit(site.path, { query: "?device=wasm" });
+  await ready(page);
+  expect(await read(page, "device")).toMatch(/^ONNX Runtime, WebAssembly, \d threads?$/);
+  expect(await read(page, "self-test")).toBe("passed: 3 pictures, 31,872 integers equal");
+  await drawRing(page);
+  await answered(page);
+  expect(await read(page, "answer")).toMatch(/^ring, /);
+  expect(complaints).toEqual([]);
+});
+
+test("a drawing is run through every runtime of the site, side by side", IN_BROWSER, async () => {
+  const folder = await exportShapes(join(root, "out-compared"), ["cpu", "wasm"]);
+  await exportModel({ model: SHAPES_MODEL, output: join(folder, "float.onnx"), float: true });
+  const compared = await deploySite({
+    folder,
+    to: join(root, "compared"),
+    pageFolder: join(root, "page"),
+    compare: true,
+  });
+  const { page, complaints } = await visit(compared.path, { viewport: PHONE });
+  await ready(page);
+  await page.locator("#compare").click();
+  expect(await read(page, "compare-state")).toBe("Draw something, or choose an image, first.");
+  await drawRing(page);
+  await answered(page);
+  await page.locator("#compare").click();
+  await page.locator("#compare-state", { hasText: "middle of nine" }).waitFor();
+  const rows = await page.locator("#compared tr").allInnerTexts();
+  expect(rows.map((row) => row.split("\t")[0])).toEqual([
+    "qdg's engine",
+    "ONNX Runtime, WebAssembly",
+    "ONNX Runtime, WebAssembly, float32",
+  ]);
+  for (const row of rows) expect(row).toMatch(/\d+\.\d\d ms.*\d kB.*[kM]B.*ring$/);
+  expect(await evaluate(page, "document.documentElement.scrollWidth")).toBe(PHONE.width);
+  expect(complaints).toEqual([]);
+});
+
+test("the camera is classified picture after picture, until it is stopped", IN_BROWSER, async () => {
+  const filming = await startChromium({ gpu: false, camera: true });
+  onTestFinished(() => filming.close());
+  const { page, complaints } = await visit(site.path, { using: filming });
+  await ready(page);
+  await page.locator("#camera").click();
+  await page.locator("#latency", { hasText: "pictures a second" }).waitFor();
+  await answered(page);
+  expect(await page.locator("#camera").getAttribute("aria-pressed")).toBe("true");
+  expect(await page.locator("#picture").getAttribute("aria-label")).toContain("camera");
+  await page.locator("#camera").click();
+  expect(await page.locator("#camera").getAttribute("aria-pressed")).toBe("false");
+  await drawRing(page);
+  await page.locator("#answer", { hasText: "ring" }).waitFor();
+  expect(complaints).toEqual([]);
+});
+
+test("a camera that is refused is said to be so, and drawing goes on", IN_BROWSER, async () => {
+  const { page } = await visit(site.path);
+  await ready(page);
+  await page.locator("#camera").click();
+  await page.locator("#problem", { hasText: "The camera cannot be used" }).waitFor();
+  await drawRing(page);
+  await answered(page);
+});
+
+test("a network that classifies no images has a page that runs it, on a phone too", IN_BROWSER, async () => {
+  const folder = join(root, "out-network");
+  await mkdir(folder);
+  const model = decodeModel(await readFile(join(root, "out", "model.onnx")));
+  const metadataProps = (model.metadataProps ?? []).filter(({ key }) => key !== "qdg.labels");
+  await writeFile(join(folder, "model.onnx"), encodeModel({ ...model, metadataProps }));
+  const network = await deploySite({ folder, to: join(root, "network"), pageFolder: join(root, "page") });
+  const { page, complaints } = await visit(network.path, { viewport: PHONE });
+  await ready(page);
+  expect(await read(page, "device")).toBe("qdg's engine, 1 thread");
+  expect(await read(page, "self-test")).toBe("passed: 2 inputs, 31,872 integers equal");
+  expect(await page.locator("#inputs tr").allInnerTexts()).toEqual([
+    "input\tfloat32\t[1, 32, 32, 3]\t0 to 1",
+  ]);
+  const first = await read(page, "outputs");
+  expect(first).toMatch(/^classes float32 \[1, 7\], /);
+  await page.locator("#run").click();
+  await page.waitForFunction(`document.querySelector("#outputs").textContent !== ${JSON.stringify(first)}`);
+  expect(await read(page, "latency")).toMatch(/^[\d.]+ ms$/);
+  expect(await evaluate(page, "document.documentElement.scrollWidth")).toBe(PHONE.width);
+  expect(complaints).toEqual([]);
+});
 
 test(
   "an image that is dropped, chosen or pasted gets the probabilities of ONNX Runtime on the CPU",
@@ -205,12 +330,12 @@ test(
     await ready(page);
     const focused = (): Promise<string> => evaluate(page, "document.activeElement.id");
     const seen: string[] = [];
-    for (let i = 0; i < 4; i++) {
+    for (let i = 0; i < 5; i++) {
       await page.keyboard.press("Tab");
       seen.push(await focused());
     }
-    expect(seen).toEqual(["picture", "file", "clear", "pen"]);
-    for (let i = 0; i < 3; i++) await page.keyboard.press("Shift+Tab");
+    expect(seen).toEqual(["picture", "file", "camera", "clear", "pen"]);
+    for (let i = 0; i < 4; i++) await page.keyboard.press("Shift+Tab");
     expect(await evaluate(page, "getComputedStyle(document.activeElement).outlineStyle")).toBe("solid");
     const mark = page.locator("#pen-mark");
     expect([await mark.isVisible(), await page.locator(".drop .keys").isVisible()]).toEqual([true, true]);
@@ -275,25 +400,30 @@ test(
 );
 
 describe("a file that is not what was deployed", () => {
-  test.each(["model", "wasm"])("is refused with a message that is seen: %s", IN_BROWSER, async (kind) => {
-    const folder = join(root, `tampered-${kind}`);
-    await cp(site.path, folder, { recursive: true });
-    const { models, runtime } = site.manifest;
-    const file =
-      kind === "model" ? models[0]?.file : runtime.files.find(({ name }) => name.endsWith(".wasm"))?.file;
-    const path = join(folder, file ?? "");
-    const bytes = await readFile(path);
-    bytes[bytes.length - 9] = (bytes[bytes.length - 9] ?? 0) ^ 1;
-    await writeFile(path, bytes);
-    const { page } = await visit(folder);
-    await page.locator("#problem", { hasText: "SHA-256" }).waitFor();
-    expect(await read(page, "problem")).toContain(file);
-    expect(await page.locator("#problem").isVisible()).toBe(true);
-    expect(await page.locator("#problem").getAttribute("role")).toBe("alert");
-    expect(await read(page, "state")).toBe("The model could not be loaded.");
-    await drawRing(page);
-    expect(await read(page, "answer")).not.toContain("%");
-  });
+  test.each(["model", "engine", "wasm"])(
+    "is refused with a message that is seen: %s",
+    IN_BROWSER,
+    async (kind) => {
+      const folder = join(root, `tampered-${kind}`);
+      await cp(site.path, folder, { recursive: true });
+      const { models, runtime } = site.manifest;
+      const isPart = ({ engine, name }: ManifestRuntimeFile): boolean =>
+        engine === (kind === "wasm" ? "onnxruntime" : "qdg") && name.endsWith(".wasm");
+      const file = kind === "model" ? models[0]?.file : runtime.files.find(isPart)?.file;
+      const path = join(folder, file ?? "");
+      const bytes = await readFile(path);
+      bytes[bytes.length - 9] = (bytes[bytes.length - 9] ?? 0) ^ 1;
+      await writeFile(path, bytes);
+      const { page } = await visit(folder, { query: kind === "wasm" ? "?device=wasm" : "" });
+      await page.locator("#problem", { hasText: "SHA-256" }).waitFor();
+      expect(await read(page, "problem")).toContain(file);
+      expect(await page.locator("#problem").isVisible()).toBe(true);
+      expect(await page.locator("#problem").getAttribute("role")).toBe("alert");
+      expect(await read(page, "state")).toBe("The model could not be loaded.");
+      await drawRing(page);
+      expect(await read(page, "answer")).not.toContain("%");
+    },
+  );
 });
 
 async function withManifest(folder: string, change: (manifest: Manifest) => Manifest): Promise<void> {
@@ -307,16 +437,14 @@ async function withManifest(folder: string, change: (manifest: Manifest) => Mani
 test("a device that fails the self-test gives no answers, and says so", IN_BROWSER, async () => {
   const folder = join(root, "fails");
   await cp(site.path, folder, { recursive: true });
-  const name = site.manifest.output.name;
+  const name = site.manifest.classifier?.output.name ?? "";
   await withManifest(folder, (manifest) => ({
     ...manifest,
     selfTest: {
       cases: manifest.selfTest.cases.map((item) => {
-        const { values = [], tolerance = 0 } = item.expected[name] ?? {};
-        return {
-          ...item,
-          expected: { [name]: { values: values.map((value) => value + 0.001), tolerance } },
-        };
+        const answer = item.expected[name] as ExpectedOutput;
+        const values = answer.values.map((value) => value + 0.001);
+        return { ...item, expected: { [name]: { ...answer, values } } };
       }),
     },
   }));
@@ -326,11 +454,11 @@ test("a device that fails the self-test gives no answers, and says so", IN_BROWS
   expect(await read(page, "answer")).not.toContain("%");
 });
 
-test("without WebGPU the page falls back to WebAssembly and says why", IN_BROWSER, async () => {
-  const { page } = await visit(both.path);
+test("without WebGPU ONNX Runtime falls back to WebAssembly and says why", IN_BROWSER, async () => {
+  const { page } = await visit(both.path, { query: "?engine=onnxruntime" });
   await ready(page);
-  expect(await read(page, "device")).toMatch(/^WebAssembly/);
-  expect(await read(page, "webgpu")).toMatch(/^not used: .*(no WebGPU|no GPU adapter)/);
+  expect(await read(page, "device")).toMatch(/^ONNX Runtime, WebAssembly/);
+  expect(await read(page, "refused")).toMatch(/^ONNX Runtime, WebGPU: .*(no WebGPU|no GPU adapter)/);
   expect(await read(page, "problem")).toBe("");
 });
 
@@ -342,10 +470,13 @@ describe("with WebGPU", BROWSER, () => {
   afterAll(() => gpu.close());
 
   test("the page computes on it, tests itself and works offline the second time", IN_BROWSER, async () => {
-    const { page, server, context, complaints } = await visit(both.path, { using: gpu });
+    const { page, server, context, complaints } = await visit(both.path, {
+      using: gpu,
+      query: "?engine=onnxruntime",
+    });
     await ready(page);
-    expect([await read(page, "device"), await read(page, "problem")]).toEqual(["WebGPU", ""]);
-    expect(await read(page, "webgpu")).toMatch(/^in use: \S/);
+    expect(await read(page, "device")).toMatch(/^ONNX Runtime, WebGPU, \S/);
+    expect(await read(page, "problem")).toBe("");
     expect(await read(page, "self-test")).toBe("passed: 3 pictures, 31,872 integers equal");
     await drawRing(page);
     await answered(page);
@@ -353,13 +484,13 @@ describe("with WebGPU", BROWSER, () => {
     expect(complaints).toEqual([]);
     await page.locator("#offline", { hasText: "ready" }).waitFor();
     await server.close();
-    const second = await open(context, server.url);
+    const second = await open(context, `${server.url}?engine=onnxruntime`);
     await ready(second.page);
-    expect(await read(second.page, "device")).toBe("WebGPU");
+    expect(await read(second.page, "device")).toMatch(/^ONNX Runtime, WebGPU/);
     await second.page.close();
     // A driver that was taken away since: what WebAssembly needs was never fetched.
     await context.addInitScript('Object.defineProperty(Navigator.prototype, "gpu", { value: undefined })');
-    const third = await open(context, server.url);
+    const third = await open(context, `${server.url}?engine=onnxruntime`);
     await third.page.locator("#problem", { hasText: "cannot be fetched" }).waitFor();
     expect(await read(third.page, "problem")).toMatch(
       /(model|ort-wasm-simd-threaded)\.[0-9a-f]{8}\.\w+: cannot be fetched: .*, and is needed because webgpu is not used: this browser has no WebGPU/,
@@ -383,12 +514,12 @@ describe("with WebGPU", BROWSER, () => {
           return { ...each, integers: { outputs, tensors: other } };
         }),
       }));
-      const { page } = await visit(folder, { using: gpu });
+      const { page } = await visit(folder, { using: gpu, query: "?engine=onnxruntime" });
       await ready(page);
-      expect(await read(page, "device")).toMatch(/^WebAssembly/);
+      expect(await read(page, "device")).toMatch(/^ONNX Runtime, WebAssembly/);
       expect(await read(page, "problem")).toContain("WebAssembly is used instead");
-      expect(await read(page, "webgpu")).toMatch(
-        /^not used: .*self-test: integers of 1 of 13 tensors differ, the first is "relu5"/,
+      expect(await read(page, "refused")).toMatch(
+        /^ONNX Runtime, WebGPU: .*self-test: integers of 1 of 13 tensors differ, the first is "relu5"/,
       );
       expect(await read(page, "self-test")).toMatch(/^passed/);
     },
@@ -417,11 +548,11 @@ describe("with WebGPU", BROWSER, () => {
           each.device === "webgpu" ? { ...each, sha256, sizeBytes: bytes.length } : each,
         ),
       }));
-      const { page } = await visit(folder, { using: gpu });
+      const { page } = await visit(folder, { using: gpu, query: "?engine=onnxruntime" });
       await ready(page);
-      expect(await read(page, "device")).toMatch(/^WebAssembly/);
+      expect(await read(page, "device")).toMatch(/^ONNX Runtime, WebAssembly/);
       expect(await read(page, "problem")).toContain("WebAssembly is used instead");
-      expect(await read(page, "webgpu")).toMatch(/^not used: .*self-test/);
+      expect(await read(page, "refused")).toMatch(/^ONNX Runtime, WebGPU: .*self-test/);
       expect(await read(page, "self-test")).toMatch(/^passed/);
     },
   );

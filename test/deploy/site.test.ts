@@ -10,7 +10,8 @@ import { type DeployOptions, type DeployResult, deploySite } from "../../src/dep
 import { exportModel } from "../../src/export/export-model.js";
 import { SHAPE_LABELS } from "../../src/image/draw-shapes.js";
 import { decodeModel, encodeModel } from "../../src/onnx/codec.js";
-import { MANIFEST_LIMITS, parseManifest } from "../../src/web/manifest.js";
+import { type ManifestClassifier, parseManifest } from "../../src/web/manifest.js";
+import { MANIFEST_LIMITS } from "../../src/web/manifest-limits.js";
 import { deployShapes, SHAPES_MODEL, temporaryFolder } from "../support/deployed-site.js";
 import { runCli } from "../support/run-cli.js";
 
@@ -61,11 +62,13 @@ describe("a site", () => {
     expect(manifest.models.map(({ device }) => device)).toEqual(["wasm", "webgpu"]);
     expect(manifest.models[0]?.file).toMatch(/^model\.[0-9a-f]{8}\.onnx$/);
     expect(manifest.models[1]?.file).toMatch(/^model\.webgpu\.[0-9a-f]{8}\.onnx$/);
-    expect(manifest.runtime.files.map(({ name }) => name)).toEqual([
-      "ort-wasm-simd-threaded.mjs",
-      "ort-wasm-simd-threaded.wasm",
-      "ort-wasm-simd-threaded.asyncify.mjs",
-      "ort-wasm-simd-threaded.asyncify.wasm",
+    expect(manifest.runtime.files.map(({ engine, device, name }) => [engine, device, name])).toEqual([
+      ["qdg", "wasm", "qdg-simd.wasm"],
+      ["qdg", "wasm", "qdg-relaxed.wasm"],
+      ["onnxruntime", "wasm", "ort-wasm-simd-threaded.mjs"],
+      ["onnxruntime", "wasm", "ort-wasm-simd-threaded.wasm"],
+      ["onnxruntime", "webgpu", "ort-wasm-simd-threaded.asyncify.mjs"],
+      ["onnxruntime", "webgpu", "ort-wasm-simd-threaded.asyncify.wasm"],
     ]);
     for (const file of [...manifest.models, ...manifest.runtime.files]) {
       const bytes = await readFile(at("site", file.file));
@@ -89,7 +92,7 @@ describe("a site", () => {
   });
 
   test("says what the model's metadata says of labels, input and preprocessing", () => {
-    const { labels, input, preprocessing, output } = result.manifest;
+    const { labels, input, preprocessing, output } = result.manifest.classifier as ManifestClassifier;
     expect(labels).toEqual([...SHAPE_LABELS]);
     expect(input).toMatchObject({ height: 32, width: 32, channels: 3, layout: "nhwc" });
     expect(preprocessing).toMatchObject({ range: [0, 1], resize: "stretch" });
@@ -114,7 +117,9 @@ describe("a site", () => {
       return values.indexOf(Math.max(...values));
     });
     expect(new Set(best).size).toBeGreaterThan(2);
-    for (const { pixels, sha256: hash, width, height } of cases) {
+    for (const each of cases) {
+      if (each.kind !== "picture") throw new Error("expected pictures");
+      const { pixels, sha256: hash, width, height } = each;
       const bytes = Buffer.from(pixels, "base64");
       expect(bytes.length).toBe(width * height * 3);
       expect(sha256(bytes)).toBe(hash);
@@ -136,13 +141,15 @@ describe("a site", () => {
     const html = await text("index.html");
     expect(html.match(/class="bar"/g)).toHaveLength(SHAPE_LABELS.length);
     expect(html).toContain("<h1>Shapes &lt;&amp;&gt; more</h1>");
-    const template = '<!--qdg:title--><!--qdg:rows--><meta content="./manifest.json" />';
-    const page = pageHtml(template, "$&", ['<img src="x" onerror="y">'], "manifest.1.json");
+    expect(html).toMatch(/Model 32\.1 kB, engine \d\d\.\d kB/);
+    const template = '<!--qdg:title--><!--qdg:sizes--><!--qdg:rows--><meta content="./manifest.json" />';
+    const texts = { title: "$&", sizes: "<b>", manifest: "manifest.1.json" };
+    const page = pageHtml(template, { ...texts, labels: ['<img src="x" onerror="y">'] });
     expect(page).toContain('content="./manifest.1.json"');
-    expect(page).not.toContain("<img");
+    expect(page).not.toMatch(/<img|<b>/);
     expect(page).toContain("$&");
     const many = Array.from({ length: 1000 }, (_, i) => `class ${i}`);
-    expect(pageHtml(template, "t", many, "m.json").match(/<li>/g)).toHaveLength(10);
+    expect(pageHtml(template, { ...texts, labels: many }).match(/<li>/g)).toHaveLength(10);
   });
 
   test("has a service worker that knows the hash of every file but its own", async () => {
@@ -170,8 +177,8 @@ describe("a site", () => {
     }
   });
 
-  test("brings under 60 kB of JavaScript of ours as brotli", async () => {
-    const own = result.files.filter(({ path }) => path.endsWith(".js") && !/\/ort\./.test(path));
+  test("brings under 60 kB of JavaScript to a visit with the engine, as brotli", async () => {
+    const own = result.files.filter(({ path, roles }) => path.endsWith(".js") && roles.includes("page"));
     let total = 0;
     for (const { path } of own) total += brotliCompressSync(await readFile(at("site", path))).length;
     expect(own.length).toBeGreaterThan(1);
@@ -197,6 +204,57 @@ test("pictures of the self-test are of the input's size up to 64 pixels a side, 
   expect(64 * 64).toBeLessThan(MANIFEST_LIMITS.selfTestPixels);
 });
 
+describe("a network without labels", () => {
+  test("gets a page that feeds it numbers, and a manifest whose self-test does", async () => {
+    const folder = await withMetadata("no-labels", (metadata) => metadata.delete("qdg.labels"));
+    const { manifest, files, refusedByEngine } = await deploy(folder);
+    expect([manifest.classifier, refusedByEngine]).toEqual([null, null]);
+    const [first, second] = manifest.selfTest.cases;
+    if (first?.kind !== "numbers" || second?.kind !== "numbers") throw new Error("expected numbers");
+    // What the input's quantizer holds: 0 to 1 in 255 steps.
+    expect(first.inputs["input"]).toMatchObject({ dtype: "float32", shape: [1, 32, 32, 3], low: 0 });
+    expect(first.inputs["input"]?.high).toBeCloseTo(1, 6);
+    expect(first.expected["classes"]?.values).not.toEqual(second.expected["classes"]?.values);
+    const html = await readFile(at("other", "index.html"), "utf8");
+    expect(html).toContain("<h1>A network</h1>");
+    expect(html).toContain('id="outputs"');
+    expect(files.filter(({ path }) => path.endsWith(".html")).map(({ path }) => path)).toEqual([
+      "index.html",
+    ]);
+    await rm(at("other"), { recursive: true });
+  });
+});
+
+describe("without ONNX Runtime", () => {
+  test("a site holds the engine, and nothing of the other", async () => {
+    const { manifest, files } = await deploy(at("out"), { engine: "only" });
+    expect(manifest.models.map(({ device }) => device)).toEqual(["wasm"]);
+    expect(manifest.runtime.files.map(({ name }) => name)).toEqual(["qdg-simd.wasm", "qdg-relaxed.wasm"]);
+    expect(files.filter(({ path }) => /ort/.test(path))).toEqual([]);
+    expect(files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)).toBeLessThan(400_000);
+    await rm(at("other"), { recursive: true });
+  });
+});
+
+describe("with a float32 file to compare with", () => {
+  test("a site holds it too; without one, or with two, nothing is written", async () => {
+    const folder = at("compared");
+    await mkdir(folder);
+    await writeFile(join(folder, "model.onnx"), await readFile(at("out", "model.onnx")));
+    await expect(deploy(folder, { compare: true })).rejects.toThrow(
+      /--compare: got no float32 files, expected one/,
+    );
+    await exportModel({ model: SHAPES_MODEL, output: join(folder, "float.onnx"), float: true });
+    const { manifest, files } = await deploy(folder, { compare: true });
+    expect(manifest.float32?.file).toMatch(/^model\.float32\.[0-9a-f]{8}\.onnx$/);
+    const roles = files.find(({ path }) => path === manifest.float32?.file)?.roles;
+    expect(roles).toEqual(["compare"]);
+    await exportModel({ model: SHAPES_MODEL, output: join(folder, "again.onnx"), float: true });
+    await expect(deploy(folder, { compare: true })).rejects.toThrow(/got 2 float32 files/);
+    await rm(at("other"), { recursive: true });
+  });
+});
+
 describe("what cannot be deployed", () => {
   test("is a folder without .onnx files, or none at all", async () => {
     await mkdir(at("empty"));
@@ -215,7 +273,6 @@ describe("what cannot be deployed", () => {
 
   test.each([
     ["preprocessing", "qdg.preprocessing", /export it again with --preprocess/],
-    ["labels", "qdg.labels", /give --labels a,b,c/],
     ["a source", "qdg.source", /was not written by qdg/],
     ["a layout", "qdg.layout", /does not say how the axes of its input are ordered; export it again/],
   ])("is a file without %s", async (name, key, message) => {
@@ -227,7 +284,7 @@ describe("what cannot be deployed", () => {
     const folder = await withMetadata("labels", (metadata) => metadata.set("qdg.labels", '["a", "b"]'));
     await expect(deploy(folder)).rejects.toThrow(/expected one output with a number for each of 2 labels/);
     const labels = SHAPE_LABELS.map((label) => label.toUpperCase());
-    expect((await deploy(folder, { labels })).manifest.labels).toEqual(labels);
+    expect((await deploy(folder, { labels })).manifest.classifier?.labels).toEqual(labels);
     await rm(at("other"), { recursive: true });
   });
 
@@ -275,7 +332,7 @@ describe("what cannot be deployed", () => {
       encodeModel({ ...model, graph: { ...model.graph, ...(initializer && { initializer }) } }),
     );
     await expect(deploy(folder)).rejects.toThrow(
-      /model\.webgpu\.onnx in the reference: output \S+ differs from the reference by 0\.\d+ on test picture \d/,
+      /model\.webgpu\.onnx in the reference: output \S+ differs from the reference by 0\.\d+ on test input \d/,
     );
   });
 

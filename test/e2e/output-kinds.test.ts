@@ -102,6 +102,7 @@ async function answers(path: string, outputKind?: ClassifierKind): Promise<(stri
     const { labels, classifier } = bareClassifier(session, facts, options, path);
     const page = {
       url: path,
+      engine: "onnxruntime",
       device: "wasm",
       adapter: null,
       threads: 1,
@@ -118,8 +119,8 @@ async function answers(path: string, outputKind?: ClassifierKind): Promise<(stri
     }
   };
   const deployed = async (): Promise<string> => {
-    const { output } = await readDeployedModels(join(path, ".."), said);
-    return output.kind;
+    const { classifier } = await readDeployedModels(join(path, ".."), said);
+    return classifier?.output.kind ?? "none";
   };
   const evaluated = async (): Promise<string> => {
     const { models } = await evaluate({ models: [path], data, targets: ["cpu"], cacheFolder: null, ...said });

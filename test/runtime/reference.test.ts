@@ -20,7 +20,7 @@ const long = (count: number): Tensor => float32([1, 1, count], new Float32Array(
 const ints = (...list: number[]): Tensor => int64([list.length], list);
 
 async function run({ graph, feeds }: Model): Promise<number[]> {
-  const [result] = Object.values(await openGraph(graph, "test").run(feeds));
+  const [result] = Object.values(await (await openGraph(graph, "test")).run(feeds));
   return Array.from((result as Tensor).data as ArrayLike<number>);
 }
 
@@ -94,7 +94,7 @@ describe("integer patterns", () => {
     const sum = sketch.node("Add", [a, b], {}, "float32", [2]);
     const model = sketch.model(sum, [2], { scale: 1, zeroPoint: 1 });
     sketch.builder.output(sum);
-    const results = await openGraph(model.graph, "test").run(model.feeds);
+    const results = await (await openGraph(model.graph, "test")).run(model.feeds);
     // As written: 0.5 rounds to 0, then + 1.
     expect(Object.values(results).map((result) => Array.from(result.data as ArrayLike<number>))).toEqual([
       [1, 3],
@@ -226,7 +226,7 @@ describe("the reference interpreter", () => {
     const sketch = new Sketch();
     const y = sketch.node("Relu", [sketch.input("x", float32([2], [-1, 2]))], {}, "float32", [2]);
     const { graph, feeds } = sketch.model(y, [2], null);
-    const session = openGraph(graph, "test");
+    const session = await openGraph(graph, "test");
     await expect(session.run({ x: float32([3], [1, 2, 3]) })).rejects.toThrow(/got \[3\], expected \[2\]/);
     await expect(session.run({})).rejects.toThrow(/no feed for input "x"/);
     expect(Object.values(await session.run(feeds))[0]?.data).toEqual(Float32Array.of(0, 2));

@@ -17,11 +17,20 @@ const SOFTWARE_GPU = [
   "--use-webgpu-adapter=swiftshader",
 ];
 
+/** A camera that shows a made-up picture, and a visitor who allows it. */
+const CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"];
+
 /** A headless browser; with `gpu`, WebGPU on the software adapter, and without it no WebGPU. */
-export function startChromium({ gpu }: { readonly gpu: boolean }): Promise<Browser> {
+export function startChromium({
+  gpu,
+  camera = false,
+}: {
+  readonly gpu: boolean;
+  readonly camera?: boolean;
+}): Promise<Browser> {
   const found = findBrowser(undefined);
   if (!found)
     throw new Error("no Chromium, Chrome or Edge here: install one, or set QDG_BROWSER to its program");
   const args = gpu ? [...QUIET, ...SOFTWARE_GPU] : [...QUIET, "--disable-features=WebGPU,WebGPUService"];
-  return chromium.launch({ executablePath: found.path, args });
+  return chromium.launch({ executablePath: found.path, args: camera ? [...args, ...CAMERA] : args });
 }

@@ -4,9 +4,9 @@ import { imageToTensor } from "../../src/image/to-tensor.js";
 import { runtimeOf } from "../../src/runtime/registry.js";
 import type { Session } from "../../src/runtime/runtime.js";
 import { checkIntegers, withKnownOutputs } from "../../src/web/known-integers.js";
-import { loadOn } from "../../src/web/load.js";
+import type { WebRuntimeName } from "../../src/web/runtimes/web-runtime.js";
 import type { KnownIntegers, WebDevice } from "../../src/web/manifest.js";
-import { errorOf, GPU, machine, NO_GPU, sessions } from "./machine.js";
+import { errorOf, GPU, machine, NO_GPU, sessions, onnxruntimeLoadOn as loadOn } from "./machine.js";
 import { INPUT, pathsOf, PREPROCESSING, serve, shapeImage, shapesSite } from "./site.js";
 import type { Site, TestServer } from "./site.js";
 
@@ -35,8 +35,8 @@ function place(folder: string, manifest: unknown = { ...site.manifest, runtime: 
 function slipping(
   name: string,
   change: (q: number, i: number) => number,
-): (device: WebDevice, session: Session) => Session {
-  return (device, session) =>
+): (runtime: WebRuntimeName, session: Session) => Session {
+  return ({ device }, session) =>
     device === "wasm"
       ? session
       : {

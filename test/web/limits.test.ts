@@ -2,8 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi 
 import { startOrtWeb } from "../../src/runtime/ort-web.js";
 import type { Platform } from "../../src/web/device.js";
 import { fetchFile } from "../../src/web/fetch-file.js";
-import { loadOn } from "../../src/web/load.js";
-import { errorOf, GPU, machine, NO_GPU, sessions } from "./machine.js";
+import { errorOf, GPU, machine, NO_GPU, sessions, onnxruntimeLoadOn as loadOn } from "./machine.js";
 import { pathsOf, serve, shapesSite } from "./site.js";
 import type { Site, TestServer } from "./site.js";
 
@@ -147,10 +146,10 @@ describe("a wait has a limit", () => {
     const fake = machine(GPU);
     const hanging: Platform = {
       ...fake,
-      start: (device, options) =>
-        device === "wasm"
-          ? fake.start(device, options)
-          : startOrtWeb(device, { files: async () => ({ wasm: new Uint8Array(1) }) }),
+      start: (runtime, options) =>
+        runtime.device === "wasm"
+          ? fake.start(runtime, options)
+          : startOrtWeb(runtime.device, { files: async () => ({ wasm: new Uint8Array(1) }) }),
     };
     const loading = loadOn(hanging, place("lean"));
     await until(() => creations > 0);

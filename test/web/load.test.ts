@@ -8,12 +8,21 @@ import type { Adapter, Platform } from "../../src/web/device.js";
 import { loadEnsemble, loadEnsembleWith } from "../../src/web/ensemble.js";
 import type { FileCache } from "../../src/web/file-cache.js";
 import type { LoadOptions, LoadProgress } from "../../src/web/load.js";
-import { load, loadOn } from "../../src/web/load.js";
 import type { Manifest, WebDevice } from "../../src/web/manifest.js";
+import type { WebRuntimeName } from "../../src/web/runtimes/web-runtime.js";
 import type { Model } from "../../src/web/model.js";
 import { Sketch } from "../runtime/sketch.js";
-import { errorOf, GPU, machine, NO_GPU, sessions } from "./machine.js";
-import { onCpu, pathsOf, serve, sha256, shapeImage, shapesSite } from "./site.js";
+// ONNX Runtime and its devices; engine.test.ts is about the engine beside them.
+import {
+  errorOf,
+  GPU,
+  machine,
+  NO_GPU,
+  onnxruntimeLoad as load,
+  onnxruntimeLoadOn as loadOn,
+  sessions,
+} from "./machine.js";
+import { INPUT, onCpu, pathsOf, serve, sha256, shapeImage, shapesSite } from "./site.js";
 import type { Site, TestServer } from "./site.js";
 
 let site: Site;
@@ -50,9 +59,12 @@ beforeEach(() => {
 });
 
 /** The answers of `device` are changed by `change`. */
-function lying(device: WebDevice, change: (p: number) => number): (d: WebDevice, s: Session) => Session {
+function lying(
+  device: WebDevice,
+  change: (p: number) => number,
+): (runtime: WebRuntimeName, session: Session) => Session {
   return (actual, session) =>
-    actual !== device
+    actual.device !== device
       ? session
       : {
           ...session,
@@ -99,6 +111,8 @@ const loadedOn =
   (url, options) =>
     loadOn(platform, url, options);
 
+const labelsOf = ({ manifest }: Site): readonly string[] => manifest.classifier?.labels ?? [];
+
 const fileAt = (name: string): string => `${server.url}m/${name}`;
 
 const heapBytes = (): number => memories.reduce((sum, { buffer }) => sum + buffer.byteLength, 0);
@@ -111,22 +125,27 @@ describe("load", () => {
     for (const [i, image] of images.entries()) {
       const { label, index, probabilities, latencyMs } = await model.classify(image);
       probabilities.forEach((p, k) => expect(Math.abs(p - (expected[i]?.[k] ?? NaN))).toBeLessThan(1e-6));
-      expect(label).toBe(site.manifest.labels[index]);
+      expect(label).toBe(labelsOf(site)[index]);
       expect(index).toBe(expected[i]?.indexOf(Math.max(...(expected[i] ?? []))));
       expect(latencyMs).toBeGreaterThan(0);
     }
     expect(model).toMatchObject({
       url: `${server.url}m/model.onnx`,
+      engine: "onnxruntime",
       device: "wasm",
       adapter: null,
       threads: 1,
-      labels: site.manifest.labels,
+      labels: labelsOf(site),
       inputs: [{ name: "input", dtype: "float32", shape: ["N", 32, 32, 3] }],
       selfTest: { device: "wasm", cases: 3, values: 21, tensors: 13, integers: 31_872 },
     });
     expect(model.selfTest?.largestDifference).toBeLessThan(1e-6);
     expect(model.fallbacks).toEqual([
-      { device: "webgpu", reason: expect.stringContaining("has no WebGPU") as string },
+      {
+        engine: "onnxruntime",
+        device: "webgpu",
+        reason: expect.stringContaining("has no WebGPU") as string,
+      },
     ]);
     await model.dispose();
   });
@@ -252,7 +271,7 @@ describe("a file that is not what the manifest promises is never used", () => {
   test("changed pixels of the self-test", async () => {
     const { selfTest } = site.manifest;
     const cases = selfTest.cases.map((item) =>
-      Object.assign({}, item, { pixels: `AAAA${item.pixels.slice(4)}` }),
+      item.kind === "picture" ? { ...item, pixels: `AAAA${item.pixels.slice(4)}` } : item,
     );
     const url = place("tampered-test", {}, { ...site.manifest, selfTest: { cases } });
     const error = await errorOf(loadOn(machine(NO_GPU), url));
@@ -329,13 +348,15 @@ describe("the device", () => {
   });
 
   test("falls back to wasm when the session cannot be made on the GPU, and says why", async () => {
-    const broken = machine(GPU, (device, session) => {
+    const broken = machine(GPU, ({ device }, session) => {
       if (device === "webgpu") throw new QdgError("runtime", "model", "out of GPU memory");
       return session;
     });
     const model = await loadOn(broken, `${server.url}lean/`);
     expect(model.device).toBe("wasm");
-    expect(model.fallbacks).toEqual([{ device: "webgpu", reason: "model: out of GPU memory [runtime]" }]);
+    expect(model.fallbacks).toEqual([
+      { engine: "onnxruntime", device: "webgpu", reason: "model: out of GPU memory [runtime]" },
+    ]);
     await model.dispose();
   });
 
@@ -378,8 +399,10 @@ describe("the device", () => {
   });
 
   test("is an error when the files are for another network than the manifest says", async () => {
-    const input = { ...site.manifest.input, height: 28 };
-    const error = await errorOf(loadOn(machine(NO_GPU), place("other", {}, { ...site.manifest, input })));
+    const classifier = { ...site.manifest.classifier, input: { ...INPUT, height: 28 } };
+    const error = await errorOf(
+      loadOn(machine(NO_GPU), place("other", {}, { ...site.manifest, classifier })),
+    );
     expect(error.message).toContain(
       'input: got "input" float32 [N, 32, 32, 3], expected "input" float32 [1, 28, 32, 3]',
     );
@@ -411,9 +434,9 @@ describe("options", () => {
   const itself: Record<string, unknown> = {};
   itself["onProgress"] = itself;
   test.each<[unknown, string]>([
-    [null, "options: got null, expected an object with device, onProgress, signal"],
+    [null, "options: got null, expected an object with device, engine, model, onProgress"],
     ["wasm", 'options: got "wasm", expected an object'],
-    [{ devise: "wasm" }, 'options: unknown key "devise", expected device, onProgress'],
+    [{ devise: "wasm" }, 'options: unknown key "devise", expected device, engine, model'],
     [{ device: null }, "device: got null, expected auto"],
     [{ onProgress: "log" }, 'onProgress: got "log", expected a function'],
     [itself, "onProgress: got [object Object], expected a function"],
@@ -431,10 +454,10 @@ describe("options", () => {
     [{ onnx: { sha256: "A" } }, 'onnx.sha256: got "A", expected 64 hexadecimal digits'],
   ])("of another type are an error before anything is fetched: %#", async (options, message) => {
     for (const loading of [
-      load(`${server.url}lean/`, options as LoadOptions),
-      loadEnsemble([`${server.url}lean/`], options as LoadOptions),
+      () => load(`${server.url}lean/`, options as LoadOptions),
+      () => loadEnsemble([`${server.url}lean/`], options as LoadOptions),
     ]) {
-      expect((await errorOf(loading)).message).toContain(message);
+      expect((await errorOf(loading())).message).toContain(message);
     }
     expect(server.requests).toEqual([]);
   });
@@ -604,7 +627,7 @@ describe("loadEnsemble", () => {
     probabilities.forEach((p, k) =>
       expect(p).toBeCloseTo(((expected[k] ?? NaN) + (expected[6 - k] ?? NaN)) / 2, 6),
     );
-    expect(site.manifest.labels).toContain(label);
+    expect(labelsOf(site)).toContain(label);
     await ensemble.dispose();
     expect([sessions.opened, sessions.disposed]).toEqual([4, 4]);
   });
@@ -621,7 +644,8 @@ describe("loadEnsemble", () => {
   test("is an error without models, with other labels, and when one fails; nothing stays open", async () => {
     const platform = machine(NO_GPU);
     expect((await errorOf(loadEnsembleWith(loadedOn(platform), [], {}))).code).toBe("usage");
-    const other = { ...site.manifest, labels: site.manifest.labels.toReversed(), runtime: { files: [] } };
+    const classifier = { ...site.manifest.classifier, labels: labelsOf(site).toReversed() };
+    const other = { ...site.manifest, classifier, runtime: { files: [] } };
     const urls = [`${server.url}lean/`, place("reversed", {}, other)];
     expect((await errorOf(loadEnsembleWith(loadedOn(platform), urls, {}))).message).toContain(
       "labels: got triangle",
@@ -635,8 +659,10 @@ describe("loadEnsemble", () => {
 describe("a bare ONNX file", () => {
   test("says itself how to classify, and brings no self-test", async () => {
     const model: Model = await load(fileAt("model.onnx"));
-    expect(model).toMatchObject({ device: "wasm", labels: site.manifest.labels, selfTest: null });
-    expect(model.fallbacks).toEqual([{ device: "webgpu", reason: "the file was not exported for webgpu" }]);
+    expect(model).toMatchObject({ device: "wasm", labels: labelsOf(site), selfTest: null });
+    expect(model.fallbacks).toEqual([
+      { engine: "onnxruntime", device: "webgpu", reason: "the file was not exported for webgpu" },
+    ]);
     const [expected] = await onCpu(wasmModel(), [shapeImage(5)]);
     const { label, probabilities } = await model.classify(shapeImage(5));
     expect(label).toBe("star");

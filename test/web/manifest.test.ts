@@ -1,11 +1,14 @@
 import { describe, expect, test } from "vitest";
 import type { Manifest } from "../../src/web/manifest.js";
-import { checkFileName, MANIFEST_LIMITS, parseManifest } from "../../src/web/manifest.js";
+import { checkFileName } from "../../src/web/check-json.js";
+import { parseManifest } from "../../src/web/manifest.js";
+import { MANIFEST_LIMITS } from "../../src/web/manifest-limits.js";
 
 const HASH = "0123456789abcdef".repeat(4);
 
 const GOOD: Manifest = {
-  version: 1,
+  version: 2,
+  float32: null,
   models: [
     {
       device: "wasm",
@@ -22,26 +25,38 @@ const GOOD: Manifest = {
       integers: { outputs: "", tensors: [{ name: "relu1/pool", sha256: HASH }] },
     },
   ],
-  labels: ["cat", "dog"],
-  preprocessing: { range: [0, 1], mean: [0.5], std: [0.5], resize: "center-crop" },
-  input: { name: "input", height: 32, width: 48, channels: 3, layout: "nchw" },
-  output: { name: "classes", kind: "logits" },
+  classifier: {
+    labels: ["cat", "dog"],
+    preprocessing: { range: [0, 1], mean: [0.5], std: [0.5], resize: "center-crop" },
+    input: { name: "input", height: 32, width: 48, channels: 3, layout: "nchw" },
+    output: { name: "classes", kind: "logits" },
+  },
   selfTest: {
     cases: [
       {
+        kind: "picture",
         width: 2,
         height: 1,
         pixels: "AAECAwQF",
         sha256: HASH,
         expected: {
-          classes: { values: [0.25, -3], tolerance: 1e-5 },
-          "relu/integers": { values: [0, 7, 3], tolerance: 0 },
+          classes: { length: 2, every: 1, values: [0.25, -3], tolerance: 1e-5 },
+          "relu/integers": { length: 7, every: 3, values: [0, 7, 3], tolerance: 0 },
         },
       },
     ],
   },
   runtime: {
-    files: [{ name: "ort-wasm-simd-threaded.wasm", file: "ort.0123.wasm", sha256: HASH, sizeBytes: 5 }],
+    files: [
+      {
+        engine: "onnxruntime",
+        device: "wasm",
+        name: "ort-wasm-simd-threaded.wasm",
+        file: "ort.0123.wasm",
+        sha256: HASH,
+        sizeBytes: 5,
+      },
+    ],
   },
 };
 
@@ -67,11 +82,22 @@ test("one model, no runtime files and equal tolerances of 0 are a manifest too",
 
 describe("parseManifest refuses", () => {
   test.each<[what: string, path: string, value: unknown, message: string]>([
-    ["a later version", "version", 2, "m: version: got 2, expected 1; take the qdg/web"],
-    ["a version in a text", "version", "1", 'm: version: got "1", expected 1'],
+    ["another version", "version", 1, "m: version: got 1, expected 2; take the qdg/web"],
+    ["a version in a text", "version", "2", 'm: version: got "2", expected 2'],
     ["no version", "version", undefined, "m: version: got nothing"],
     ["an unknown key", "licence", "x", 'm: unknown key "licence"'],
-    ["no labels", "labels", undefined, 'm: no key "labels"'],
+    ["no classifier", "classifier", undefined, 'm: no key "classifier"'],
+    ["no labels", "classifier/labels", undefined, 'm: classifier: no key "labels"'],
+    ["pictures without a classifier", "classifier", null, "got a picture, expected numbers"],
+    ["a float32 file without a hash", "float32", { file: "a.onnx" }, 'm: float32: no key "sha256"'],
+    ["an unknown engine", "runtime/files/0/engine", "tflite", 'engine: got "tflite", expected "qdg" or'],
+    ["an unknown kind of test", "selfTest/cases/0/kind", "sound", 'kind: got "sound", expected "picture" or'],
+    [
+      "fewer values than elements",
+      "selfTest/cases/0/expected/classes/every",
+      2,
+      "values: got 2, expected 1 of 2",
+    ],
     ["no model", "models", [], "m: models: got 0 entries, expected a list of 1 to 2"],
     ["an object for the models", "models", {}, "m: models: got {}, expected a list"],
     ["two models for a device", "models/1/device", "wasm", "got two for wasm"],
@@ -128,24 +154,54 @@ describe("parseManifest refuses", () => {
       'got "ort-wasm-simd-threaded.wasm" twice',
     ],
     ["too many runtime files", "runtime/files", Array.from({ length: 17 }), "got 17 entries"],
-    ["no label", "labels", [], "m: labels: got 0 entries"],
-    ["an empty label", "labels/1", "", 'm: labels[1]: got "", expected a text'],
-    ["a label that is a number", "labels/1", 3, "m: labels[1]: got 3"],
-    ["a label without end", "labels/1", "x".repeat(201), "m: labels[1]: got"],
-    ["another count of labels than of values", "labels", ["a"], "expected.classes: got 2 values, expected 1"],
-    ["preprocessing with an unknown key", "preprocessing/gamma", 2, "m: preprocessing: unknown key"],
-    ["preprocessing of other channels", "preprocessing/mean", [0, 0], "got 2 numbers, expected 1 or 3"],
-    ["a side of 0", "input/height", 0, "m: input.height: got 0"],
-    ["a side without end", "input/width", 65536, "m: input.width: got 65536"],
-    ["a side that is null", "input/width", null, "m: input.width: got null, expected a finite number"],
-    ["two channels", "input/channels", 2, "m: input.channels: got 2, expected 1 or 3"],
-    ["an unknown layout", "input/layout", "hwc", 'm: input.layout: got "hwc"'],
-    ["an input without a name", "input/name", "", 'm: input.name: got ""'],
-    ["an unknown kind of output", "output/kind", "scores", 'm: output.kind: got "scores"'],
+    ["no label", "classifier/labels", [], "m: classifier.labels: got 0 entries"],
+    ["an empty label", "classifier/labels/1", "", 'm: classifier.labels[1]: got "", expected a text'],
+    ["a label that is a number", "classifier/labels/1", 3, "m: classifier.labels[1]: got 3"],
+    ["a label without end", "classifier/labels/1", "x".repeat(201), "m: classifier.labels[1]: got"],
+    [
+      "another count of labels than of values",
+      "classifier/labels",
+      ["a"],
+      "expected.classes: got 2 values, expected 1",
+    ],
+    [
+      "preprocessing with an unknown key",
+      "classifier/preprocessing/gamma",
+      2,
+      "m: classifier.preprocessing: unknown key",
+    ],
+    [
+      "preprocessing of other channels",
+      "classifier/preprocessing/mean",
+      [0, 0],
+      "got 2 numbers, expected 1 or 3",
+    ],
+    ["a side of 0", "classifier/input/height", 0, "m: classifier.input.height: got 0"],
+    ["a side without end", "classifier/input/width", 65536, "m: classifier.input.width: got 65536"],
+    [
+      "a side that is null",
+      "classifier/input/width",
+      null,
+      "m: classifier.input.width: got null, expected a finite number",
+    ],
+    ["two channels", "classifier/input/channels", 2, "m: classifier.input.channels: got 2, expected 1 or 3"],
+    ["an unknown layout", "classifier/input/layout", "hwc", 'm: classifier.input.layout: got "hwc"'],
+    ["an input without a name", "classifier/input/name", "", 'm: classifier.input.name: got ""'],
+    [
+      "an unknown kind of output",
+      "classifier/output/kind",
+      "scores",
+      'm: classifier.output.kind: got "scores"',
+    ],
     ["no test", "selfTest/cases", [], "m: selfTest.cases: got 0 entries"],
     ["too many tests", "selfTest/cases", Array.from({ length: 17 }), "got 17 entries"],
-    ["a test without the output", "output/name", "other", "expected.other: got no values"],
-    ["an output that objects inherit", "output/name", "toString", "expected.toString: got no values"],
+    ["a test without the output", "classifier/output/name", "other", "expected.other: got no values"],
+    [
+      "an output that objects inherit",
+      "classifier/output/name",
+      "toString",
+      "expected.toString: got no values",
+    ],
     [
       "pixels of another size",
       "selfTest/cases/0/height",
@@ -198,12 +254,14 @@ describe("parseManifest refuses", () => {
   });
 
   test("an image input of more elements than are ever allocated", () => {
-    const input = { ...GOOD.input, height: 60000, width: 60000 };
-    expect(() => parseManifest(changed("input", input), "m")).toThrow("expected up to 67108864 elements");
+    const input = { ...GOOD.classifier?.input, height: 60000, width: 60000 };
+    expect(() => parseManifest(changed("classifier/input", input), "m")).toThrow(
+      "expected up to 67108864 elements",
+    );
   });
 
   test.each(["null", "3", '"x"', "[]"])("%s in the place of a manifest", (text) => {
-    expect(() => parseManifest(text, "m")).toThrow("m: version: got nothing, expected 1");
+    expect(() => parseManifest(text, "m")).toThrow("m: version: got nothing, expected 2");
   });
 
   test("numbers that overflow to infinity", () => {
@@ -247,10 +305,41 @@ describe("parseManifest refuses", () => {
   });
 });
 
+describe("numbers for inputs", () => {
+  const inputs = { x: { dtype: "float32", shape: [1, 3], seed: 7, low: -1, high: 1 } };
+  const expected = { y: { length: 1, every: 1, values: [0.5], tolerance: 1e-5 } };
+  const network = (change: object): string =>
+    JSON.stringify({
+      ...GOOD,
+      classifier: null,
+      selfTest: { cases: [{ kind: "numbers", inputs: { x: { ...inputs.x, ...change } }, expected }] },
+    });
+
+  test("come back as they were written", () => {
+    expect(parseManifest(network({}), "m")).toMatchObject({
+      classifier: null,
+      selfTest: { cases: [{ inputs }] },
+    });
+  });
+
+  test.each<[object, string]>([
+    [{ dtype: "string" }, 'dtype: got "string", expected "float32" or'],
+    [{ shape: [2 ** 25] }, "shape[0]: got 33554432, expected an integer from 1 to 16777216"],
+    [{ shape: [2 ** 13, 2 ** 13] }, "got 67108864 elements, expected up to 16777216"],
+    [{ shape: [0] }, "shape[0]: got 0"],
+    [{ low: 2 }, "got 2 to 1, expected a range of float32"],
+    [{ dtype: "int32", high: 1.5 }, "got -1 to 1.5, expected a range of int32"],
+    [{ seed: -1 }, "seed: got -1"],
+    [{ step: 1 }, 'unknown key "step"'],
+  ])("%j is refused", (change, message) => {
+    expect(() => parseManifest(network(change), "m")).toThrow(message);
+  });
+});
+
 test("a prototype in the JSON stays a name like any other", () => {
   const text = changed("selfTest/cases/0/expected", {}).replace(
     '"expected":{}',
-    '"expected":{"__proto__":{"values":[1,2],"tolerance":0},"classes":{"values":[1,2],"tolerance":0}}',
+    '"expected":{"__proto__":{"length":2,"every":1,"values":[1,2],"tolerance":0},"classes":{"length":2,"every":1,"values":[1,2],"tolerance":0}}',
   );
   const { expected } = parseManifest(text, "m").selfTest.cases[0] ?? { expected: {} };
   expect(Object.keys(expected)).toEqual(["__proto__", "classes"]);

@@ -10,13 +10,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ModelFile } from "../../src/deploy/deployed-models.js";
 import { innerTensors, knownIntegers } from "../../src/deploy/known-integers.js";
+import { engineFiles } from "../../src/deploy/runtime-files.js";
 import { exportModel } from "../../src/export/export-model.js";
 import { drawShape, SHAPE_IMAGE_SIZE, SHAPE_LABELS } from "../../src/image/draw-shapes.js";
 import type { Image } from "../../src/image/image.js";
 import { type Preprocessing, rangePreprocessing } from "../../src/image/preprocessing.js";
 import { imageToTensor } from "../../src/image/to-tensor.js";
 import { cpuRuntime } from "../../src/runtime/cpu.js";
-import { ORT_WEB_FILES } from "../../src/runtime/ort-web.js";
+import { ORT_WEB_FILES } from "../../src/runtime/ort-web-files.js";
 import { withKnownOutputs } from "../../src/web/known-integers.js";
 import type { KnownIntegers, Manifest, ManifestFile } from "../../src/web/manifest.js";
 
@@ -81,7 +82,11 @@ async function integersOf(models: readonly ModelFile[], picture: Image): Promise
   return Promise.all(models.map((model) => knownIntegers(innerTensors(first, model), results)));
 }
 
-/** @param loaders also lists the .mjs files, which only browsers can import over a network */
+/**
+ * Of ONNX Runtime alone; withEngine adds the engine.
+ *
+ * @param loaders also lists the .mjs files, which only browsers can import over a network
+ */
 export async function shapesSite(loaders: boolean): Promise<Site> {
   const folder = await mkdtemp(join(tmpdir(), "qdg-web-"));
   const files = new Map<string, Uint8Array>();
@@ -100,10 +105,12 @@ export async function shapesSite(loaders: boolean): Promise<Site> {
   const images = [0, 3, 5].map((index) => shapeImage(index));
   const wasm = files.get("model.onnx") as Uint8Array;
   const answers = await onCpu(wasm, images);
-  const names = Object.values(ORT_WEB_FILES).flatMap(({ mjs, wasm: binary }) =>
-    loaders ? [binary, mjs] : [binary],
-  );
-  for (const name of names) files.set(name, await read(resolve(`onnxruntime-web/${name}`)));
+  const runtime = (["wasm", "webgpu"] as const).flatMap((device) => {
+    const { mjs, wasm: binary } = ORT_WEB_FILES[device];
+    const names = loaders ? [binary, mjs] : [binary];
+    return names.map((name) => ({ engine: "onnxruntime" as const, device, name }));
+  });
+  for (const { name } of runtime) files.set(name, await read(resolve(`onnxruntime-web/${name}`)));
   const models = (["wasm", "webgpu"] as const).map((device) => {
     const file = device === "wasm" ? "model.onnx" : "model.webgpu.onnx";
     const bytes = files.get(file) as Uint8Array;
@@ -111,28 +118,48 @@ export async function shapesSite(loaders: boolean): Promise<Site> {
   });
   const integers = await integersOf(models, images[0] as Image);
   const manifest: Manifest = {
-    version: 1,
+    version: 2,
+    float32: null,
     models: models.map(({ device, file, bytes }, i) =>
       Object.assign(fileOf(file, bytes), { device, integers: integers[i] as KnownIntegers }),
     ),
-    labels: [...SHAPE_LABELS],
-    preprocessing: PREPROCESSING,
-    input: INPUT,
-    output: { name: "classes", kind: "softmax" },
+    classifier: {
+      labels: [...SHAPE_LABELS],
+      preprocessing: PREPROCESSING,
+      input: INPUT,
+      output: { name: "classes", kind: "softmax" },
+    },
     selfTest: {
       cases: images.map(({ width, height, data }, i) => ({
+        kind: "picture",
         width,
         height,
         pixels: Buffer.from(data).toString("base64"),
         sha256: sha256(data),
-        expected: { classes: { values: answers[i] as number[], tolerance: 1e-5 } },
+        expected: {
+          classes: { length: 7, every: 1, values: answers[i] as number[], tolerance: 1e-5 },
+        },
       })),
     },
     runtime: {
-      files: names.map((name) => Object.assign({ name }, fileOf(name, files.get(name) as Uint8Array))),
+      files: runtime.map((each) =>
+        Object.assign({}, each, fileOf(each.name, files.get(each.name) as Uint8Array)),
+      ),
     },
   };
   return { manifest, files };
+}
+
+/** The site with the engine's kernels. */
+export async function withEngine(site: Site): Promise<Site> {
+  const kernels = await engineFiles();
+  const added = kernels.map(({ engine, device, name, bytes }) =>
+    Object.assign({ engine, device, name }, fileOf(name, bytes)),
+  );
+  return {
+    manifest: { ...site.manifest, runtime: { files: [...added, ...site.manifest.runtime.files] } },
+    files: new Map([...site.files, ...kernels.map(({ name, bytes }) => [name, bytes] as const)]),
+  };
 }
 
 export interface TestServer {

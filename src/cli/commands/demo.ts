@@ -1,9 +1,9 @@
 // `qdg demo`: the whole way once, from training to parity, with nothing to prepare.
 
 import { Command, Option } from "commander";
+import { formatBytes } from "../../base/format-bytes.js";
 import { formatReport } from "../../parity/report.js";
 import type { BackendChoice } from "../../train/backends/backends.js";
-import { formatBytes } from "../format.js";
 import { formatTable } from "../table.js";
 import type { Terminal } from "../terminal.js";
 import { TrainProgress } from "../train-progress.js";

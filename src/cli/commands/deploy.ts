@@ -2,10 +2,10 @@
 
 import { Command } from "commander";
 import { QdgError } from "../../base/error.js";
+import { formatBytes } from "../../base/format-bytes.js";
 import type { DeployResult, SiteFile, SiteRole } from "../../deploy/site.js";
-import { formatBytes } from "../format.js";
 import { addOutputKindOption, type OutputKindFlag } from "../image-options.js";
-import { readText, size } from "../option-parsers.js";
+import { oneOf, readText, size } from "../option-parsers.js";
 import { terminalProgress } from "../progress.js";
 import { formatTable } from "../table.js";
 import { tell, type Terminal } from "../terminal.js";
@@ -15,6 +15,8 @@ interface Flags extends OutputKindFlag {
   readonly title?: string;
   readonly labels?: string;
   readonly inputSize?: readonly [number, number];
+  readonly engine?: "auto" | "only";
+  readonly compare?: boolean;
   readonly force?: boolean;
   readonly json?: boolean;
 }
@@ -27,6 +29,12 @@ export function deployCommand(terminal: Terminal = process): Command {
     .option("--title <text>", "the page's heading")
     .option("--labels <names>", "names of the classes in order: a,b,c or a .txt file, one per line")
     .option("--input-size <size>", "where the model leaves it open: 224 or 192x256", size("--input-size"))
+    .option(
+      "--engine <which>",
+      "auto: ONNX Runtime beside the engine, for visitors who need it; only: the engine alone",
+      oneOf("--engine", ["auto", "only"]),
+    )
+    .option("--compare", "the folder's float32 file too, for visitors to compare times with")
     .option("--force", "replace a folder that holds other files too")
     .option("--json", "print the files and the manifest as JSON on stdout")
     .action(async (folder: string, { json, labels, ...flags }: Flags) => {
@@ -60,34 +68,51 @@ async function labelList(text: string): Promise<readonly string[]> {
   );
 }
 
+/** Runtimes in the order in which a page tries them. */
+const VISITS: readonly (readonly [role: SiteRole, name: string])[] = [
+  ["engine", "the engine"],
+  ["webgpu", "ONNX Runtime on WebGPU"],
+  ["wasm", "ONNX Runtime on WebAssembly"],
+];
+
 interface MeasuredFile extends SiteFile {
   readonly brotliBytes: number;
 }
 
-function formatResult({ path, manifest }: DeployResult, files: readonly MeasuredFile[]): string {
+function formatResult(
+  { path, manifest, refusedByEngine }: DeployResult,
+  files: readonly MeasuredFile[],
+): string {
   const rows = files.map((file) => [
     file.path,
-    file.role,
+    file.roles.join(", "),
     formatBytes(file.sizeBytes),
     formatBytes(file.brotliBytes),
   ]);
   const visit = (role: SiteRole, column: "sizeBytes" | "brotliBytes"): string =>
     formatBytes(
       files
-        .filter((file) => file.role === "page" || file.role === role)
+        .filter(({ roles }) => roles.includes("page") || roles.includes(role))
         .reduce((sum, file) => sum + file[column], 0),
     );
-  const visits = manifest.models.map(
-    ({ device }) =>
-      `a first visit with ${device} loads ${visit(device, "sizeBytes")}, ${visit(device, "brotliBytes")} as brotli`,
+  const roles = VISITS.filter(([role]) => files.some((file) => file.roles.includes(role)));
+  const visits = roles.map(
+    ([role, name]) =>
+      `a first visit with ${name} loads ${visit(role, "sizeBytes")}, ${visit(role, "brotliBytes")} as brotli`,
   );
-  const pictures = manifest.selfTest.cases.length;
+  const { cases } = manifest.selfTest;
   const tensors = manifest.models[0]?.integers.tensors.length ?? 0;
   return [
     formatTable(["file", "for", "size", "brotli"], rows),
     "",
     ...visits,
-    `self-test: outputs for ${pictures} pictures, every integer of ${tensors} tensors for the first; known from the reference`,
+    `self-test: outputs for ${cases.length} ${manifest.classifier ? "pictures" : "inputs"}, every integer of ${tensors} tensors for the first; known from the reference`,
+    ...(refusedByEngine === null
+      ? []
+      : [`the engine does not run it, so visitors get ONNX Runtime: ${refusedByEngine}`]),
+    ...(manifest.classifier
+      ? []
+      : ["no labels, so the page shows numbers; --labels makes a page that classifies images"]),
     `wrote ${path}; look at it with: qdg serve ${path}`,
     "",
   ].join("\n");

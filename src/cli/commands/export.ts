@@ -1,6 +1,7 @@
 // `qdg export` and `qdg-export`: a tfjs model.json or a float ONNX file becomes an ONNX file. Says what it cost.
 
 import { Command } from "commander";
+import { formatBytes } from "../../base/format-bytes.js";
 import { type ExportedFile, exportModel, type ExportResult } from "../../export/export-model.js";
 import type { ChosenActivationBits } from "../../export/budget/average-activations.js";
 import type { ChosenBits } from "../../export/budget/under-budget.js";
@@ -11,7 +12,6 @@ import { HOST_FORMS, WEIGHT_STORAGES } from "../../lower/form.js";
 import { DEFAULT_OPSET } from "../../onnx/opset.js";
 import { OBSERVER_NAMES } from "../../quant/observers/observers.js";
 import { modelPath } from "../../read/model-path.js";
-import { formatBytes } from "../format.js";
 import {
   bitCount,
   byteCount,

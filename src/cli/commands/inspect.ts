@@ -1,6 +1,7 @@
 // `qdg inspect`: what is in an ONNX file or in a model before its export, as tables for people or as JSON.
 
 import { Command } from "commander";
+import { formatBytes } from "../../base/format-bytes.js";
 import {
   type Inspection,
   inspectFile,
@@ -9,7 +10,6 @@ import {
 } from "../../export/inspect.js";
 import { inspectModel, type ModelInspection } from "../../export/inspect-model.js";
 import { modelPath } from "../../read/model-path.js";
-import { formatBytes } from "../format.js";
 import { formatTable } from "../table.js";
 import { tell, type Terminal } from "../terminal.js";
 

@@ -1,8 +1,8 @@
 // `qdg report`: training runs as one page of HTML that opens from disk, without a server or a network.
 
 import { Command } from "commander";
+import { formatBytes } from "../../base/format-bytes.js";
 import { checkWritable, writeFileAtomic } from "../../base/atomic-file.js";
-import { formatBytes } from "../format.js";
 import { terminalProgress } from "../progress.js";
 import { tell, type Terminal } from "../terminal.js";
 

@@ -7,15 +7,28 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import type { AddressInfo } from "node:net";
+import { fileURLToPath } from "node:url";
 import { decodeFrame, encodeFrame } from "./frame.js";
 import { makeHarness } from "./page-harness.js";
 
-export type PageKind = "wasm" | "webgpu";
+export const PAGE_KINDS = ["wasm", "webgpu", "engine"] as const;
+export type PageKind = (typeof PAGE_KINDS)[number];
 
-/** What the page needs of onnxruntime-web, per kind: the module and its WebAssembly. */
-const ORT_FILES: { readonly [Kind in PageKind]: { readonly module: string; readonly wasm: string } } = {
-  wasm: { module: "ort.wasm.bundle.min.mjs", wasm: "ort-wasm-simd-threaded.wasm" },
-  webgpu: { module: "ort.webgpu.bundle.min.mjs", wasm: "ort-wasm-simd-threaded.asyncify.wasm" },
+/** What a page loads, per kind: the module of the runtime and its WebAssembly; where they are. */
+const PAGE_FILES: {
+  readonly [Kind in PageKind]: {
+    readonly module: string;
+    readonly wasm: readonly string[];
+    readonly folder: () => string;
+  };
+} = {
+  wasm: { module: "ort.wasm.bundle.min.mjs", wasm: ["ort-wasm-simd-threaded.wasm"], folder: ortFolder },
+  webgpu: {
+    module: "ort.webgpu.bundle.min.mjs",
+    wasm: ["ort-wasm-simd-threaded.asyncify.wasm"],
+    folder: ortFolder,
+  },
+  engine: { module: "page-engine.mjs", wasm: ["simd.wasm", "relaxed.wasm"], folder: engineFolder },
 };
 
 /** Results larger than this are refused before they are received; WebAssembly's memory ends at 4 GiB. */
@@ -62,7 +75,7 @@ export class LoopbackServer {
     server.on("request", (request: IncomingMessage, response: ServerResponse) =>
       this.#answer(request, response),
     );
-    for (const kind of ["wasm", "webgpu"] as const) this.#servePage(kind);
+    for (const kind of PAGE_KINDS) this.#servePage(kind);
   }
 
   /** @throws Error of Node when no port can be had */
@@ -138,8 +151,7 @@ export class LoopbackServer {
   }
 
   #servePage(kind: PageKind): void {
-    const { module, wasm } = ORT_FILES[kind];
-    const folder = ortFolder();
+    const { module, wasm, folder } = PAGE_FILES[kind];
     this.#serveText(
       `${kind}.html`,
       "text/html",
@@ -151,8 +163,8 @@ export class LoopbackServer {
       `import * as ort from "./${module}";
 globalThis.qdg = (${makeHarness.toString()})(ort, ${encodeFrame.toString()}, ${decodeFrame.toString()});`,
     );
-    this.#serveFile(module, "text/javascript", join(folder, module));
-    this.#serveFile(wasm, "application/wasm", join(folder, wasm));
+    this.#serveFile(module, "text/javascript", () => join(folder(), module));
+    for (const name of wasm) this.#serveFile(name, "application/wasm", () => join(folder(), name));
   }
 
   #serveText(name: string, type: string, text: string): void {
@@ -162,13 +174,13 @@ globalThis.qdg = (${makeHarness.toString()})(ort, ${encodeFrame.toString()}, ${d
     });
   }
 
-  #serveFile(name: string, type: string, file: string): void {
+  #serveFile(name: string, type: string, file: () => string): void {
     // Kept in memory for the pages to come. The browser keeps nothing: its cache in memory is too small for
     // these files, and of two pages that load one at a time it then fails the second.
     let read: Promise<Buffer> | undefined;
     this.#answers.set(this.#prefix + name, (request, response) => {
       if (request.method !== "GET") return refuse(response, 405);
-      read ??= readFile(file);
+      read ??= (async () => readFile(file()))();
       read.then(
         (bytes) => sendBytes(response, type, bytes),
         () => refuse(response, 404),
@@ -195,5 +207,10 @@ function refuse(response: ServerResponse, status: number): void {
 /** The folder of the installed onnxruntime-web with its modules for browsers. */
 function ortFolder(): string {
   const require = createRequire(import.meta.url);
-  return dirname(require.resolve(`onnxruntime-web/${ORT_FILES.wasm.wasm}`));
+  return dirname(require.resolve("onnxruntime-web/ort-wasm-simd-threaded.wasm"));
+}
+
+/** Where `npm run build` puts the engine's kernels and its page: the same number of folders up from src and dist. */
+function engineFolder(): string {
+  return fileURLToPath(new URL("../../../dist/engine/", import.meta.url));
 }

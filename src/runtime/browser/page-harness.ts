@@ -54,28 +54,28 @@ interface GpuDevice {
   readonly lost: Promise<{ readonly message: string }>;
 }
 
-interface OrtTensor extends Omit<FrameTensor, "name"> {
+export interface PageTensor extends Omit<FrameTensor, "name"> {
   dispose(): void;
 }
 
 /** What the harness uses of onnxruntime-web. */
-interface PageOrt {
+export interface PageOrt {
   readonly env: {
     logLevel: string;
-    readonly versions: { readonly web?: string };
+    readonly versions: { readonly web?: string | Promise<string> };
     readonly wasm: { numThreads?: number };
     readonly webgpu: { readonly device?: GpuDevice | Promise<GpuDevice> };
   };
   readonly InferenceSession: {
     create(model: Uint8Array, options: object): Promise<OrtSession>;
   };
-  readonly Tensor: new (type: string, data: ArrayBufferView, dims: readonly number[]) => OrtTensor;
+  readonly Tensor: new (type: string, data: ArrayBufferView, dims: readonly number[]) => PageTensor;
 }
 
 interface OrtSession {
   readonly inputMetadata: readonly PageMetadata[];
   readonly outputMetadata: readonly PageMetadata[];
-  run(feeds: Record<string, OrtTensor>): Promise<Record<string, OrtTensor>>;
+  run(feeds: Record<string, PageTensor>): Promise<Record<string, PageTensor>>;
 }
 
 interface PageScope {
@@ -133,7 +133,7 @@ export function makeHarness(ort: PageOrt, encode: typeof encodeFrame, decode: ty
   return {
     facts: (request) =>
       replyOf(async () => ({
-        ortVersion: ort.env.versions.web ?? "unknown",
+        ortVersion: (await ort.env.versions.web) ?? "unknown",
         crossOriginIsolated: scope.crossOriginIsolated,
         adapter: request.adapter ? await adapterFacts() : null,
       })),
@@ -152,7 +152,7 @@ export function makeHarness(ort: PageOrt, encode: typeof encodeFrame, decode: ty
     run: ({ feedsPath, resultsPath }) =>
       replyOf(async () => {
         if (session === null) throw new Error("no model is loaded in the page");
-        const feeds: Record<string, OrtTensor> = {};
+        const feeds: Record<string, PageTensor> = {};
         for (const { name, type, data, dims } of decode(await bytesAt(feedsPath))) {
           feeds[name] = new ort.Tensor(type, data, dims);
         }

@@ -24,7 +24,7 @@ import { modelToGraph } from "../../onnx/to-graph.js";
 import { parseLearned } from "../../quant/learned.js";
 import { modelPath } from "../../read/model-path.js";
 import { readModel } from "../../read/read-model.js";
-import type { RuntimeName } from "../../runtime/runtime.js";
+import { type RuntimeName, RUNTIMES } from "../../runtime/runtime.js";
 
 /** What wins over what the file says. */
 export interface ClassifierOptions {
@@ -135,7 +135,7 @@ async function openLayersModel(
   const folder = await temporaryFolder("qdg-evaluate-");
   try {
     const output = join(folder.path, "model.onnx");
-    const gpu = others.some(isGpu) ? (["webgpu"] as const) : [];
+    const gpu = others.some((target) => RUNTIMES[target].gpu) ? (["webgpu"] as const) : [];
     const { files } = await exportModel(
       { model: path, output, targets: ["cpu", "wasm", ...gpu], ...(preprocessing && { preprocessing }) },
       progress,
@@ -145,17 +145,13 @@ async function openLayersModel(
     return {
       ...float,
       quantized: exported.quantized,
-      pathFor: (target) => (target === "tfjs" ? path : isGpu(target) ? gpuFile : output),
+      pathFor: (target) => (target === "tfjs" ? path : RUNTIMES[target].gpu ? gpuFile : output),
       dispose: () => folder.remove(),
     };
   } catch (thrown) {
     await folder.remove();
     throw thrown;
   }
-}
-
-function isGpu(target: RuntimeName): boolean {
-  return target === "webgpu" || target === "browser-webgpu";
 }
 
 /** The one input as a square image. */

@@ -92,7 +92,7 @@ const CASES: readonly (readonly [title: string, each: OperatorCase])[] = [
 const results = new Map<OperatorCase, Tensor>();
 beforeAll(async () => {
   for (const [, each] of CASES) {
-    const session = openGraph(nodeOf(each).graph, "case");
+    const session = await openGraph(nodeOf(each).graph, "case");
     const feeds = each.inputs.flatMap((input, i) =>
       input && "data" in input ? [[`x${i}`, input] as const] : [],
     );

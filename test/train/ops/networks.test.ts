@@ -100,7 +100,7 @@ beforeAll(async () => {
     const session = await cpuRuntime.open({ bytes: floatFile(network.float, 21) });
     floats.set(seed, await session.run(network.feeds));
     await session.dispose();
-    integers.set(seed, await openGraph(network.lowered, "lowered").run(network.feeds));
+    integers.set(seed, await (await openGraph(network.lowered, "lowered")).run(network.feeds));
   }
 }, 120_000);
 
