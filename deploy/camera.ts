@@ -29,24 +29,24 @@ export async function startCamera(
   video.muted = true;
   video.playsInline = true;
   video.srcObject = stream;
-  let running = true;
+  const state = { running: true };
   const stop = (): void => {
-    running = false;
+    state.running = false;
     for (const track of stream.getTracks()) track.stop();
     video.srcObject = null;
   };
   for (const track of stream.getTracks()) {
     track.addEventListener("ended", () => {
-      if (!running) return;
+      if (!state.running) return;
       stop();
       ended(new Error("the camera was taken away"));
     });
   }
   await video.play();
   const loop = async (): Promise<void> => {
-    while (running) {
+    while (state.running) {
       await new Promise<unknown>((resolve) => video.requestVideoFrameCallback(resolve));
-      if (running) await frame(video);
+      if (state.running) await frame(video);
     }
   };
   loop().catch((thrown: unknown) => {

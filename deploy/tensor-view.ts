@@ -42,8 +42,6 @@ interface ImageShape {
 function imageOf({ shape }: Tensor): ImageShape | null {
   const [n, a = 0, b = 0, c = 0] = shape;
   if (shape.length !== 4 || n !== 1) return null;
-  const isChannels = (size: number): boolean => size === 1 || size === 3;
-  const isSide = (size: number): boolean => size >= SIDES.least && size <= SIDES.most;
   if (isChannels(c) && isSide(a) && isSide(b)) {
     return { height: a, width: b, channels: c, row: b * c, column: c, channel: 1 };
   }
@@ -51,6 +49,14 @@ function imageOf({ shape }: Tensor): ImageShape | null {
     return { height: b, width: c, channels: a, row: c, column: 1, channel: b * c };
   }
   return null;
+}
+
+function isChannels(size: number): boolean {
+  return size === 1 || size === 3;
+}
+
+function isSide(size: number): boolean {
+  return size >= SIDES.least && size <= SIDES.most;
 }
 
 /** The least number is black, the greatest white. */

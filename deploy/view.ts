@@ -111,8 +111,8 @@ export function showRows(body: HTMLTableSectionElement, rows: readonly (readonly
       const row = document.createElement("tr");
       row.append(
         ...texts.map((text, i) => {
-          const cell = document.createElement(i === 0 ? "th" : "td");
-          if (i === 0) (cell as HTMLTableCellElement).scope = "row";
+          const cell: HTMLTableCellElement = document.createElement(i === 0 ? "th" : "td");
+          if (i === 0) cell.scope = "row";
           cell.textContent = text;
           return cell;
         }),

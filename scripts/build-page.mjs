@@ -10,7 +10,7 @@ const outDir = resolve(process.argv[2] ?? join(root, "dist/page"));
 
 // A site brings the engine's kernels by its manifest; where they are for others, the page need not find.
 const logger = createLogger("warn");
-const { warn } = logger;
+const warn = logger.warn.bind(logger);
 logger.warn = (message, options) => {
   if (!/engine\/(simd|relaxed)\.wasm/.test(message)) warn(message, options);
 };
@@ -34,7 +34,21 @@ await build({
     assetsInlineLimit: 0,
     // It would load ONNX Runtime's loader for WebGPU on visits that do without.
     modulePreload: false,
-    rollupOptions: { input: ["index.html", "network.html"].map((name) => join(root, "deploy", name)) },
+    rollupOptions: {
+      input: ["index.html", "network.html"].map((name) => join(root, "deploy", name)),
+      // Few files: each costs a visit its headers. The engine's comes with the model, not before.
+      output: {
+        advancedChunks: {
+          groups: [
+            {
+              name: "page",
+              test: /src\/(base|image|model|quant|web\/(?!onnx-facts)|runtime\/(feeds|time-limit|ort-web-files)|graph\/unknown-shape)/,
+            },
+            { name: "engine", test: /src\/(engine|compute|onnx|graph|runtime\/(engine|graph))/ },
+          ],
+        },
+      },
+    },
   },
 });
 

@@ -51,8 +51,9 @@ export async function readPage(folder: string): Promise<Map<string, Uint8Array>>
 /** The html of each kind of page in the built folder; of a site it is index.html. */
 const TEMPLATES = { classifier: "index.html", network: "network.html" } as const;
 
-/** Scripts that only a visit with ONNX Runtime loads, by the name of the module that Vite makes them of. */
-const ONNXRUNTIME_SCRIPTS: readonly (readonly [script: RegExp, roles: PageFile["roles"]])[] = [
+/** Scripts that only visits with one runtime load, by the name of the module that Vite makes them of. */
+const RUNTIME_SCRIPTS: readonly (readonly [script: RegExp, roles: PageFile["roles"]])[] = [
+  [/^assets\/engine-/, ["engine"]],
   [/^assets\/ort\.wasm\./, ["wasm"]],
   [/^assets\/ort\.webgpu\./, ["webgpu"]],
   [/^assets\/ort-web-/, ["wasm", "webgpu"]],
@@ -60,8 +61,8 @@ const ONNXRUNTIME_SCRIPTS: readonly (readonly [script: RegExp, roles: PageFile["
 
 export interface PageFile {
   readonly bytes: Uint8Array;
-  /** Who needs it: every visit, or those with ONNX Runtime on WebAssembly or on WebGPU. */
-  readonly roles: readonly ("page" | "wasm" | "webgpu")[];
+  /** Who needs it: every visit, or those with the engine, or with ONNX Runtime on WebAssembly or on WebGPU. */
+  readonly roles: readonly ("page" | "engine" | "wasm" | "webgpu")[];
 }
 
 /** The html of one kind of page, and what that and its scripts refer to. */
@@ -78,7 +79,7 @@ export function pageFiles(
     for (const [path, bytes] of others) {
       const name = path.split("/").at(-1) ?? path;
       if (assets.has(path) || !text.includes(name)) continue;
-      const [, roles] = ONNXRUNTIME_SCRIPTS.find(([script]) => script.test(path)) ?? [];
+      const [, roles] = RUNTIME_SCRIPTS.find(([script]) => script.test(path)) ?? [];
       assets.set(path, { bytes, roles: roles ?? ["page"] });
     }
   };

@@ -43,9 +43,6 @@ export async function onnxruntimeFiles(devices: readonly WebDevice[]): Promise<R
 
 /** @throws QdgError `unavailable` where qdg was not built */
 export async function engineFiles(): Promise<RuntimeFile[]> {
-  const read = (file: string): Promise<Uint8Array> =>
-    // The same number of folders up from src/deploy and dist/deploy.
-    readFile(fileURLToPath(new URL(`../../dist/engine/${file}`, import.meta.url)));
   try {
     const [simd, relaxed] = await Promise.all([read("simd.wasm"), read("relaxed.wasm")]);
     return [
@@ -57,4 +54,9 @@ export async function engineFiles(): Promise<RuntimeFile[]> {
       cause: thrown,
     });
   }
+}
+
+/** The same number of folders up from src/deploy and dist/deploy. */
+function read(file: string): Promise<Uint8Array> {
+  return readFile(fileURLToPath(new URL(`../../dist/engine/${file}`, import.meta.url)));
 }

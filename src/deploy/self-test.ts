@@ -5,9 +5,8 @@ import { createHash } from "node:crypto";
 import { QdgError } from "../base/error.js";
 import { noProgress, type Progress } from "../base/progress.js";
 import type { Tensor } from "../base/tensor.js";
-import { drawShape, generator, SHAPE_IMAGE_SIZE, SHAPE_LABELS } from "../image/draw-shapes.js";
-import type { Image } from "../image/image.js";
-import { resample } from "../image/resample.js";
+import { noisePicture } from "../image/noise-picture.js";
+import type { ImageInput } from "../image/to-tensor.js";
 import { preprocessingToJson } from "../image/preprocessing.js";
 import { decodeModel } from "../onnx/codec.js";
 import { modelToGraph } from "../onnx/to-graph.js";
@@ -25,9 +24,9 @@ import type { DeployedModels, ImageClassifier, ModelFile } from "./deployed-mode
 import { innerTensors, knownIntegers } from "./known-integers.js";
 import { seededInputs } from "./seeded-inputs.js";
 
-/** The longest side of a test picture: enough to tell arithmetic, small enough to send with every page. */
 const LONGEST_SIDE = 64;
-const DRAWN: readonly number[] = [0, 3];
+/** Of the pictures: noise, which every channel answers to, and patches of color, small and large. */
+const CELLS: readonly number[] = [1, 5, 16];
 /** Of inputs that are numbers. */
 const SEEDS: readonly number[] = [1, 2];
 /**
@@ -163,31 +162,24 @@ function testInputs(
       inputs: seededInputs(graph, metadata, inputSize, seed),
     }));
   }
-  return testPictures(classifier.input.height, classifier.input.width).map(({ width, height, data }) => ({
-    kind: "picture",
-    width,
-    height,
-    pixels: Buffer.from(data).toString("base64"),
-    sha256: createHash("sha256").update(data).digest("hex"),
-  }));
+  const { height, width } = testPictureSize(classifier.input);
+  return CELLS.map((cell, i) => {
+    const picture = { width, height, seed: i + 1, cell: Math.min(cell, Math.max(width, height)) };
+    const sha256 = createHash("sha256").update(noisePicture(picture).data).digest("hex");
+    return { kind: "picture", ...picture, sha256 };
+  });
 }
 
 const SHOWN_BY_PARITY = "qdg parity shows where";
 
-/** Noise, which every channel answers to, and two drawn shapes; of the input's size, at most 64 pixels per side. */
-export function testPictures(height: number, width: number): Image[] {
+/** The input's size, shrunk to at most 64 pixels per side: enough to tell arithmetic, and made in no time. */
+export function testPictureSize({ height, width }: Pick<ImageInput, "height" | "width">): {
+  readonly height: number;
+  readonly width: number;
+} {
   const shrink = Math.min(1, LONGEST_SIDE / Math.max(height, width));
-  const [h, w] = [Math.max(1, Math.round(height * shrink)), Math.max(1, Math.round(width * shrink))];
-  const random = generator(1);
-  const noise = Uint8Array.from({ length: h * w * 3 }, () => Math.floor(256 * random()));
-  const side = SHAPE_IMAGE_SIZE;
-  return [
-    { width: w, height: h, channels: 3, data: noise },
-    ...DRAWN.map((label) => {
-      const data = drawShape(SHAPE_LABELS[label] ?? "circle", 1, label);
-      return resample({ width: side, height: side, channels: 3, data }, w, h);
-    }),
-  ];
+  const shrunk = (side: number): number => Math.max(1, Math.round(side * shrink));
+  return { height: shrunk(height), width: shrunk(width) };
 }
 
 /** Of an output; more tell nothing that these do not. */

@@ -174,9 +174,7 @@ function putPage(
   }
   // As a server sends them. ONNX Runtime is loaded by few, and is not told of in the page's first line.
   const engine = [...contents].filter(
-    ([path, { roles }]) =>
-      (roles.includes("engine") && path.endsWith(".wasm")) ||
-      (roles.includes("page") && path.endsWith(".js")),
+    ([path, { roles }]) => (roles.includes("engine") || roles.includes("page")) && /\.(js|wasm)$/.test(path),
   );
   const sent = engine.reduce((sum, [, { bytes }]) => sum + brotliCompressSync(bytes).length, 0);
   const model = `Model ${formatBytes(files[0]?.bytes.length ?? 0)}`;

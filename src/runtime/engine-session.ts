@@ -9,6 +9,8 @@ import { modelToGraph } from "../onnx/to-graph.js";
 import { GraphSession } from "./graph-session.js";
 import type { Session } from "./runtime.js";
 
+export { compileModules } from "../engine/module.js";
+
 /** @throws QdgError `invalid-onnx`; `unsupported-op` naming what the engine does not compute, and for float networks */
 export async function openEngine(modules: EngineModules, bytes: Uint8Array, where: string): Promise<Session> {
   const graph = modelToGraph(withUnpackedWeights(decodeModel(bytes, where)));

@@ -65,6 +65,6 @@ export async function hashOfIntegers(tensor: Tensor | undefined, offset = 0): Pr
   return sha256Of(new Uint8Array(view.buffer));
 }
 
-export function bytesOfBase64(text: string): Uint8Array<ArrayBuffer> {
+function bytesOfBase64(text: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 }

@@ -15,7 +15,6 @@ import { MANIFEST_FILE, parseManifest } from "./manifest.js";
 import { MANIFEST_LIMITS } from "./manifest-limits.js";
 import type { Classifier, Model } from "./model.js";
 import { checkClassifier, modelOf } from "./model.js";
-import { readOnnxFacts } from "./onnx-facts.js";
 import { WEB_RUNTIMES } from "./runtimes/runtimes.js";
 import { nameOfRuntime, type WebRuntime } from "./runtimes/web-runtime.js";
 import { openTested, orDispose } from "./self-test.js";
@@ -232,6 +231,8 @@ async function loadOnnx(loading: Loading, url: string): Promise<Model> {
     signal,
     onBytes: loading.track(null),
   });
+  // With the codec, which those who bring a manifest do without.
+  const { readOnnxFacts } = await import("./onnx-facts.js");
   const facts = readOnnxFacts(bytes, url);
   const missing = ({ device }: WebRuntime): string | null =>
     device === "webgpu" && options.device !== "webgpu" && facts.metadata.form !== "webgpu"

@@ -4,11 +4,11 @@
 import { QdgError } from "../base/error.js";
 import { allocate, type DType, sizeOf, type Tensor } from "../base/tensor.js";
 import { generator } from "../image/draw-shapes.js";
+import { type NoisePicture, noisePicture } from "../image/noise-picture.js";
 import { imageToTensor } from "../image/to-tensor.js";
 import { isBinary } from "../model/classifier-output.js";
 import { choice, fail, finite, hash, integer, list, record, shown, side, text } from "./check-json.js";
 import { sha256Of } from "./fetch-file.js";
-import { bytesOfBase64 } from "./known-integers.js";
 import { MANIFEST_LIMITS } from "./manifest-limits.js";
 import type { ManifestClassifier } from "./manifest.js";
 
@@ -18,13 +18,10 @@ export type SelfTestCase = (SelfTestPicture | SelfTestNumbers) & {
   readonly expected: Readonly<Record<string, ExpectedOutput>>;
 };
 
-export interface SelfTestPicture {
+/** A picture before any preprocessing. */
+export interface SelfTestPicture extends NoisePicture {
   readonly kind: "picture";
-  readonly width: number;
-  readonly height: number;
-  /** Base64 of width * height * 3 bytes, RGB in rows from the top: before any preprocessing. */
-  readonly pixels: string;
-  /** Of those bytes. */
+  /** Of its width * height * 3 bytes, RGB in rows from the top. */
   readonly sha256: string;
 }
 
@@ -33,6 +30,8 @@ export interface SelfTestNumbers {
   /** One for each input, by name. */
   readonly inputs: Readonly<Record<string, SeededNumbers>>;
 }
+
+const MOST_SEED = 2 ** 32 - 1;
 
 export const SEEDED_DTYPES = ["float32", "int8", "uint8", "int32", "int64", "bool"] as const;
 
@@ -74,12 +73,11 @@ export async function feedsOf(
   if (!classifier)
     throw new QdgError("invalid-data", where, "got a picture, expected numbers for the inputs");
   const { input, preprocessing } = classifier;
-  const pixels = bytesOfBase64(item.pixels);
-  const got = await sha256Of(pixels);
+  const image = noisePicture(item);
+  const got = await sha256Of(image.data as Uint8Array<ArrayBuffer>);
   if (got !== item.sha256) {
-    throw new QdgError("invalid-data", where, `pixels: got SHA-256 ${got}, expected ${item.sha256}`);
+    throw new QdgError("invalid-data", where, `picture: got SHA-256 ${got}, expected ${item.sha256}`);
   }
-  const image = { width: item.width, height: item.height, channels: 3, data: pixels };
   return { [input.name]: imageToTensor(image, { ...input, preprocessing }) };
 }
 
@@ -108,8 +106,8 @@ export function parseSelfTestCase(
   }
   if (!classifier)
     return fail(`${where}.kind`, "got a picture, expected numbers: the model is no classifier");
-  const item = record(json, ["kind", "width", "height", "pixels", "sha256", "expected"], where);
-  const parsed = { kind, ...parsePixels(item, where), expected: parseExpected(item.expected, where) };
+  const item = record(json, ["kind", "width", "height", "seed", "cell", "sha256", "expected"], where);
+  const parsed = { kind, ...parsePicture(item, where), expected: parseExpected(item.expected, where) };
   const { output, labels } = classifier;
   const values = Object.hasOwn(parsed.expected, output.name)
     ? parsed.expected[output.name]?.values
@@ -124,8 +122,8 @@ export function parseSelfTestCase(
   return parsed;
 }
 
-function parsePixels(
-  item: Readonly<Record<"width" | "height" | "pixels" | "sha256", unknown>>,
+function parsePicture(
+  item: Readonly<Record<"width" | "height" | "seed" | "cell" | "sha256", unknown>>,
   where: string,
 ): Omit<SelfTestPicture, "kind"> {
   const width = side(item.width, `${where}.width`);
@@ -133,16 +131,13 @@ function parsePixels(
   if (width * height > MANIFEST_LIMITS.selfTestPixels) {
     return fail(where, `got ${width} x ${height}, expected up to ${MANIFEST_LIMITS.selfTestPixels} pixels`);
   }
-  const { pixels } = item;
-  const digits = 4 * width * height;
-  // 3 bytes per pixel are 4 digits: base64 without padding.
-  if (typeof pixels !== "string" || pixels.length !== digits || !/^[A-Za-z0-9+/]*$/.test(pixels)) {
-    return fail(
-      `${where}.pixels`,
-      `got ${typeof pixels === "string" ? `${pixels.length} characters` : shown(pixels)}, expected ${digits} digits of base64, ${width} x ${height} x 3 bytes`,
-    );
-  }
-  return { width, height, pixels, sha256: hash(item.sha256, `${where}.sha256`) };
+  return {
+    width,
+    height,
+    seed: integer(item.seed, 0, MOST_SEED, `${where}.seed`),
+    cell: integer(item.cell, 1, Math.max(width, height), `${where}.cell`),
+    sha256: hash(item.sha256, `${where}.sha256`),
+  };
 }
 
 function parseInputs(json: unknown, where: string): SelfTestNumbers["inputs"] {
@@ -159,7 +154,7 @@ function parseInputs(json: unknown, where: string): SelfTestNumbers["inputs"] {
     if (low > high || (dtype !== "float32" && !areIntegers)) {
       return fail(at, `got ${low} to ${high}, expected a range of ${dtype}`);
     }
-    const seed = integer(numbers.seed, 0, 2 ** 32 - 1, `${at}.seed`);
+    const seed = integer(numbers.seed, 0, MOST_SEED, `${at}.seed`);
     return [text(key, at), { dtype, shape, seed, low, high }] as const;
   });
   const elements = inputs.reduce((sum, [, { shape }]) => sum + sizeOf(shape), 0);

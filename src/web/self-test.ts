@@ -5,7 +5,6 @@ import { QdgError } from "../base/error.js";
 import type { Session } from "../runtime/runtime.js";
 import type { IntegerCount } from "./known-integers.js";
 import { checkIntegers, withKnownOutputs } from "./known-integers.js";
-import { readOnnxFacts } from "./onnx-facts.js";
 import type { Manifest, ManifestModel } from "./manifest.js";
 import { nameOfRuntime, type WebRuntimeName } from "./runtimes/web-runtime.js";
 import { type ExpectedOutput, type Feeds, feedsOf } from "./self-test-case.js";
@@ -56,7 +55,7 @@ export async function openTested(
     });
   };
   if (known.tensors.length === 0) {
-    refuseQuantized(bytes, where);
+    await refuseQuantized(bytes, where);
     return openDeployed({ tensors: 0, integers: 0 });
   }
   const inner = await open(withKnownOutputs(bytes, known));
@@ -73,7 +72,8 @@ export async function openTested(
 }
 
 /** Outputs alone would not show an integer that is off by one step, so only a file without integers may do with them. */
-function refuseQuantized(bytes: Uint8Array, where: string): void {
+async function refuseQuantized(bytes: Uint8Array, where: string): Promise<void> {
+  const { readOnnxFacts } = await import("./onnx-facts.js");
   const { scales } = readOnnxFacts(bytes, where).metadata;
   if (scales === null || scales === "weights-only") return;
   throw new QdgError(

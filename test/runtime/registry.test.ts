@@ -49,7 +49,7 @@ describe("parseTargets", () => {
   test.each([
     [
       "",
-      'got "", expected names among cpu, wasm, webgpu, engine, browser-wasm, browser-webgpu, tfjs, reference',
+      'got "", expected names among cpu, wasm, webgpu, engine, browser-wasm, browser-webgpu, browser-engine, tfjs, reference',
     ],
     ["cpu,", 'got ""'],
     ["gpu", 'got "gpu", expected names among'],

@@ -174,7 +174,7 @@ const tensorHash = (name: string): Promise<string> =>
 const inNode = async (name: string): ReturnType<typeof decodeImage> =>
   decodeImage(server.files.get(name) as Uint8Array);
 
-test("qdg/web bundles small, without the runtime, protobufjs or anything of Node's", () => {
+test("qdg/web bundles small, without the runtimes, protobufjs or anything of Node's", () => {
   expect(code).toContain("the model was disposed of");
   expect(brotliCompressSync(code).length).toBeLessThan(20_000);
   expect(code).not.toMatch(/protobuf\.|node:|process\.|InferenceSession\s*=/);
@@ -282,13 +282,16 @@ describe("in a browser", BROWSER, () => {
   });
 
   describe("a model", () => {
-    test("falls back to wasm without a GPU, and says so", async () => {
+    test("falls back to wasm where the site has no engine and there is no GPU, and says so", async () => {
       const model = await withModel<{ device: string; fallbacks: unknown; selfTest: object }>(
         "return { device: model.device, fallbacks: model.fallbacks, selfTest: model.selfTest };",
         {},
       );
       expect(model.device).toBe("wasm");
-      expect(model.fallbacks).toEqual([{ device: "webgpu", reason: "there is no GPU adapter" }]);
+      expect(model.fallbacks).toEqual([
+        { engine: "qdg", device: "wasm", reason: "the site was deployed without it" },
+        { engine: "onnxruntime", device: "webgpu", reason: "there is no GPU adapter" },
+      ]);
       expect(model.selfTest).toMatchObject({ device: "wasm", cases: 3, values: 21, integers: 31_872 });
       expect(await errorOf('qdg.load("m/", { device: "webgpu" })')).toContain(
         "webgpu: there is no GPU adapter",
@@ -405,7 +408,7 @@ describe("in a browser", BROWSER, () => {
           readonly fallbacks: readonly { readonly reason: string }[];
           readonly probabilities: readonly number[];
         }
-        const answer = await withModel<Answer>(body, {}, visitor);
+        const answer = await withModel<Answer>(body, { engine: "onnxruntime" }, visitor);
         expect(answer).toMatchObject({
           device: "webgpu",
           adapter: expect.stringMatching(/swiftshader/i),
@@ -414,7 +417,7 @@ describe("in a browser", BROWSER, () => {
         const [expected = []] = await onCpu(site.files.get("model.onnx") as Uint8Array, [shapeImage(4)]);
         answer.probabilities.forEach((p, k) => expect(p).toBeCloseTo(expected[k] ?? NaN, 6));
 
-        const liar = await withModel<Answer>(body, {}, visitor, "liar/");
+        const liar = await withModel<Answer>(body, { engine: "onnxruntime" }, visitor, "liar/");
         expect(liar).toMatchObject({ device: "wasm", adapter: null });
         expect(liar.fallbacks).toHaveLength(1);
         expect(liar.fallbacks[0]?.reason).toMatch(

@@ -7,7 +7,7 @@ import { checkIntegers, withKnownOutputs } from "../../src/web/known-integers.js
 import type { WebRuntimeName } from "../../src/web/runtimes/web-runtime.js";
 import type { KnownIntegers, WebDevice } from "../../src/web/manifest.js";
 import { errorOf, GPU, machine, NO_GPU, sessions, onnxruntimeLoadOn as loadOn } from "./machine.js";
-import { INPUT, pathsOf, PREPROCESSING, serve, shapeImage, shapesSite } from "./site.js";
+import { INPUT, pathsOf, PREPROCESSING, serve, shapesSite, TEST_PICTURES } from "./site.js";
 import type { Site, TestServer } from "./site.js";
 
 let site: Site;
@@ -149,7 +149,7 @@ describe("the integers inside", () => {
           ...plain.outputs.map((output) => output.name),
           ...integers.tensors.map((tensor) => tensor.name),
         ]);
-        const input = imageToTensor(shapeImage(0), { ...INPUT, preprocessing: PREPROCESSING });
+        const input = imageToTensor(TEST_PICTURES[0], { ...INPUT, preprocessing: PREPROCESSING });
         const results = await more.run({ input });
         expect(await checkIntegers(results, integers, file, "")).toEqual({ tensors: 13, integers: 31_872 });
         const { classes } = await plain.run({ input });

@@ -37,7 +37,8 @@ const GOOD: Manifest = {
         kind: "picture",
         width: 2,
         height: 1,
-        pixels: "AAECAwQF",
+        seed: 3,
+        cell: 2,
         sha256: HASH,
         expected: {
           classes: { length: 2, every: 1, values: [0.25, -3], tolerance: 1e-5 },
@@ -202,13 +203,13 @@ describe("parseManifest refuses", () => {
       "toString",
       "expected.toString: got no values",
     ],
+    ["a seed that is none", "selfTest/cases/0/seed", 0.5, "seed: got 0.5, expected an integer from 0"],
     [
-      "pixels of another size",
-      "selfTest/cases/0/height",
-      2,
-      "got 8 characters, expected 16 digits of base64",
+      "a cell larger than the picture",
+      "selfTest/cases/0/cell",
+      3,
+      "cell: got 3, expected an integer from 1 to 2",
     ],
-    ["pixels that are no base64", "selfTest/cases/0/pixels", "AAECAwQ=", "expected 8 digits of base64"],
     ["a test picture beyond the limit", "selfTest/cases/0/width", 65535 * 5, "got 327675"],
     [
       "a large test picture",

@@ -1,12 +1,13 @@
 // qdg's own engine behind the interface of runtimes: low-bit networks on WebAssembly kernels, one thread.
 
 import { QdgError } from "../../base/error.js";
-import { compileModules, type EngineModules } from "../../engine/module.js";
-import { openEngine } from "../../runtime/engine-session.js";
+import type { EngineModules } from "../../engine/module.js";
 import type { FetchedFile, WebRuntime } from "./web-runtime.js";
 
 /** What a site calls the kernels; as a bundler finds them, where no manifest says. */
 export const ENGINE_FILES = { simd: "qdg-simd.wasm", relaxed: "qdg-relaxed.wasm" } as const;
+
+type EngineScript = typeof import("../../runtime/engine-session.js");
 
 /** Compiled once a page, as long as the first start did not fail. */
 let modules: Promise<EngineModules> | null = null;
@@ -31,16 +32,21 @@ export const engine: WebRuntime = {
     if (threads !== undefined && threads !== 1) {
       throw new QdgError("usage", "threads", `got ${threads}, expected 1: the engine has one thread`);
     }
-    const starting = (modules ??= files().then(compile));
+    // A chunk of its own: pages that take ONNX Runtime do without, and others fetch it together with the model.
+    const script = import("../../runtime/engine-session.js");
+    const starting = (modules ??= Promise.all([files(), script]).then(compile));
     starting.catch(() => {
       if (modules === starting) modules = null;
     });
-    const compiled = await starting;
+    const [compiled, { openEngine }] = await Promise.all([starting, script]);
     return { threads: 1, open: (model, where) => openEngine(compiled, model, where) };
   },
 };
 
-async function compile(files: ReadonlyMap<string, FetchedFile>): Promise<EngineModules> {
+async function compile([files, { compileModules }]: readonly [
+  ReadonlyMap<string, FetchedFile>,
+  EngineScript,
+]): Promise<EngineModules> {
   const simd = files.get(ENGINE_FILES.simd)?.bytes;
   if (!simd)
     throw new QdgError("unavailable", "the engine", `got no ${ENGINE_FILES.simd}, expected its bytes`);
