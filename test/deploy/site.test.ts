@@ -192,11 +192,9 @@ describe("a site", () => {
 });
 
 test("pictures of the self-test are of the input's size up to 64 pixels a side, and keep its shape", () => {
-  const sizeOf = (height: number, width: number): number[] =>
-    Object.values(testPictureSize({ height, width }));
-  expect(sizeOf(32, 32)).toEqual([32, 32]);
-  expect(sizeOf(224, 112)).toEqual([64, 32]);
-  expect(sizeOf(1, 4000)).toEqual([1, 64]);
+  expect(testPictureSize({ height: 32, width: 32 })).toEqual({ height: 32, width: 32 });
+  expect(testPictureSize({ height: 224, width: 112 })).toEqual({ height: 64, width: 32 });
+  expect(testPictureSize({ height: 1, width: 4000 })).toEqual({ height: 1, width: 64 });
   expect(64 * 64).toBeLessThan(MANIFEST_LIMITS.selfTestPixels);
 });
 

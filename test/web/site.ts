@@ -121,7 +121,7 @@ export async function shapesSite(loaders: boolean): Promise<Site> {
     const bytes = files.get(file) as Uint8Array;
     return Object.assign(fileOf(file, bytes), { device, path: file, bytes });
   });
-  const integers = await integersOf(models, images[0] as Image);
+  const integers = await integersOf(models, images[0]);
   const manifest: Manifest = {
     version: 2,
     float32: null,
