@@ -11,19 +11,22 @@ import { inSingle } from "../read/onnx/half.js";
 import { readOnnx } from "../read/onnx/read-onnx.js";
 import { readPairs } from "../read/onnx/read-pairs.js";
 import { isPairsModel } from "../read/onnx/unsupported.js";
+import { parseLearned } from "../quant/learned.js";
 import type { Model, OpenOptions } from "./open-model.js";
 
 /**
  * @throws QdgError what decoding, {@link withExternalData}, {@link readOnnx} and {@link readPairs} throw; `invalid-onnx` for a damaged
- * fact in the file's metadata
+ * fact in the file's metadata; `invalid-quantization` for learned scales that are none
  */
 export async function openOnnx(path: string, { layout }: OpenOptions): Promise<Model> {
   const bytes = withExternalData(await readBytes(path), path);
   const { model, warning } = inSingle(decodeModel(bytes, path));
   const metadata = readOnnxMetadata(model.metadataProps ?? [], path);
+  const carried =
+    metadata.learned && parseLearned({ qdg: metadata.learned }, `${path}, metadata qdg.learned`);
   const { graph, learned } = isPairsModel(model)
     ? readPairs(model, path)
-    : { graph: readOnnx(model, path), learned: null };
+    : { graph: readOnnx(model, path), learned: carried };
   return {
     path,
     graph,
