@@ -64,8 +64,11 @@ export async function readDeployedModels(
   folder: string,
   choices: ModelChoices = {},
 ): Promise<DeployedModels> {
-  const described = [];
-  for (const path of await onnxFiles(folder)) described.push(await describe(path, choices));
+  const described: Described[] = [];
+  for (const path of await onnxFiles(folder)) {
+    const file = await describe(path, choices);
+    if (file) described.push(file);
+  }
   for (const [i, file] of described.entries()) {
     const other = described.slice(0, i).find(({ device }) => device === file.device);
     if (!other) continue;
@@ -109,11 +112,13 @@ async function onnxFiles(folder: string): Promise<string[]> {
   );
 }
 
-async function describe(path: string, choices: ModelChoices): Promise<Described> {
+/** null for what training has written: a model to export. */
+async function describe(path: string, choices: ModelChoices): Promise<Described | null> {
   const bytes = await readBytes(path);
   const model = decodeModel(bytes, path);
   const metadata = readOnnxMetadata(model.metadataProps ?? [], path);
-  const { source, layout } = metadata;
+  const { source, layout, learned } = metadata;
+  if (learned) return null;
   if (!source) {
     throw new QdgError(
       "unsupported-model",

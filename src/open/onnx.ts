@@ -5,7 +5,7 @@ import { readBytes } from "../base/read-bytes.js";
 import type { Graph } from "../graph/graph.js";
 import type { Layout } from "../image/to-tensor.js";
 import { readOnnxMetadata } from "../model/onnx-metadata.js";
-import { decodeModel, encodeModel } from "../onnx/codec.js";
+import { decodeModel } from "../onnx/codec.js";
 import { withExternalData } from "../onnx/whole-model.js";
 import { inSingle } from "../read/onnx/half.js";
 import { readOnnx } from "../read/onnx/read-onnx.js";
@@ -39,20 +39,6 @@ export async function openOnnx(path: string, { layout }: OpenOptions): Promise<M
     sourceHash: createHash("sha256").update(bytes).digest("hex"),
     warnings: warning === null ? [] : [`${path} ${warning}`],
   };
-}
-
-/**
- * What stands for a file with float16 in it where a runtime is fed what the graph of it takes: the model in float32, with all tensors
- * inside. null for a file that has none.
- *
- * @throws QdgError what decoding and {@link withExternalData} throw
- */
-export async function bytesInSingle(path: string): Promise<Uint8Array | null> {
-  const bytes = await readBytes(path);
-  const { model, warning } = inSingle(decodeModel(bytes, path));
-  if (warning === null) return null;
-  const whole = withExternalData(bytes, path);
-  return encodeModel(whole === bytes ? model : inSingle(decodeModel(whole, path)).model);
 }
 
 /** By the channels of the one image input: 1, 3 or 4 on axis 1 or else on the last one; null where neither tells. */

@@ -87,7 +87,7 @@ export async function runDemo(
     name: output,
     model: decodeModel(bytes, output),
     targets: ["cpu", "wasm"],
-    float: { name: path, runtime: "tfjs", source: { path } },
+    float: { name: path, path, engine: "tfjs" },
     inputs: imagesOf(dataset, domain, graphOf(model).inputs[0]?.name ?? "", preprocessing),
     intermediates: true,
     locate: false,

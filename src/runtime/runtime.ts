@@ -10,7 +10,7 @@ export const RUNTIME_NAMES = [
   "engine",
   "browser-wasm",
   "browser-webgpu",
-  "tfjs",
+  "float",
   "reference",
 ] as const;
 export type RuntimeName = (typeof RUNTIME_NAMES)[number];
@@ -41,7 +41,7 @@ export interface RuntimeOptions {
 /** What of the options chooses a browser and its patience, for work that opens runtimes by their names. */
 export type BrowserOptions = Pick<RuntimeOptions, "browser" | "timeoutMs">;
 
-/** An ONNX file in memory or on disk; for `tfjs` the path of a model.json. */
+/** An ONNX file in memory or on disk; for `float` also the path of a model.json. */
 export type ModelSource = { readonly bytes: Uint8Array } | { readonly path: string };
 
 /** A loaded model. Not safe for calls that overlap. */

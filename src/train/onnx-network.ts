@@ -114,9 +114,9 @@ export async function saveOnnxNetwork(
   checkWeights(network.weights);
   const graph = onnxGraph(network);
   const facts = { source: null, layout: network.layout, ...layersModelMetadata(network, path) };
-  const learned = parseLearned(network.userDefinedMetadata);
-  const carried = learned && learned.quantizers.size > 0 ? learned : null;
-  const bytes = floatFile(graph, DEFAULT_OPSET, floatMetadata(facts, graph, carried));
+  // Also where there are none: it says that the file is a model to export, and not an exported one.
+  const learned = parseLearned(network.userDefinedMetadata) ?? { quantizers: new Map() };
+  const bytes = floatFile(graph, DEFAULT_OPSET, floatMetadata(facts, graph, learned));
   await writeFileAtomic(path, bytes, { force });
 }
 

@@ -12,6 +12,7 @@ import { openModel } from "../../../src/open/open-model.js";
 import { compareTrained } from "../../../src/parity/trained.js";
 import { evaluationBatches } from "../../../src/train/data/batch.js";
 import { openDataset } from "../../../src/train/data/open-dataset.js";
+import { evaluate } from "../../../src/train/evaluation/evaluate.js";
 import { IntegerNetwork } from "../../../src/train/integer-network.js";
 import { train, type TrainResult } from "../../../src/train/run/train.js";
 import { loadModel } from "../../../src/train/trainable-model.js";
@@ -82,6 +83,38 @@ describe.each(["an ONNX file", "a graph-model"])("a run from %s", (kind) => {
       }
     }
     network.dispose();
+  });
+
+  test("is evaluated as it would be exported, and in float", async () => {
+    const { model } = await run(kind);
+    const { models: evaluated, agrees } = await evaluate({
+      models: [model as string],
+      data: "shapes-dg",
+      shapes: { perClass: 2 },
+      cacheFolder: null,
+      targets: ["float", "cpu", "wasm"],
+    });
+    expect(agrees).toBe(true);
+    expect(evaluated[0]?.targets.map(({ target, network }) => [target, network])).toEqual([
+      ["float", "float"],
+      ["cpu", "quantized"],
+      ["wasm", "quantized"],
+    ]);
+  });
+
+  test("teaches another network", async () => {
+    const out = join(folder, `taught by ${kind}`);
+    const { bits: _, window: __, ...rest } = TINY;
+    const float = { ...rest, method: "erm", steps: 2, evalEvery: 2 };
+    const teacher = await train({
+      options: { ...float, model: models[kind] as string, preprocess: RANGE, imageSize: null },
+      out: join(folder, `teacher of ${kind}`),
+    });
+    const { finished } = await train({
+      options: { ...TINY, steps: 4, window: 2, teacher: teacher.model, preprocess: RANGE },
+      out,
+    });
+    expect(finished).toBe(true);
   });
 
   test("goes on after it was stopped as if it never had been", async () => {

@@ -45,8 +45,7 @@ export async function contentOf(folder: string): Promise<RunContent> {
         return Object.fromEntries(entries.filter(([key]) => !without.includes(key)));
       });
   const files = (await readdir(folder)).sort();
-  const name = files.includes("model.json") ? "model.json" : "model.onnx";
-  const kept = await loadModel(join(folder, name));
+  const kept = await loadModel(join(folder, files.includes("model.json") ? "model.json" : "model.onnx"));
   const { weights, ...model } = isOnnxNetwork(kept) ? { ...kept, graph: null } : kept;
   const results = await lines("results", "step_time", "mem_gb", "args");
   return {
