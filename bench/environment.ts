@@ -28,7 +28,7 @@ export interface Environment {
 
 export async function environment(): Promise<Environment> {
   const runtimes = await Promise.all(
-    (["cpu", "wasm", "tfjs"] as const).map(async (name) => {
+    (["cpu", "wasm", "float"] as const).map(async (name) => {
       const found = await (await runtimeOf(name)).probe();
       return found.available ? found.version : `${name} not available`;
     }),

@@ -31,6 +31,8 @@ export type {
   EvaluatedDomain,
   Evaluation as RunEvaluation,
 } from "./train/run/evaluate-domains.js";
+export type { OnnxNetwork } from "./train/onnx-network.js";
 export { replaceHead } from "./train/replace-head.js";
 export { resizeInput } from "./train/resize-input.js";
+export { loadModel, saveModel, type TrainableModel } from "./train/trainable-model.js";
 export { preprocessingOf } from "./model/layers-model-metadata.js";

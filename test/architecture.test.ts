@@ -56,9 +56,10 @@ test("all that qdg/web, the engine and the room model/ load runs in a browser: n
 });
 
 test("nothing behind the front door asks which reader it was", () => {
-  // The readers themselves, the door, who hands a model.json to tfjs, who looks into the bytes of an ONNX file, and training,
+  // The readers themselves, the door, who hands a file to tfjs or as float32 to ONNX Runtime, who looks into the bytes of an ONNX file, and training,
   // which holds a layers-model.
-  const may = /^src\/(read|open|train)\/|^src\/(runtime\/tfjs-network|export\/inspect|index|train)\.ts$/;
+  const may =
+    /^src\/(read|open|train)\/|^src\/(runtime\/(tfjs-network|float)|export\/inspect|index|train)\.ts$/;
   const readers = /\/read\/(read-model|layers-model|graph-model\/.*|onnx\/.*)\.js$/;
   const asking = sources.filter(({ text }) => importedNames(text).some((name) => readers.test(name)));
   expect(asking.map(({ path }) => path).filter((path) => !may.test(path))).toEqual([]);

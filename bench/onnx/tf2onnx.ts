@@ -40,7 +40,7 @@ async function main(folder: string): Promise<void> {
       const model = join(folder, name, "model.json");
       const output = join(scratch, `${name}.onnx`);
       const feeds = await feedsOf(model);
-      const expected = await outputsOf("tfjs", model, feeds);
+      const expected = await outputsOf("float", model, feeds);
       const qdg = await judged(expected, feeds, output, async () => {
         await exportModel({ model, output, float: true, force: true });
       });
@@ -106,7 +106,7 @@ function plain(name: string): string {
 }
 
 /** In the order of the names; what tf2onnx calls x:0 is x. */
-async function outputsOf(runtime: "tfjs" | "cpu", path: string, feeds: Feeds): Promise<Tensor[]> {
+async function outputsOf(runtime: "float" | "cpu", path: string, feeds: Feeds): Promise<Tensor[]> {
   const session = await (await runtimeOf(runtime)).open({ path });
   try {
     const given = new Map(Object.entries(feeds).map(([name, tensor]) => [plain(name), tensor]));

@@ -75,8 +75,11 @@ export async function readDeployedModels(
   folder: string,
   choices: ModelChoices = {},
 ): Promise<DeployedModels> {
-  const all = [];
-  for (const path of await onnxFiles(folder)) all.push(await describe(path, choices));
+  const all: Described[] = [];
+  for (const path of await onnxFiles(folder)) {
+    const file = await describe(path, choices);
+    if (file) all.push(file);
+  }
   const isFloat32 = ({ metadata }: Described): boolean => choices.compare === true && metadata.form === null;
   const described = all.filter((file) => !isFloat32(file));
   const [float32, ...more] = all.filter(isFloat32);
@@ -130,11 +133,13 @@ async function onnxFiles(folder: string): Promise<string[]> {
   );
 }
 
-async function describe(path: string, choices: ModelChoices): Promise<Described> {
+/** null for what training has written: a model to export. */
+async function describe(path: string, choices: ModelChoices): Promise<Described | null> {
   const bytes = await readBytes(path);
   const model = decodeModel(bytes, path);
   const metadata = readOnnxMetadata(model.metadataProps ?? [], path);
-  const { source } = metadata;
+  const { source, learned } = metadata;
+  if (learned) return null;
   if (!source) {
     throw new QdgError(
       "unsupported-model",

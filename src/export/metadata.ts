@@ -12,6 +12,7 @@ import {
   writeOnnxMetadata,
 } from "../model/onnx-metadata.js";
 import { outputKindOf } from "../model/output-kind.js";
+import { type LearnedQuantizers, learnedToJson } from "../quant/learned.js";
 import { qmax, qmin } from "../quant/spec.js";
 
 /** What is known of a file before anything is quantized. */
@@ -21,9 +22,17 @@ export type FileFacts = Pick<OnnxMetadata, "source" | "layout" | "preprocessing"
  * Metadata of a float file.
  *
  * @param network before it is lowered: what its outputs are is told by its operators
+ * @param learned scales found for it, of a file that is to be exported
  */
-export function floatMetadata(facts: FileFacts, network: Graph): Record<string, string> {
-  return writeOnnxMetadata(commonMetadata(facts, network));
+export function floatMetadata(
+  facts: FileFacts,
+  network: Graph,
+  learned: LearnedQuantizers | null = null,
+): Record<string, string> {
+  return writeOnnxMetadata({
+    ...commonMetadata(facts, network),
+    learned: learned && learnedToJson({ quantizers: learned.quantizers }),
+  });
 }
 
 /**
@@ -62,6 +71,7 @@ function commonMetadata(facts: FileFacts, { outputs }: Graph): OnnxMetadata {
     scales: null,
     form: null,
     quantized: null,
+    learned: null,
   };
 }
 

@@ -43,6 +43,8 @@ export interface OnnxMetadata {
   readonly form: FormName | null;
   /** In the float forms alone. */
   readonly quantized: readonly ListedIntegers[] | null;
+  /** Scales that training has found for this network in real numbers, as `learnedToJson` writes them; not looked at here. */
+  readonly learned: Readonly<Record<string, unknown>> | null;
 }
 
 /** metadata_props, of which a key may stand there once. */
@@ -77,6 +79,7 @@ export function readOnnxMetadata(properties: MetadataProperties, where: string):
     scales: fact("scales", oneOf(SCALES_MODES)),
     form: fact("form", oneOf(FORMS)),
     quantized: fact("quantized", quantized),
+    learned: fact("learned", learned),
   };
 }
 
@@ -94,6 +97,7 @@ export function writeOnnxMetadata(metadata: OnnxMetadata): Record<string, string
     scales: others.scales,
     form: others.form,
     quantized: others.quantized,
+    learned: others.learned,
   };
   return Object.fromEntries(
     Object.entries(facts).flatMap(([name, fact]) =>
@@ -158,6 +162,14 @@ function quantized(text: string, at: Place): readonly ListedIntegers[] {
   const value = json(text, at);
   if (Array.isArray(value) && value.every(isListed)) return value;
   throw damaged(at, `got ${printable(text, MAX_SHOWN)}, expected a list of [value, least, largest]`);
+}
+
+function learned(text: string, at: Place): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(record(text, at, "an object", isAnything));
+}
+
+function isAnything(value: unknown): value is unknown {
+  return value !== undefined;
 }
 
 function isListed(item: unknown): item is ListedIntegers {

@@ -5,25 +5,28 @@ import { readBytes } from "../base/read-bytes.js";
 import type { Graph } from "../graph/graph.js";
 import type { Layout } from "../image/to-tensor.js";
 import { readOnnxMetadata } from "../model/onnx-metadata.js";
-import { decodeModel, encodeModel } from "../onnx/codec.js";
+import { decodeModel } from "../onnx/codec.js";
 import { withExternalData } from "../onnx/whole-model.js";
 import { inSingle } from "../read/onnx/half.js";
 import { readOnnx } from "../read/onnx/read-onnx.js";
 import { readPairs } from "../read/onnx/read-pairs.js";
 import { isPairsModel } from "../read/onnx/unsupported.js";
+import { parseLearned } from "../quant/learned.js";
 import type { Model, OpenOptions } from "./open-model.js";
 
 /**
  * @throws QdgError what decoding, {@link withExternalData}, {@link readOnnx} and {@link readPairs} throw; `invalid-onnx` for a damaged
- * fact in the file's metadata
+ * fact in the file's metadata; `invalid-quantization` for learned scales that are none
  */
 export async function openOnnx(path: string, { layout }: OpenOptions): Promise<Model> {
   const bytes = withExternalData(await readBytes(path), path);
   const { model, warning } = inSingle(decodeModel(bytes, path));
   const metadata = readOnnxMetadata(model.metadataProps ?? [], path);
+  const carried =
+    metadata.learned && parseLearned({ qdg: metadata.learned }, `${path}, metadata qdg.learned`);
   const { graph, learned } = isPairsModel(model)
     ? readPairs(model, path)
-    : { graph: readOnnx(model, path), learned: null };
+    : { graph: readOnnx(model, path), learned: carried };
   return {
     path,
     graph,
@@ -36,20 +39,6 @@ export async function openOnnx(path: string, { layout }: OpenOptions): Promise<M
     sourceHash: createHash("sha256").update(bytes).digest("hex"),
     warnings: warning === null ? [] : [`${path} ${warning}`],
   };
-}
-
-/**
- * What stands for a file with float16 in it where a runtime is fed what the graph of it takes: the model in float32, with all tensors
- * inside. null for a file that has none.
- *
- * @throws QdgError what decoding and {@link withExternalData} throw
- */
-export async function bytesInSingle(path: string): Promise<Uint8Array | null> {
-  const bytes = await readBytes(path);
-  const { model, warning } = inSingle(decodeModel(bytes, path));
-  if (warning === null) return null;
-  const whole = withExternalData(bytes, path);
-  return encodeModel(whole === bytes ? model : inSingle(decodeModel(whole, path)).model);
 }
 
 /** By the channels of the one image input: 1, 3 or 4 on axis 1 or else on the last one; null where neither tells. */

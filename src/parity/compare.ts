@@ -10,6 +10,7 @@ import { modelToGraph } from "../onnx/to-graph.js";
 import { referenceRuntime } from "../runtime/reference.js";
 import { openModel } from "../open/open-model.js";
 import { cpuRuntime } from "../runtime/cpu.js";
+import type { FloatEngine } from "../runtime/float.js";
 import { requireAvailable, runtimeOf } from "../runtime/registry.js";
 import type { BrowserOptions, ModelSource, RuntimeName, Session } from "../runtime/runtime.js";
 import { boundedOutputs } from "./bounded-outputs.js";
@@ -28,8 +29,8 @@ import { withOutputs } from "../onnx/with-outputs.js";
 export interface FloatModel {
   /** As the report calls it. */
   readonly name: string;
-  readonly runtime: RuntimeName;
-  readonly source: ModelSource;
+  readonly path: string;
+  readonly engine: FloatEngine;
 }
 
 export interface CompareOptions {
@@ -86,16 +87,15 @@ export async function compare(options: CompareOptions): Promise<ParityReport> {
     }
     const { float, layout } = options;
     // The reader judges a layers-model before tfjs sees it.
-    const network =
-      float?.runtime === "tfjs" && "path" in float.source ? await readFloatNetwork(float.source.path) : null;
+    const network = float?.engine === "tfjs" ? await readFloatNetwork(float.path) : null;
     const isPlain = network?.deviations.some(({ backends }) => backends === "all") ?? false;
     let floatRun: FloatRun | null = null;
     if (float) {
       // tfjs is not asked where it is known to be wrong.
       const plain = network && isPlain ? await openPlainly(network) : null;
       if (plain) sessions.push(plain);
-      const opened = plain ?? (await open(float.runtime, float.source))[0];
-      const runtime = plain ? "reference" : float.runtime;
+      const opened = plain ?? (await open("float", { path: float.path }))[0];
+      const runtime = plain ? "reference" : float.engine;
       floatRun = new FloatRun({ name: float.name, runtime }, opened, outputs, layout, { floors });
     }
     let done = 0;
@@ -148,16 +148,16 @@ export async function compare(options: CompareOptions): Promise<ParityReport> {
 
 /** How many values the float model takes where tensors look dead; reads the data again if any does. */
 async function insideFloat(
-  { name, source }: FloatModel,
+  { name, path }: FloatModel,
   network: FloatNetwork | null,
   { dead }: Life,
   options: Pick<FloatLifeOptions, "outputs" | "layout" | "inputs" | "progress">,
 ): Promise<FloatLife["values"]> {
   const tensors = dead.map((tensor) => tensor.name);
-  if (tensors.length === 0 || !("path" in source)) return new Map();
+  if (tensors.length === 0) return new Map();
   const opened = network
     ? await openInside(network, tensors)
-    : await openInside(await openModel(source.path), tensors, cpuRuntime);
+    : await openInside(await openModel(path), tensors, cpuRuntime);
   const model = { name, runtime: network ? "reference" : "cpu" } as const;
   return (await floatLife({ ...options, model, network: opened })).values;
 }

@@ -14,7 +14,8 @@ import type { Dataset, Domain } from "../train/data/dataset.js";
 import { openDataset } from "../train/data/open-dataset.js";
 import { IntegerNetwork } from "../train/integer-network.js";
 import { preprocessingOf } from "../model/layers-model-metadata.js";
-import { graphOf, loadLayersModel } from "../train/layers-model-file.js";
+import { loadLayersModel } from "../train/layers-model-file.js";
+import { graphOf } from "../train/trainable-model.js";
 import type { TrainObserver } from "../train/run/observer.js";
 import { train, type TrainResult } from "../train/run/train.js";
 import type { AskedTrainOptions } from "../train/run/train-options.js";
@@ -86,7 +87,7 @@ export async function runDemo(
     name: output,
     model: decodeModel(bytes, output),
     targets: ["cpu", "wasm"],
-    float: { name: path, runtime: "tfjs", source: { path } },
+    float: { name: path, path, engine: "tfjs" },
     inputs: imagesOf(dataset, domain, graphOf(model).inputs[0]?.name ?? "", preprocessing),
     intermediates: true,
     locate: false,

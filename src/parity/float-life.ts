@@ -3,14 +3,14 @@
 
 import { noProgress, type Progress } from "../base/progress.js";
 import type { Layout } from "../image/to-tensor.js";
-import type { RuntimeName } from "../runtime/runtime.js";
+import type { FloatEngine } from "../runtime/float.js";
 import type { OpenedNetwork } from "./float-network.js";
 import { FloatRun } from "./float-run.js";
 import type { InputSource } from "./inputs.js";
 import type { FloatLife } from "./verdict.js";
 
 export interface FloatLifeOptions {
-  readonly model: { readonly name: string; readonly runtime: RuntimeName };
+  readonly model: { readonly name: string; readonly runtime: FloatEngine | "reference" };
   readonly network: OpenedNetwork;
   /** Of the file. */
   readonly outputs: readonly string[];

@@ -6,7 +6,8 @@ import type { Tensor } from "../base/tensor.js";
 import { transpose } from "../base/tensor.js";
 import type { Dim } from "../graph/graph.js";
 import type { Layout } from "../image/to-tensor.js";
-import type { RuntimeName, Session, TensorInfo } from "../runtime/runtime.js";
+import type { FloatEngine } from "../runtime/float.js";
+import type { Session, TensorInfo } from "../runtime/runtime.js";
 import type { ParityInput } from "./inputs.js";
 import { Accuracy } from "./metrics/accuracy.js";
 import { type ClassCounts, ClassesPredicted } from "./metrics/classes-predicted.js";
@@ -27,7 +28,7 @@ export interface FloatRunOptions {
 }
 
 export class FloatRun {
-  readonly #model: { readonly name: string; readonly runtime: RuntimeName };
+  readonly #model: { readonly name: string; readonly runtime: FloatEngine | "reference" };
   readonly #session: Session;
   readonly #outputs: readonly string[];
   readonly #layout: Layout | null;
@@ -43,7 +44,7 @@ export class FloatRun {
    * @throws QdgError `usage` when the two do not have as many inputs and outputs
    */
   constructor(
-    model: { readonly name: string; readonly runtime: RuntimeName },
+    model: { readonly name: string; readonly runtime: FloatEngine | "reference" },
     session: Session,
     outputs: readonly string[],
     layout: Layout | null,

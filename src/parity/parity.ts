@@ -10,9 +10,9 @@ import type { Layout } from "../image/to-tensor.js";
 import { type OnnxMetadata, readOnnxMetadata } from "../model/onnx-metadata.js";
 import { decodeModel } from "../onnx/codec.js";
 import type { ModelProto } from "../onnx/model-proto.js";
-import { bytesInSingle } from "../open/onnx.js";
 import { modelPath, onnxPath } from "../read/model-path.js";
 import { withExternalData } from "../onnx/whole-model.js";
+import { floatEngineOf } from "../runtime/float.js";
 import type { BrowserOptions, RuntimeName, TensorInfo } from "../runtime/runtime.js";
 import { compare, type FloatModel } from "./compare.js";
 import { type InputSource, openInputs } from "./inputs.js";
@@ -27,7 +27,7 @@ export interface ParityOptions {
   readonly data: readonly string[];
   /** cpu and wasm when absent. */
   readonly targets?: readonly RuntimeName[];
-  /** The float model: a model.json (tfjs) or an .onnx file (cpu). */
+  /** The float model, which the runtime `float` computes: a layers-model, a graph-model or an ONNX file. */
   readonly reference?: string;
   readonly intermediates?: boolean;
   readonly locate?: boolean;
@@ -110,12 +110,8 @@ export function openData(
   });
 }
 
-/** @throws QdgError as {@link modelPath} for a file of neither kind; for an ONNX file what decoding throws */
+/** @throws QdgError as `modelPath` for a file of no kind that is read */
 async function floatModel(given: string): Promise<FloatModel> {
-  const found = await modelPath(given);
-  const { path } = found;
-  if (found.kind === "model-json") return { name: path, runtime: "tfjs", source: { path } };
-  // It decodes the file: nothing reaches ONNX Runtime that qdg would refuse.
-  const single = await bytesInSingle(path);
-  return { name: path, runtime: "cpu", source: single ? { bytes: single } : { path } };
+  const { path } = await modelPath(given);
+  return { name: path, path, engine: await floatEngineOf(path) };
 }

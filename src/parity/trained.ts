@@ -1,8 +1,10 @@
 // The network that training evaluated against the file that was exported from it: every integer of both, image
 // by image. The one side is tfjs over the model's variables, the other ONNX Runtime over the file's bytes.
 
-import type { Tensor } from "../base/tensor.js";
+import { type Tensor, transpose } from "../base/tensor.js";
+import type { Layout } from "../image/to-tensor.js";
 import { storedZeroPoint } from "../lower/form.js";
+import { readOnnxMetadata } from "../model/onnx-metadata.js";
 import { decodeModel, encodeModel } from "../onnx/codec.js";
 import type { RuntimeName, Session } from "../runtime/runtime.js";
 import { runtimeOf } from "../runtime/registry.js";
@@ -30,7 +32,7 @@ export interface TrainedParity {
 }
 
 /**
- * @param bytes the exported file, in the integer form or the float form, with its images as [N, H, W, C]
+ * @param bytes the exported file, in the integer form or the float form
  * @param batches read once, and disposed of
  */
 export async function compareTrained(
@@ -42,7 +44,8 @@ export async function compareTrained(
   const model = decodeModel(bytes);
   const listed = quantizedTensors(model);
   const session = await (await runtimeOf(target)).open({ bytes: encodeModel(withOutputs(model, listed)) });
-  const comparison = new Comparison(target, new Map(listed.map((each) => [each.name, each])));
+  const { layout } = readOnnxMetadata(model.metadataProps ?? [], "the exported file");
+  const comparison = new Comparison(target, layout, new Map(listed.map((each) => [each.name, each])));
   try {
     for (const batch of batches) {
       await comparison.add(network, session, batch);
@@ -56,6 +59,8 @@ export async function compareTrained(
 
 class Comparison {
   readonly #target: RuntimeName;
+  /** Of its images; null: channels last. */
+  readonly #layout: Layout | null;
   readonly #listed: ReadonlyMap<string, QuantizedTensor>;
   readonly #mismatches = new Map<string, number>();
   readonly #levels = new Map<string, Set<number>>();
@@ -64,14 +69,16 @@ class Comparison {
   #elements = 0;
   #predictionsDiffer = 0;
 
-  constructor(target: RuntimeName, listed: ReadonlyMap<string, QuantizedTensor>) {
+  constructor(target: RuntimeName, layout: Layout | null, listed: ReadonlyMap<string, QuantizedTensor>) {
     this.#target = target;
+    this.#layout = layout;
     this.#listed = listed;
   }
 
   async add(network: IntegerNetwork, session: Session, { x }: Batch): Promise<void> {
     const input = session.inputs[0]?.name ?? "";
-    const feeds = { [input]: { dtype: "float32" as const, shape: x.shape, data: x.dataSync<"float32">() } };
+    const images = { dtype: "float32" as const, shape: x.shape, data: x.dataSync<"float32">() };
+    const feeds = { [input]: this.#layout === "nchw" ? transpose(images, [0, 3, 1, 2]) : images };
     const results = await session.run(feeds);
     const { output: logits, quantized: own } = network.inspect(x);
     const names = new Set(own.map(({ name }) => name));

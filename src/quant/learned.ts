@@ -33,27 +33,28 @@ const WHERE = "userDefinedMetadata.qdg";
 
 /**
  * @param metadata model.json's `userDefinedMetadata`, or undefined where it has none
+ * @param where the object stands, for messages
  * @returns null when it says nothing of qdg
  * @throws QdgError `invalid-quantization` for another version, an unknown key, a scale that is not finite, > 0
  * and a float32 exactly (`Math.fround(x) === x`), bits outside 2..8, a zero point outside the integers
  */
-export function parseLearned(metadata: unknown): LearnedQuantizers | null {
+export function parseLearned(metadata: unknown, where: string = WHERE): LearnedQuantizers | null {
   if (!isRecord(metadata) || metadata["qdg"] === undefined) return null;
-  const root = expectRecord(metadata["qdg"], WHERE);
+  const root = expectRecord(metadata["qdg"], where);
   if (root["version"] !== LEARNED_VERSION) {
     const got = JSON.stringify(root["version"]) ?? "none";
-    fail(`${WHERE}.version`, `got ${got}, expected ${LEARNED_VERSION}; a newer file needs a newer qdg`);
+    fail(`${where}.version`, `got ${got}, expected ${LEARNED_VERSION}; a newer file needs a newer qdg`);
   }
-  refuseUnknownKeys(root, ["version", "quantizers", "preprocessing", "labels"], WHERE);
+  refuseUnknownKeys(root, ["version", "quantizers", "preprocessing", "labels"], where);
   const quantizers = new Map<string, LearnedQuantizer>();
-  const listed = expectRecord(root["quantizers"], `${WHERE}.quantizers`);
+  const listed = expectRecord(root["quantizers"], `${where}.quantizers`);
   for (const [name, quantizer] of Object.entries(listed)) {
-    quantizers.set(name, parseQuantizer(quantizer, `${WHERE}.quantizers["${name}"]`));
+    quantizers.set(name, parseQuantizer(quantizer, `${where}.quantizers["${name}"]`));
   }
   return {
     quantizers,
     ...(root["preprocessing"] === undefined ? {} : { preprocessing: root["preprocessing"] }),
-    ...(root["labels"] === undefined ? {} : { labels: parseLabels(root["labels"]) }),
+    ...(root["labels"] === undefined ? {} : { labels: parseLabels(root["labels"], where) }),
   };
 }
 
@@ -133,9 +134,9 @@ function parseQuantizer(value: unknown, where: string): LearnedQuantizer {
   return asymmetric;
 }
 
-function parseLabels(value: unknown): string[] {
+function parseLabels(value: unknown, where: string): string[] {
   if (!Array.isArray(value) || !value.every((label) => typeof label === "string")) {
-    return fail(`${WHERE}.labels`, `got ${kindOf(value)}, expected a list of strings`);
+    return fail(`${where}.labels`, `got ${kindOf(value)}, expected a list of strings`);
   }
   return value;
 }

@@ -118,7 +118,7 @@ async function described(kind: FileKind, path: string): Promise<readonly [what: 
       const keras = "keras_saved_model --output_format=tfjs_layers_model";
       return [
         "a TensorFlow SavedModel",
-        `make a model.json of it: ${convert("tf_saved_model", folder)}; a layers-model, which training takes, if Keras 2 saved it: ${convert(keras, folder)}`,
+        `make a model.json of it: ${convert("tf_saved_model", folder)}; with its layers, which stock tfjs trains too, if Keras 2 saved it: ${convert(keras, folder)}`,
       ];
     }
     case "frozen-graph":
@@ -136,7 +136,7 @@ async function described(kind: FileKind, path: string): Promise<readonly [what: 
     case "onnx":
       return [
         "an ONNX file",
-        "qdg export, inspect, parity, run and evaluate take it as it is; here give the layers-model that it was made from",
+        "qdg export, inspect, parity, run, train and evaluate take it as it is; here give the layers-model that it was made from",
       ];
     case "model-zip":
       return ["a zip file with a model.json in it", "unzip it, and give its folder"];

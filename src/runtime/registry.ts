@@ -13,7 +13,7 @@ const LOADERS: { readonly [Name in RuntimeName]: () => Promise<Runtime> } = {
   "browser-wasm": async () => (await import("./browser.js")).browserWasmRuntime,
   "browser-webgpu": async () => (await import("./browser.js")).browserWebgpuRuntime,
   "browser-engine": async () => (await import("./browser.js")).browserEngineRuntime,
-  tfjs: async () => (await import("./tfjs.js")).tfjsRuntime,
+  float: async () => (await import("./float.js")).floatRuntime,
   reference: async () => (await import("./reference.js")).referenceRuntime,
 };
 
@@ -35,14 +35,15 @@ export async function requireAvailable(runtime: Runtime, options: RuntimeOptions
 }
 
 /**
- * `--targets cpu,wasm`: names separated by commas, in the order given.
+ * `--targets cpu,wasm`: names separated by commas, in the order given; "tfjs" is another name of "float".
  *
  * @throws QdgError `usage` for no name, an unknown one, or one given twice
  */
 export function parseTargets(text: string): RuntimeName[] {
   const names: RuntimeName[] = [];
   for (const part of text.split(",")) {
-    const name = RUNTIME_NAMES.find((known) => known === part.trim());
+    const asked = part.trim() === "tfjs" ? "float" : part.trim();
+    const name = RUNTIME_NAMES.find((known) => known === asked);
     if (name === undefined) {
       throw new QdgError(
         "usage",

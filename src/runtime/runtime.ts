@@ -17,7 +17,7 @@ export const RUNTIMES = {
   "browser-wasm": { gpu: false, browser: true, certified: true },
   "browser-webgpu": { gpu: true, browser: true, certified: true },
   "browser-engine": { gpu: false, browser: true, certified: true },
-  tfjs: { gpu: false, browser: false, certified: false },
+  float: { gpu: false, browser: false, certified: false },
   reference: { gpu: false, browser: false, certified: false },
 } as const;
 
@@ -50,7 +50,7 @@ export interface RuntimeOptions {
 /** What of the options chooses a browser and its patience, for work that opens runtimes by their names. */
 export type BrowserOptions = Pick<RuntimeOptions, "browser" | "timeoutMs">;
 
-/** An ONNX file in memory or on disk; for `tfjs` the path of a model.json. */
+/** An ONNX file in memory or on disk; for `float` also the path of a model.json. */
 export type ModelSource = { readonly bytes: Uint8Array } | { readonly path: string };
 
 /** A loaded model. Not safe for calls that overlap. */

@@ -17,13 +17,13 @@ type TfBackend = "wasm" | "cpu";
 const remedy = "install @tensorflow/tfjs and @tensorflow/tfjs-backend-wasm";
 
 /**
- * `tfjs`: a layers-model by tfjs's own layers, a graph-model by its own converter, on its WebAssembly backend (one thread); a model that needs
+ * A layers-model by tfjs's own layers, a graph-model by its own converter, on its WebAssembly backend (one thread); a model that needs
  * a kernel which that backend lacks, or gets wrong, runs on the plain JavaScript backend. Inputs and outputs
  * bear the names of their layers, in tfjs's order and layout; where a name comes twice, the order tells
  * outputs apart. `threads` and `optimization` have no meaning here and change nothing.
  */
 export const tfjsRuntime: Runtime = {
-  name: "tfjs",
+  name: "float",
 
   async probe(): Promise<Availability> {
     try {

@@ -60,6 +60,19 @@ function run(node: Node, inputs: readonly (HeldTensor | null)[]): HeldTensor[] {
   return op(node, inputs, (index) => node.inputs[index]?.constant);
 }
 
+/** @throws QdgError `unsupported-layer` naming the nodes whose operators training does not know */
+export function checkOperators({ name, nodes }: Graph): void {
+  const unknown = nodes.filter(({ op }) => !Object.hasOwn(OPS, op));
+  if (unknown.length === 0) return;
+  const listed = unknown.slice(0, 5).map(({ origin, op }) => `${origin} (${op})`);
+  const more = unknown.length > listed.length ? ` and ${unknown.length - listed.length} more` : "";
+  throw new QdgError(
+    "unsupported-layer",
+    name,
+    `training does not compute ${listed.join(", ")}${more}; quantize the trained model with qdg-export --calibration`,
+  );
+}
+
 /** A constant of the graph as a tfjs tensor in the graph's order of axes; null for int64, which operators read on the host. */
 export function constantTensor({ dtype, shape, data }: Tensor): HeldTensor | null {
   if (dtype === "float32") {

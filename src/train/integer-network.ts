@@ -10,12 +10,13 @@ import { expandComposites } from "../graph/passes/expand-composites.js";
 import { QUANTIZED_PASSES, runPasses } from "../graph/passes/pipelines.js";
 import { recipeOf } from "../graph/recipe.js";
 import { preprocessingFromJson } from "../image/preprocessing.js";
+import type { Layout } from "../image/to-tensor.js";
 import { lower, type LoweredIntegers } from "../lower/lower.js";
 import { parseLearned } from "../quant/learned.js";
 import { constantTensor, execute, type Hooks } from "./execute.js";
-import { graphOf, type LayersModel } from "./layers-model-file.js";
 import { kernelTensor } from "./ops/kernel-layout.js";
-import { asIs, type HeldTensor } from "./ops/op.js";
+import { asIs, heldImages, type HeldTensor } from "./ops/op.js";
+import { namedGraphOf, type TrainableModel } from "./trainable-model.js";
 
 /** One quantized activation as the file names it: integers from the zero point, in the graph's order of axes. */
 export interface QuantizedTensor extends ListedIntegers {
@@ -29,6 +30,7 @@ interface ListedIntegers extends LoweredIntegers {
 
 export class IntegerNetwork {
   readonly #graph: Graph;
+  readonly #layout: Layout;
   readonly #listed: readonly ListedIntegers[];
   /** Weights and what is computed from constants alone, made once. */
   readonly #constants: ReadonlyMap<Value, HeldTensor | null>;
@@ -37,7 +39,7 @@ export class IntegerNetwork {
    * @param model with learned scales for all its quantizers, or for its weights alone
    * @throws QdgError `invalid-quantization` for a model without learned scales, and what the export throws
    */
-  static async create(model: LayersModel): Promise<IntegerNetwork> {
+  static async create(model: TrainableModel): Promise<IntegerNetwork> {
     const learned = parseLearned(model.userDefinedMetadata);
     if (!learned || learned.quantizers.size === 0) {
       throw new QdgError(
@@ -51,14 +53,16 @@ export class IntegerNetwork {
         ? null
         : preprocessingFromJson(learned.preprocessing, "preprocessing");
     // Nothing is asked: bits are those of the learned scales.
-    const float = runPasses(graphOf(model), QUANTIZED_PASSES);
+    const { graph: source, layout } = namedGraphOf(model);
+    const float = runPasses(source, QUANTIZED_PASSES);
     const { graph } = quantize(float, recipeOf({}), null, learned, { preprocessing });
     // One byte a weight: no unpacking to compute.
     const lowered = lower(graph, { form: "float", weights: "int8" });
-    return new IntegerNetwork(expandComposites(lowered.graph), lowered.integers);
+    return new IntegerNetwork(expandComposites(lowered.graph), layout, lowered.integers);
   }
 
-  private constructor(graph: Graph, listed: readonly LoweredIntegers[]) {
+  private constructor(graph: Graph, layout: Layout, listed: readonly LoweredIntegers[]) {
+    this.#layout = layout;
     this.#listed = [...listed.map((each) => ({ ...each, moved: false })), ...movedIntegers(graph, listed)];
     const { constants, rest } = computeConstants(graph);
     this.#constants = constants;
@@ -91,7 +95,7 @@ export class IntegerNetwork {
   #run(x: tf.Tensor4D): Map<Value, HeldTensor> {
     const hooks: Hooks = { constant: (value) => this.#constants.get(value) ?? null };
     const input = this.#graph.inputs[0] as Value;
-    return execute(this.#graph, new Map([[input, { tensor: x, layout: "as-is" }]]), hooks);
+    return execute(this.#graph, new Map([[input, heldImages(x, this.#layout)]]), hooks);
   }
 }
 

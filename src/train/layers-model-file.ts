@@ -6,14 +6,14 @@ import { readFile, unlink } from "node:fs/promises";
 import { basename, dirname, join, normalize } from "node:path";
 import { checkWritable, writeFilesAtomic } from "../base/atomic-file.js";
 import { QdgError } from "../base/error.js";
-import { sizeOf, type Tensor } from "../base/tensor.js";
+import type { Tensor } from "../base/tensor.js";
 import { VERSION } from "../base/version.js";
-import type { Graph } from "../graph/graph.js";
 import type { Preprocessing } from "../image/preprocessing.js";
 import { type NamedLayersModel, readLayersModelWithNames } from "../read/layers-model.js";
 import { checkModelJson, type JsonObject, parseModelJson, toPlain } from "../read/model-json.js";
 import { readModelFiles } from "../read/read-model.js";
 import { parseManifest } from "../read/weights.js";
+import { checkWeights } from "./check-weights.js";
 
 export interface LayersModel {
   /** `{class_name, config}`, spelled as in the file it came from. */
@@ -68,20 +68,10 @@ export async function loadLayersModel(path: string): Promise<LayersModel> {
   };
 }
 
-/** The float graph of a model, in tfjs's own layout. @throws QdgError as `readLayersModel` of src/read */
-export function graphOf(model: LayersModel): Graph {
-  return namedGraphOf(model).graph;
-}
-
-/** The same, with the weights that its constants hold. @throws QdgError as `readLayersModel` of src/read */
-export function namedGraphOf(model: LayersModel): NamedLayersModel {
+/** The float graph of a model, in tfjs's own layout, and the weights that its constants hold. @throws QdgError as `readLayersModel` of src/read */
+export function layersGraph(model: LayersModel): NamedLayersModel {
   const json = checkModelJson({ modelTopology: model.topology }, "model");
   return readLayersModelWithNames(json, model.weights);
-}
-
-/** Number of weights, statistics of batch normalization among them. */
-export function countWeights(model: LayersModel): number {
-  return [...model.weights.values()].reduce((sum, { data }) => sum + data.length, 0);
 }
 
 /**
@@ -147,30 +137,13 @@ async function namedShards(path: string): Promise<ReadonlySet<string>> {
 }
 
 function weightBytes(weights: LayersModel["weights"]): Uint8Array {
-  let count = 0;
-  for (const [name, { shape, data }] of weights) {
-    if (data.length !== sizeOf(shape)) {
-      throw new QdgError(
-        "invalid-weights",
-        name,
-        `got ${data.length} elements, expected ${sizeOf(shape)} for shape [${shape.join(", ")}]`,
-      );
-    }
-    const broken = data.findIndex((x) => !Number.isFinite(x));
-    if (broken >= 0) {
-      throw new QdgError(
-        "invalid-weights",
-        name,
-        `element ${broken} is ${data[broken]}, expected a finite number; the training has diverged, so nothing was saved`,
-      );
-    }
-    count += data.length;
-  }
-  const bytes = new Uint8Array(4 * count);
+  checkWeights(weights);
+  const arrays = [...weights.values()].map(({ data }) => data);
+  const bytes = new Uint8Array(arrays.reduce((sum, { byteLength }) => sum + byteLength, 0));
   let offset = 0;
-  for (const { data } of weights.values()) {
-    bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), offset);
-    offset += data.byteLength;
+  for (const { buffer, byteOffset, byteLength } of arrays) {
+    bytes.set(new Uint8Array(buffer, byteOffset, byteLength), offset);
+    offset += byteLength;
   }
   return bytes;
 }

@@ -1,4 +1,4 @@
-// A layers-model in training: its weights as variables, quantizers where the export will place them, a loss and
+// A model in training: its weights as variables, quantizers where the export will place them, a loss and
 // its gradients. What it computes between is the float network with fake-quantized values; the integers of the
 // deployed network are integer-network.ts's.
 
@@ -11,11 +11,11 @@ import type { Placement } from "../graph/place-quantizers.js";
 import type { Recipe } from "../graph/recipe.js";
 import { vainBits } from "../graph/recipe-effects.js";
 import { type Preprocessing, preprocessingToJson } from "../image/preprocessing.js";
+import type { Layout } from "../image/to-tensor.js";
 import { type LearnedQuantizer, learnedToJson } from "../quant/learned.js";
 import { crossEntropy } from "./cross-entropy.js";
 import type { Batch } from "./data/batch.js";
-import { constantTensor, execute, type Hooks } from "./execute.js";
-import { type LayersModel, namedGraphOf } from "./layers-model-file.js";
+import { checkOperators, constantTensor, execute, type Hooks } from "./execute.js";
 import type { MethodState } from "./methods/method.js";
 import {
   movingStatistics,
@@ -26,10 +26,11 @@ import {
 } from "./normalization-statistics.js";
 import type { Evaluated, EvaluateOptions, Objective, Trainable } from "./objective.js";
 import { normalize, type Statistics } from "./ops/batch-normalization.js";
-import { channelsLast, type HeldTensor } from "./ops/op.js";
+import { channelsLast, heldImages, type HeldTensor } from "./ops/op.js";
 import { channelShape, createParameters, type Parameter } from "./parameters.js";
 import { Quantizer, type ScaleParameterization } from "./quantizers/quantizer.js";
 import { biasUnit, roundBeta, roundBias } from "./round-bias.js";
+import { namedGraphOf, type TrainableModel } from "./trainable-model.js";
 import { type TrainingGraph, trainingGraph } from "./training-graph.js";
 
 export interface NetworkOptions {
@@ -56,12 +57,13 @@ type NormInputs = [
 ];
 type Mode = "training" | "initializing" | "predicting";
 
-export class TrainingNetwork implements Objective<Batch> {
+export class TrainingNetwork<M extends TrainableModel = TrainableModel> implements Objective<Batch> {
   readonly trainables: readonly Trainable[];
   readonly quantizers: readonly Quantizer[];
   /** What was asked of bits in vain. */
   readonly notes: readonly string[];
-  readonly #model: LayersModel;
+  readonly #model: M;
+  readonly #layout: Layout;
   readonly #plan: TrainingGraph;
   readonly #options: NetworkOptions;
   readonly #parameters: ReadonlyMap<Value, Parameter>;
@@ -77,15 +79,17 @@ export class TrainingNetwork implements Objective<Batch> {
    * @throws QdgError `unsupported-layer`, `unsupported-model` for what cannot be trained, and what reading and
    * placing quantizers throw
    */
-  static create(model: LayersModel, options: NetworkOptions): TrainingNetwork {
+  static create<M extends TrainableModel>(model: M, options: NetworkOptions): TrainingNetwork<M> {
     return new TrainingNetwork(model, options);
   }
 
-  private constructor(model: LayersModel, options: NetworkOptions) {
-    const { graph, weightNames } = namedGraphOf(model);
+  private constructor(model: M, options: NetworkOptions) {
+    const { graph, weightNames, layout } = namedGraphOf(model);
     this.#model = model;
+    this.#layout = layout;
     this.#options = options;
     this.#plan = trainingGraph(graph, options.recipe);
+    checkOperators(this.#plan.graph);
     this.#parameters = createParameters(this.#plan.graph, model, weightNames);
     this.#quantized = options.recipe !== null;
     const asked = { weightsOnly: options.weightsOnly === true, learned: false };
@@ -205,7 +209,7 @@ export class TrainingNetwork implements Objective<Batch> {
   }
 
   /** The model as it stands, with its learned scales where it is quantized. */
-  toLayersModel(): LayersModel {
+  toModel(): M {
     const weights = new Map(this.#model.weights);
     for (const { weight, variable } of this.#parameters.values()) {
       const { shape } = weights.get(weight) as { shape: readonly number[] };
@@ -302,8 +306,7 @@ export class TrainingNetwork implements Objective<Batch> {
       },
     };
     const input = graph.inputs[0] as Value;
-    // As tfjs feeds images; the graph itself turns them channels first.
-    return execute(graph, new Map([[input, { tensor: x, layout: "as-is" }]]), hooks);
+    return execute(graph, new Map([[input, heldImages(x, this.#layout)]]), hooks);
   }
 
   #constant(value: Value): HeldTensor | null {
@@ -361,7 +364,8 @@ export class TrainingNetwork implements Objective<Batch> {
     const [x, gamma, beta, mean, variance] = inputs as NormInputs;
     const epsilon = floatAttribute(node, "epsilon", 1e-5);
     const moving = { mean: mean.tensor, variance: variance.tensor };
-    const byBatch = mode !== "predicting" && this.#statistics === "batch";
+    // What has no statistics of its own is a factor.
+    const byBatch = mode !== "predicting" && this.#statistics === "batch" && this.#moving.has(node);
     // The bias is rounded as it is deployed: with the statistics that the file will have.
     const offset = this.#roundedBeta(node, beta.tensor, gamma.tensor, moving, epsilon);
     const values = channelsLast(x);

@@ -1,20 +1,20 @@
 // The weights of a model as tfjs variables, in the layout that tfjs's kernels take, which is the layout of
-// model.json: what is trained goes back into the file as it is.
+// model.json: what is trained goes back into the model as it is.
 
 import * as tf from "@tensorflow/tfjs";
 import { QdgError } from "../base/error.js";
 import { expectDType } from "../base/tensor.js";
 import { type Graph, inputOf, type Node, type Value } from "../graph/graph.js";
 import { kindOf } from "../graph/node-kinds.js";
-import type { LayersModel } from "./layers-model-file.js";
 import type { HeldTensor } from "./ops/op.js";
 import { kernelLayout } from "./ops/kernel-layout.js";
+import type { TrainableModel } from "./trainable-model.js";
 
-/** One weight of model.json. */
+/** One weight of a model. */
 export interface Parameter {
   /** The constant of the graph (`conv1/kernel`). */
   readonly name: string;
-  /** The weight of the manifest. */
+  /** What the model calls it. */
   readonly weight: string;
   readonly layer: string;
   readonly variable: tf.Variable;
@@ -27,12 +27,12 @@ export interface Parameter {
 }
 
 /**
- * @param weightNames constant of the graph -> weight of the manifest
+ * @param weightNames constant of the graph -> weight of the model
  * @throws QdgError `unsupported-layer` for a weight whose order in the file cannot be told from the graph's
  */
 export function createParameters(
   graph: Graph,
-  model: LayersModel,
+  model: Pick<TrainableModel, "weights">,
   weightNames: ReadonlyMap<string, string>,
 ): Map<Value, Parameter> {
   const parameters = new Map<Value, Parameter>();

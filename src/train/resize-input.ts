@@ -1,11 +1,13 @@
-// Gives a layers-model another image size. The weights stay; whether they fit is what reading the result as a graph
+// Gives a model another image size. The weights stay; whether they fit is what reading the result as a graph
 // tells, so nothing is computed about layers here.
 
 import { errorText, QdgError } from "../base/error.js";
-import type { Dim, Graph } from "../graph/graph.js";
+import { cloneGraph, type Dim, type Graph, type Value } from "../graph/graph.js";
 import { hasChannelsFirst } from "../read/layers-model.js";
 import { checkModelJson } from "../read/model-json.js";
-import { graphOf, type LayersModel } from "./layers-model-file.js";
+import { checkSizes } from "./check-sizes.js";
+import type { LayersModel } from "./layers-model-file.js";
+import { onnxNetwork, type OnnxNetwork } from "./onnx-network.js";
 import {
   callsOf,
   classOf,
@@ -20,29 +22,33 @@ import {
   nameOf,
   setField,
 } from "./topology.js";
+import { graphOf, isOnnxNetwork, namedGraphOf, type TrainableModel } from "./trainable-model.js";
 
 /**
- * The model for square images of `imageSize`: every layer and container that the image enters declares
- * [N, size, size, C]. Shapes that are declared further on have no meaning in tfjs and stay. The model must have one
- * image input, channels last, and weights that do not depend on its size.
+ * The model for square images of `imageSize`. Of a layers-model every layer and container that the image enters declares
+ * [N, size, size, C]; shapes that are declared further on have no meaning in tfjs and stay. Of another the input does, and all other
+ * shapes are told anew. The model must have one image input, and weights that do not depend on its size.
  *
  * @param imageSize pixels on each side, 1..8192
  * @throws QdgError `usage` for another size; `unsupported-model` where a layer has weights for one size only (Dense
  * after Flatten), where the image gets too small on its way (with the layer), and for other inputs
  */
-export function resizeInput(model: LayersModel, imageSize: number): LayersModel {
+export function resizeInput(model: LayersModel, imageSize: number): LayersModel;
+export function resizeInput(model: OnnxNetwork, imageSize: number): OnnxNetwork;
+export function resizeInput(model: TrainableModel, imageSize: number): TrainableModel;
+export function resizeInput(model: TrainableModel, imageSize: number): TrainableModel {
   if (!Number.isInteger(imageSize) || imageSize < 1 || imageSize > 8192) {
     throw new QdgError("usage", "image size", `got ${imageSize}, expected an integer in 1..8192`);
   }
-  const before = graphOf(model);
+  const { graph: before, layout } = namedGraphOf(model);
   const shape = imageShape(model, before);
-  if (shape[1] === imageSize && shape[2] === imageSize) return model;
-  const topology = editableCopy(model.topology);
-  declare(topology, imageSize);
-  const resized: LayersModel = { ...model, topology };
-  const from = `${shape[1]}x${shape[2]}`;
+  const [height, width] = shape.slice(layout === "nchw" ? 2 : 1);
+  if (height === imageSize && width === imageSize) return model;
+  const from = `${height}x${width}`;
+  let resized: TrainableModel;
   let after: Graph;
   try {
+    resized = isOnnxNetwork(model) ? networkOfSize(model, before, imageSize) : layersOfSize(model, imageSize);
     after = graphOf(resized);
   } catch (thrown) {
     throw doesNotFit(thrown, from, imageSize);
@@ -61,18 +67,18 @@ export function resizeInput(model: LayersModel, imageSize: number): LayersModel 
   return resized;
 }
 
-/** The shape of the one input, [N, H, W, C]. */
-function imageShape(model: LayersModel, { inputs }: Graph): readonly Dim[] {
+/** The shape of the one input. */
+function imageShape(model: TrainableModel, { inputs }: Graph): readonly Dim[] {
   const [input] = inputs;
   if (!input || inputs.length > 1 || input.shape.length !== 4) {
     const got = inputs.map(({ shape }) => `[${shape.join(", ")}]`).join(" and ");
-    throw new QdgError(
-      "unsupported-model",
-      "model",
-      `has inputs ${got}, expected one of images [N, H, W, C]`,
-    );
+    const expected = isOnnxNetwork(model) && model.layout === "nchw" ? "[N, C, H, W]" : "[N, H, W, C]";
+    throw new QdgError("unsupported-model", "model", `has inputs ${got}, expected one of images ${expected}`);
   }
-  if (hasChannelsFirst(checkModelJson({ modelTopology: model.topology }, "model").topology)) {
+  const isChannelsFirst =
+    !isOnnxNetwork(model) &&
+    hasChannelsFirst(checkModelJson({ modelTopology: model.topology }, "model").topology);
+  if (isChannelsFirst) {
     throw new QdgError(
       "unsupported-model",
       input.name,
@@ -80,6 +86,26 @@ function imageShape(model: LayersModel, { inputs }: Graph): readonly Dim[] {
     );
   }
   return input.shape;
+}
+
+function networkOfSize(
+  { layout, userDefinedMetadata }: OnnxNetwork,
+  graph: Graph,
+  size: number,
+): OnnxNetwork {
+  const sized = cloneGraph(graph);
+  const [input] = sized.inputs as [Value];
+  const [n = "N", c = "C"] = layout === "nchw" ? input.shape : [input.shape[0], input.shape[3]];
+  input.shape = layout === "nchw" ? [n, c, size, size] : [n, size, size, c];
+  const network = onnxNetwork(sized, layout, userDefinedMetadata);
+  checkSizes(network.graph);
+  return network;
+}
+
+function layersOfSize(model: LayersModel, size: number): LayersModel {
+  const topology = editableCopy(model.topology);
+  declare(topology, size);
+  return { ...model, topology };
 }
 
 /** Writes the size into what the container's input enters first, and into the containers there. */

@@ -9,11 +9,19 @@ import { channelTable } from "../image/to-tensor.js";
 import { layersModelMetadata } from "../model/layers-model-metadata.js";
 import { outputKindOf } from "../model/output-kind.js";
 import { parseLearned } from "../quant/learned.js";
+import { checkRuns } from "./check-runs.js";
 import { CHANNELS } from "./data/dataset.js";
-import { graphOf, type LayersModel, loadLayersModel } from "./layers-model-file.js";
 import type { MethodState } from "./methods/method.js";
 import { TrainingNetwork } from "./network.js";
 import { resizeInput } from "./resize-input.js";
+import {
+  graphOf,
+  isOnnxNetwork,
+  loadModel,
+  namedGraphOf,
+  structureText,
+  type TrainableModel,
+} from "./trainable-model.js";
 
 /** What it is to teach. */
 export interface Lesson {
@@ -35,7 +43,7 @@ export class Teacher {
    * @param change how the images that it gets were made, and how its own input is; null: the same
    */
   constructor(
-    model: LayersModel,
+    model: TrainableModel,
     change: { readonly from: Preprocessing; readonly to: Preprocessing } | null = null,
   ) {
     this.#network = TrainingNetwork.create(model, {
@@ -86,15 +94,15 @@ export interface ReadTeacher {
 }
 
 /**
- * The model.json at `path` as a teacher. Its preprocessing may have other numbers than the images (they are brought to
+ * The model at `path`, of any kind that `loadModel` reads, as a teacher. Its preprocessing may have other numbers than the images (they are brought to
  * its own), its image size is changed as by `resizeInput`.
  *
- * @throws QdgError what `loadLayersModel` and `resizeInput` throw; `usage` naming `--teacher` for a model with learned
+ * @throws QdgError what `loadModel` and `resizeInput` throw; `usage` naming `--teacher` for a model with learned
  * scales, other outputs or labels than `lesson.classes`, outputs that are no softmax or logits, an input of other than
  * color images, another way to resize
  */
 export async function readTeacher(path: string, lesson: Lesson): Promise<ReadTeacher> {
-  const source = await loadLayersModel(path);
+  const source = await loadModel(path);
   const fail = (got: string, expected: string): QdgError =>
     new QdgError("usage", "--teacher", `${path} ${got}, expected ${expected}`);
   if ((parseLearned(source.userDefinedMetadata)?.quantizers.size ?? 0) > 0)
@@ -108,9 +116,15 @@ export async function readTeacher(path: string, lesson: Lesson): Promise<ReadTea
       `${classes.join(", ")}, as the data has them`,
     );
   const model = resizeInput(source, imageSize);
-  const [shape, own] = [graphOf(model).inputs[0]?.shape, graphOf(source).inputs[0]?.shape];
-  if (shape?.[3] !== CHANNELS)
-    throw fail(`has an input of [${shape?.join(", ")}]`, "[N, H, W, 3]: color images");
+  const { graph, layout } = namedGraphOf(source);
+  const { shape: own = [] } = graph.inputs[0] ?? {};
+  const isFirst = layout === "nchw";
+  if (own[isFirst ? 1 : 3] !== CHANNELS)
+    throw fail(
+      `has an input of [${own.join(", ")}]`,
+      `${isFirst ? "[N, 3, H, W]" : "[N, H, W, 3]"}: color images`,
+    );
+  if (isOnnxNetwork(model)) checkRuns(model, imageSize, count);
   const its = stated.preprocessing;
   if (its && its.resize !== preprocessing.resize)
     throw fail(
@@ -120,7 +134,9 @@ export async function readTeacher(path: string, lesson: Lesson): Promise<ReadTea
   const notes = [
     ...(model === source
       ? []
-      : [`is made for ${own?.[1]} x ${own?.[2]} pixels and sees ${imageSize} x ${imageSize}`]),
+      : [
+          `is made for ${own[isFirst ? 2 : 1]} x ${own[isFirst ? 3 : 2]} pixels and sees ${imageSize} x ${imageSize}`,
+        ]),
     ...(its ? [] : ["does not say how pixels become its input, and gets what the network gets"]),
     ...(stated.labels || !classes
       ? []
@@ -137,7 +153,7 @@ export async function readTeacher(path: string, lesson: Lesson): Promise<ReadTea
 
 /** @returns how many classes it has */
 function checkOutput(
-  source: LayersModel,
+  source: TrainableModel,
   classes: readonly string[] | null,
   fail: (got: string, expected: string) => QdgError,
 ): number {
@@ -175,8 +191,12 @@ function channelChange(
   };
 }
 
-function hashOf({ topology, weights, userDefinedMetadata, metadata }: LayersModel): string {
-  const hash = createHash("sha256").update(JSON.stringify([topology, userDefinedMetadata, metadata ?? null]));
-  for (const [name, { shape, data }] of weights) hash.update(JSON.stringify([name, shape])).update(data);
+function hashOf(model: TrainableModel): string {
+  const metadata = "metadata" in model ? model.metadata : null;
+  const hash = createHash("sha256")
+    .update(structureText(model))
+    .update(JSON.stringify([model.userDefinedMetadata, metadata ?? null]));
+  for (const [name, { shape, data }] of model.weights)
+    hash.update(JSON.stringify([name, shape])).update(data);
   return hash.digest("hex");
 }

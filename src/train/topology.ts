@@ -103,53 +103,6 @@ export function appendLayer(topology: Entry, className: string, config: Editable
   setField(configOf(topology), "outputLayers", [[name, 0, 0]]);
 }
 
-/** A layer on the way back from the output. */
-export interface TailLayer {
-  readonly entry: Entry;
-  /** Something other than the way to the output reads it, or it is called more than once. */
-  readonly shared: boolean;
-}
-
-/**
- * The layers that the one output comes from, last first, through containers, as long as there is one way back: it
- * ends after a layer that reads several, or that others read too. Input layers are left out.
- */
-export function* tailOf(container: Entry): Generator<TailLayer, "ended" | "passed"> {
-  return classOf(container) === "Sequential"
-    ? yield* tailOfSequential(container)
-    : yield* tailOfModel(container);
-}
-
-function* tailOfSequential(container: Entry): Generator<TailLayer, "ended" | "passed"> {
-  for (const entry of layersOf(container).toReversed()) {
-    if (classOf(entry) === "InputLayer") continue;
-    if (isContainerEntry(entry)) {
-      if ((yield* tailOf(entry)) === "ended") return "ended";
-    } else {
-      yield { entry, shared: false };
-    }
-  }
-  return "passed";
-}
-
-function* tailOfModel(model: Entry): Generator<TailLayer, "ended" | "passed"> {
-  const entries = new Map(layersOf(model).map((entry) => [nameOf(entry), entry]));
-  const outputs = outputsOf(model);
-  const references = [...layersOf(model).flatMap((entry) => callsOf(entry).flat()), ...outputs];
-  for (let name = outputs[0]?.[0]; outputs.length === 1;) {
-    const entry = entries.get(name as string) as Entry;
-    if (classOf(entry) === "InputLayer") return "passed";
-    const calls = callsOf(entry);
-    const shared = calls.length !== 1 || references.filter(([layer]) => layer === name).length !== 1;
-    if (!isContainerEntry(entry)) yield { entry, shared };
-    else if (shared || (yield* tailOf(entry)) === "ended") return "ended";
-    const [call] = calls;
-    if (shared || call?.length !== 1) return "ended";
-    name = call[0]?.[0];
-  }
-  return "ended";
-}
-
 function isObject(value: Editable | undefined): value is EditableObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

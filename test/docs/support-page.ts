@@ -189,7 +189,7 @@ quantized to \`float16\`, \`uint8\` or \`uint16\` in the manifest.
 | \`webgpu\`                          | onnxruntime-node's WebGPU, from a file of its own                    |
 | \`engine\`                          | qdg's own kernels on WebAssembly, in Node, from the same file        |
 | \`browser-wasm\`, \`browser-webgpu\`  | onnxruntime-web in Chromium, Chrome or Edge                          |
-| \`tfjs\`, \`reference\`               | the float network, and a plain interpreter: what the others are judged by |
+| \`float\` (or \`tfjs\`), \`reference\` | the float model by tfjs or ONNX Runtime, and a plain interpreter: what the others are judged by |
 
 Measured with ONNX Runtime 1.30. Another version may fuse other patterns: \`qdg parity\` tells.
 `;

@@ -38,7 +38,7 @@ describe("real graph-models", SHARED, () => {
     const path = join(MODELS, name, "model.json");
     const { graph } = await openModel(path);
     const bytes = floatFile(runPasses(graph, FLOAT_PASSES), 21);
-    const tfjs = await (await runtimeOf("tfjs")).open({ path });
+    const tfjs = await (await runtimeOf("float")).open({ path });
     const runs = [
       { target: "cpu", session: await (await runtimeOf("cpu")).open({ bytes }) },
       { target: "wasm", session: await (await runtimeOf("wasm")).open({ bytes }) },

@@ -16,6 +16,7 @@ const NOTHING: OnnxMetadata = {
   scales: null,
   form: null,
   quantized: null,
+  learned: null,
 };
 
 const ALL: OnnxMetadata = {
@@ -32,6 +33,7 @@ const ALL: OnnxMetadata = {
   scales: "learned+calibrated",
   form: "webgpu",
   quantized: [["conv", -8, 7]],
+  learned: { version: 1, quantizers: {} },
 };
 
 const read = (properties: Readonly<Record<string, string>>): OnnxMetadata =>
@@ -76,6 +78,7 @@ describe("metadata of a file", () => {
     ["bits", '{"conv":[3,-1]}', "expected an object of [weight bits, activation bits] by layer"],
     ["quantized", '[["conv",0.5,1]]', "expected a list of [value, least, largest]"],
     ["quantized", '[["conv",1,0]]', "expected a list of [value, least, largest]"],
+    ["learned", "[]", "got [], expected an object"],
     ["quantized", "{}", "expected a list of [value, least, largest]"],
   ])("whose %s is %s is refused by name", (key, text, says) => {
     let message = "";

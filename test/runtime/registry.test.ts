@@ -19,12 +19,12 @@ function loaded(): string[] {
 describe("runtimeOf", () => {
   test("loads no runtime before it is probed", async () => {
     const cpu = await runtimeOf("cpu");
-    const tfjs = await runtimeOf("tfjs");
+    const float = await runtimeOf("float");
     await runtimeOf("wasm");
     expect(loaded()).toEqual([]);
     await cpu.probe();
     expect(loaded()).toEqual(["onnxruntime-node"]);
-    await tfjs.probe();
+    await float.probe();
     expect(loaded()).toEqual(["onnxruntime-node", "tfjs-core"]);
   });
 
@@ -42,6 +42,7 @@ describe("parseTargets", () => {
     ["cpu", ["cpu"]],
     ["wasm,cpu", ["wasm", "cpu"]],
     [" cpu , reference ", ["cpu", "reference"]],
+    ["tfjs,cpu", ["float", "cpu"]],
   ])("reads %s", (text, names) => {
     expect(parseTargets(text)).toEqual(names);
   });
@@ -49,12 +50,13 @@ describe("parseTargets", () => {
   test.each([
     [
       "",
-      'got "", expected names among cpu, wasm, webgpu, engine, browser-wasm, browser-webgpu, browser-engine, tfjs, reference',
+      'got "", expected names among cpu, wasm, webgpu, engine, browser-wasm, browser-webgpu, browser-engine, float, reference',
     ],
     ["cpu,", 'got ""'],
     ["gpu", 'got "gpu", expected names among'],
     ["CPU", 'got "CPU"'],
     ["cpu,cpu", 'got "cpu" twice'],
+    ["tfjs,float", 'got "float" twice'],
   ])("refuses %j, listing the names", (text, message) => {
     expect(() => parseTargets(text)).toThrow(message);
     expect(() => parseTargets(text)).toThrow(expect.objectContaining({ code: "usage" }));

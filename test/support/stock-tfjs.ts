@@ -4,12 +4,8 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
-import {
-  graphOf,
-  type LayersModel,
-  loadLayersModel,
-  saveLayersModel,
-} from "../../src/train/layers-model-file.js";
+import { type LayersModel, loadLayersModel, saveLayersModel } from "../../src/train/layers-model-file.js";
+import { graphOf } from "../../src/train/trainable-model.js";
 import {
   type Comparison,
   compareGraph,

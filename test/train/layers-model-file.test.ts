@@ -9,14 +9,8 @@ import { QdgError } from "../../src/base/error.js";
 import { float32 } from "../../src/base/tensor.js";
 import { readModel } from "../../src/read/read-model.js";
 import { tfjsRuntime } from "../../src/runtime/tfjs.js";
-import {
-  countWeights,
-  graphOf,
-  type LayersModel,
-  loadLayersModel,
-  namedGraphOf,
-  saveLayersModel,
-} from "../../src/train/layers-model-file.js";
+import { type LayersModel, loadLayersModel, saveLayersModel } from "../../src/train/layers-model-file.js";
+import { countWeights, graphOf, namedGraphOf } from "../../src/train/trainable-model.js";
 import { builtInModel } from "../../src/train/models/built-in.js";
 import { saveLayersModel as saveByTfjs, seeded } from "../support/layers-models.js";
 import { compareWithTfjs, inFolder, loadByTfjs, modelOf } from "../support/stock-tfjs.js";

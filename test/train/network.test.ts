@@ -43,7 +43,7 @@ describeOnBackends((backend) => {
       const batch = images(16, 1);
       network.initialize(batch);
       for (let step = 0; step < 8; step++) descend(network, batch, 0.02);
-      const model = network.toLayersModel();
+      const model = network.toModel();
       const integers = await IntegerNetwork.create(model);
       const path = join(folder, `${backend}-${granularity}`, "model.json");
       await saveLayersModel(path, model, { force: true });
@@ -78,7 +78,7 @@ describeOnBackends((backend) => {
     network.initialize(batch);
     descend(network, batch, 0.02);
     const model = join(folder, `${backend}-${title.replaceAll(" ", "-")}`, "model.json");
-    await saveLayersModel(model, network.toLayersModel(), { force: true });
+    await saveLayersModel(model, network.toModel(), { force: true });
     network.dispose();
     const files: Buffer[] = [];
     for (const asked of [{}, { bits: 3 }, { weightBits: 3 }]) {
@@ -109,7 +109,7 @@ describeOnBackends((backend) => {
     const batch = images(32, 2);
     network.initialize(batch);
     for (let step = 0; step < 30; step++) descend(network, batch, 0.02);
-    const integers = await IntegerNetwork.create(network.toLayersModel());
+    const integers = await IntegerNetwork.create(network.toModel());
     const own = tf.tidy(() => tf.softmax(network.logits(batch.x)).dataSync());
     const deployed = tf.tidy(() => integers.predict(batch.x).dataSync());
     // A rounding on a tie may fall to either side of it where sums are real; at 8 bits that moves little.
@@ -123,7 +123,7 @@ describeOnBackends((backend) => {
     const batch = images(16, 3);
     for (let step = 0; step < 5; step++) descend(network, batch, 0.02);
     const path = join(folder, `stock-${backend}`, "model.json");
-    await saveLayersModel(path, network.toLayersModel());
+    await saveLayersModel(path, network.toModel());
     const { weightsManifest, modelTopology } = JSON.parse(await readFile(path, "utf8")) as {
       weightsManifest: { paths: string[]; weights: tf.io.WeightsManifestEntry[] }[];
       modelTopology: object;

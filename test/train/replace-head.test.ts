@@ -2,7 +2,8 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { describe, expect, test } from "vitest";
-import { graphOf, type LayersModel, loadLayersModel } from "../../src/train/layers-model-file.js";
+import { type LayersModel, loadLayersModel } from "../../src/train/layers-model-file.js";
+import { graphOf } from "../../src/train/trainable-model.js";
 import { builtInModel } from "../../src/train/models/built-in.js";
 import { replaceHead } from "../../src/train/replace-head.js";
 import { compareWithTfjs, modelOf } from "../support/stock-tfjs.js";

@@ -35,12 +35,17 @@ interface Flags extends BrowserFlags, LayoutFlag, OutputKindFlag {
 export function evaluateCommand(terminal: Terminal = process): Command {
   const command = new Command("evaluate")
     .description("accuracy by domain and class on each target; several files are also averaged")
-    .argument("<model...>", "model.json or .onnx files with the same classes")
+    .argument(
+      "<model...>",
+      "model.json or .onnx files with the same classes; one that was trained is evaluated as it would be exported",
+    )
     .requiredOption("--data <folder>", "images as class/image or domain/class/image, or shapes-dg")
-    .option("--targets <list>", `${RUNTIME_NAMES.join(", ")}; tfjs is the float network`, parseTargets, [
-      "cpu",
-      "wasm",
-    ])
+    .option(
+      "--targets <list>",
+      `${RUNTIME_NAMES.join(", ")}; float (or tfjs) is the float network`,
+      parseTargets,
+      ["cpu", "wasm"],
+    )
     .option("--domains <list>", "only these domains, separated by commas", names)
     .option("--limit <n>", "images per domain at most, spread over its classes", integer("--limit", 1))
     .option(

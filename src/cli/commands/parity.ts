@@ -40,7 +40,10 @@ export function parityCommand(terminal: Terminal = process): Command {
       "--data <path...>",
       "folder of images, file.npy, input=file.npy for each input, or random:100",
     )
-    .option("--reference <file>", "float model to measure against: model.json, or an .onnx file")
+    .option(
+      "--reference <file>",
+      "float model to measure against: a layers-model, a graph-model or an ONNX file",
+    )
     .option("--targets <list>", "runtimes to check, separated by commas", parseTargets, ["cpu", "wasm"])
     .option("--intermediates", "compare every quantized tensor, not only the outputs")
     .option("--locate", "name the first layer that differs")

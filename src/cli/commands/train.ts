@@ -1,4 +1,4 @@
-// `qdg train`: from a folder of images by class, or by domain and class, to a model.json whose scales are learned.
+// `qdg train`: from a folder of images by class, or by domain and class, to a model whose scales are learned.
 // Options are the table's in src/train/run; what trains is loaded when it is needed, since tfjs takes a second.
 
 import { Command, Option } from "commander";
@@ -24,6 +24,7 @@ const EXAMPLES = `
 Examples:
   qdg train --data photos --bits 3 --out runs/photos
   qdg train --data shapes-dg --test-domain sketch --bits 3 --out runs/shapes
+  qdg train --data photos --bits 4 --model resnet.onnx --preprocess imagenet.json --out runs/x
   qdg train --data PACS --test-domain sketch --bits 3 --model mobilenet/model.json --image-size 96 --out runs/pacs
   qdg train --out runs/pacs --resume
 
@@ -148,7 +149,7 @@ function nextCommands({ options, kept, out }: TrainResult, model: string): strin
   // Inner layers with bits of their own would not agree with one number for all.
   const ownBits = Object.values(layers).some((layer) => layer.weightBits !== undefined);
   const bits = ownBits ? "" : ` --bits ${weightBits}`;
-  const onnx = model.replace(/\.json$/, ".onnx");
+  const onnx = model.replace(/\.(json|onnx)$/, (end) => (end === ".json" ? ".onnx" : ".qdg.onnx"));
   const flags = kept?.quantized === true ? bits : " --float";
   return [
     `qdg-export ${shellWord(model)}${flags}`,

@@ -17,13 +17,11 @@ import {
   classifierOutput,
   OUTPUT_KIND_OPTION,
 } from "../../model/classifier-output.js";
-import { layersModelMetadata } from "../../model/layers-model-metadata.js";
 import { type OnnxMetadata, readOnnxMetadata } from "../../model/onnx-metadata.js";
 import { decodeModel } from "../../onnx/codec.js";
 import { modelToGraph } from "../../onnx/to-graph.js";
-import { parseLearned } from "../../quant/learned.js";
+import { openModel } from "../../open/open-model.js";
 import { modelPath } from "../../read/model-path.js";
-import { readModel } from "../../read/read-model.js";
 import { type RuntimeName, RUNTIMES } from "../../runtime/runtime.js";
 
 /** What wins over what the file says. */
@@ -46,18 +44,17 @@ export interface Classifier {
   readonly output: ClassifierOutput;
   /** Whether its activations are integers, so that every runtime computes the same. */
   readonly quantized: boolean;
-  /** What a target opens: for tfjs the model.json, for others an ONNX file, exported where that is not what was given. */
+  /** What a target opens: for float what was given, for others an ONNX file, exported where that is not what was given. */
   pathFor(target: RuntimeName): string;
   /** Removes what was exported. */
   dispose(): Promise<void>;
 }
 
 /**
- * Opens a model.json or an .onnx file.
+ * Opens a model of any kind. What is no file to be run as it is, a model.json or a network that was trained with quantizers, is
+ * exported for other targets than `float`, with its learned scales and to a folder that dispose removes.
  *
- * @param targets a model.json is exported, with its learned scales and to a folder that dispose removes, when there
- * is another than tfjs
- * @throws QdgError `usage` for a file of neither kind, a target that cannot run it, a model without learned scales
+ * @throws QdgError `usage` for a file of no such kind, a target that cannot run it, a model.json without learned scales
  * that would need them, an input that is no square image; what reading and exporting throw
  */
 export async function openClassifier(
@@ -67,26 +64,30 @@ export async function openClassifier(
   progress: Progress,
 ): Promise<Classifier> {
   const found = await modelPath(path);
-  return found.kind === "onnx"
-    ? openOnnx(found.path, targets, options)
-    : openLayersModel(found.path, targets, options, progress);
+  if (found.kind === "model-json") return openSource(found.path, targets, options, progress);
+  const model = decodeModel(await readBytes(found.path), found.path);
+  const metadata = readOnnxMetadata(model.metadataProps ?? [], found.path);
+  return metadata.learned === null
+    ? openFile(found.path, modelToGraph(model, { folder: dirname(found.path) }), metadata, targets, options)
+    : openSource(found.path, targets, options, progress);
 }
 
-async function openOnnx(
+/** A file that is run as it is. */
+function openFile(
   path: string,
+  graph: Graph,
+  metadata: OnnxMetadata,
   targets: readonly RuntimeName[],
   options: ClassifierOptions,
-): Promise<Classifier> {
-  if (targets.includes("tfjs")) {
+): Classifier {
+  const quantized = isQuantized(metadata, graph);
+  if (quantized && targets.includes("float")) {
     throw new QdgError(
       "usage",
       "--targets",
-      `tfjs runs the float network of a model.json, not ${path}; leave tfjs out, or give the model.json`,
+      `${path} is quantized, and float runs networks in real numbers; leave float out, or give the model that the file was made from`,
     );
   }
-  const model = decodeModel(await readBytes(path), path);
-  const graph = modelToGraph(model, { folder: dirname(path) });
-  const metadata = readOnnxMetadata(model.metadataProps ?? [], path);
   const facts = {
     layout: options.layout ?? metadata.layout,
     preprocessing: options.preprocessing ?? metadata.preprocessing,
@@ -97,31 +98,28 @@ async function openOnnx(
     input: squareInput(path, graph, facts, options),
     labels,
     output: outputOf(path, graph, metadata, labels, options),
-    quantized: isQuantized(metadata, graph),
+    quantized,
     pathFor: () => path,
     dispose: () => Promise.resolve(),
   };
 }
 
-async function openLayersModel(
+async function openSource(
   path: string,
   targets: readonly RuntimeName[],
   options: ClassifierOptions,
   progress: Progress,
 ): Promise<Classifier> {
-  const model = await readModel(path);
-  const { graph } = model;
-  const learned = parseLearned(model.userDefinedMetadata);
-  const stated = layersModelMetadata(model, path);
-  const preprocessing = options.preprocessing ?? stated.preprocessing;
-  const labels = options.labels ?? stated.labels;
+  const { graph, facts, learned } = await openModel(path);
+  const preprocessing = options.preprocessing ?? facts.preprocessing;
+  const labels = options.labels ?? facts.labels;
   const float = {
     path,
-    input: squareInput(path, graph, { layout: "nhwc", preprocessing }, options),
+    input: squareInput(path, graph, { layout: facts.layout, preprocessing }, options),
     labels,
     output: outputOf(path, graph, null, labels, options),
   };
-  const others = targets.filter((target) => target !== "tfjs");
+  const others = targets.filter((target) => target !== "float");
   if (others.length === 0) {
     return { ...float, quantized: false, pathFor: () => path, dispose: () => Promise.resolve() };
   }
@@ -129,7 +127,7 @@ async function openLayersModel(
     throw new QdgError(
       "usage",
       path,
-      `has no learned scales, which ${others.join(", ")} would run; export it with qdg-export --bits and evaluate the .onnx, or take --targets tfjs for the float network`,
+      `has no learned scales, which ${others.join(", ")} would run; export it with qdg-export --bits and evaluate the .onnx, or take --targets float for the float network`,
     );
   }
   const folder = await temporaryFolder("qdg-evaluate-");
@@ -141,11 +139,11 @@ async function openLayersModel(
       progress,
     );
     const gpuFile = files.find(({ form }) => form === "webgpu")?.path ?? output;
-    const exported = await openOnnx(output, others, options);
+    const exported = await openClassifier(output, others, options, progress);
     return {
       ...float,
       quantized: exported.quantized,
-      pathFor: (target) => (target === "tfjs" ? path : RUNTIMES[target].gpu ? gpuFile : output),
+      pathFor: (target) => (target === "float" ? path : RUNTIMES[target].gpu ? gpuFile : output),
       dispose: () => folder.remove(),
     };
   } catch (thrown) {

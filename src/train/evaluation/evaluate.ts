@@ -249,10 +249,10 @@ function modelEvaluation(
   images: readonly ChosenImages[],
   runs: ReadonlyMap<RuntimeName, Predictions>,
 ): ModelEvaluation {
-  const same = [...runs].filter(([target]) => target !== "tfjs");
+  const same = [...runs].filter(([target]) => target !== "float");
   const targets: TargetEvaluation[] = [];
   for (const [target, { version, classes: predicted }] of runs) {
-    const network = target !== "tfjs" && classifier.quantized ? "quantized" : "float";
+    const network = target !== "float" && classifier.quantized ? "quantized" : "float";
     targets.push({ target, version, network, ...scoreOf(classes, labelled(images), predicted) });
   }
   return {

@@ -21,10 +21,7 @@ export function formatEvaluation(evaluation: Evaluation): string {
   const { models, ensemble, classes, data, images, notes } = evaluation;
   const lines = [`${data}: ${images} images of ${classes.length} classes; accuracy in %`];
   for (const { path, outputKind, targets, agreement } of models) {
-    const columns = targets.map((score) => ({
-      title: score.network === "float" && score.target === "tfjs" ? "tfjs (float)" : score.target,
-      score,
-    }));
+    const columns = targets.map((score) => ({ title: score.target, score }));
     lines.push("", path, ...scoreLines(columns));
     if (ensemble) lines.push(`  probabilities: ${PROBABILITIES[outputKind]}`);
     if (agreement) {

@@ -42,7 +42,7 @@ export function builtInModel(name: string, options: BuiltInOptions): LayersModel
     throw new QdgError(
       "usage",
       "model",
-      `got ${JSON.stringify(name)}, expected ${MODEL_NAMES.join(", ")} or the path of a model.json`,
+      `got ${JSON.stringify(name)}, expected ${MODEL_NAMES.join(", ")} or the path of a model.json or an .onnx file`,
     );
   }
   checkInteger("image size", imageSize, 8, 1024, name);

@@ -45,6 +45,9 @@ export const hardSigmoid: Unary = (x, node) => {
   return tf.clipByValue(tf.add(tf.mul(x, alpha), beta), 0, 1);
 };
 
+/** `x min(max(x / 6 + 1 / 2, 0), 1)` */
+export const hardSwish: Unary = (x) => tf.mul(x, tf.clipByValue(tf.add(tf.div(x, 6), 0.5), 0, 1));
+
 /** `x / (1 + |x|)` */
 export const softsign: Unary = (x) => tf.div(x, tf.add(tf.abs(x), 1));
 

@@ -31,6 +31,18 @@ export function kernelLayout(node: Node, weight: Tensor<"float32">): Kernel {
   return { shape, data };
 }
 
+/** The way back: the elements of a kernel in the order of the graph's weight. @param shape of that weight */
+export function weightLayout(node: Node, shape: readonly number[], kernel: Float32Array): Tensor<"float32"> {
+  const { split, order } = rearrangement(node, shape);
+  const moved = tensor(
+    "float32",
+    order.map((axis) => split[axis] as number),
+    kernel,
+  );
+  const back = order.map((_, axis) => order.indexOf(axis));
+  return { ...transpose(moved, back), shape };
+}
+
 /** The weight input of a node as tfjs's kernels take it; nothing moves when it is held so. */
 export function kernelTensor(node: Node, held: HeldTensor): tf.Tensor {
   if (held.layout === "kernel") return held.tensor;

@@ -5,6 +5,7 @@ import * as tf from "@tensorflow/tfjs";
 import { QdgError } from "../../base/error.js";
 import type { Tensor } from "../../base/tensor.js";
 import type { Node } from "../../graph/graph.js";
+import type { Layout } from "../../image/to-tensor.js";
 
 /**
  * A value of the graph as tfjs holds it.
@@ -30,6 +31,11 @@ export type Constants = (index: number) => Tensor | undefined;
  * @throws QdgError `unsupported-layer` naming the layer, for what it does not compute
  */
 export type Op = (node: Node, inputs: readonly (HeldTensor | null)[], constants: Constants) => HeldTensor[];
+
+/** Images as tfjs feeds them, [N, H, W, C], as a graph with this order of axes has them. */
+export function heldImages(x: tf.Tensor, layout: Layout): HeldTensor {
+  return { tensor: x, layout: layout === "nchw" ? "channels-last" : "as-is" };
+}
 
 /** A tensor with its order of axes. */
 export function hold(tensor: tf.Tensor, layout: "as-is" | "channels-last"): HeldTensor {

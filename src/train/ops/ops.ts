@@ -9,6 +9,7 @@ import {
   gelu,
   generalRelu,
   hardSigmoid,
+  hardSwish,
   leakyRelu,
   mish,
   prelu,
@@ -43,6 +44,7 @@ import { resize } from "./resize.js";
 
 /** Operators of ONNX, and qdg's own Swish, GeneralRelu and Requantize. */
 export const OPS: Readonly<Record<string, Op>> = {
+  Abs: unary((x) => tf.abs(x)),
   Add: binary((a, b) => tf.add(a, b)),
   AveragePool: averagePool,
   BatchNormalization: batchNormalization,
@@ -64,6 +66,7 @@ export const OPS: Readonly<Record<string, Op>> = {
   GlobalAveragePool: globalAveragePool,
   GlobalMaxPool: globalMaxPool,
   HardSigmoid: unary(hardSigmoid),
+  HardSwish: unary(hardSwish),
   Identity: identity,
   LayerNormalization: layerNormalization,
   LeakyRelu: unary(leakyRelu),
@@ -76,6 +79,7 @@ export const OPS: Readonly<Record<string, Op>> = {
   Min: extremum((a, b) => tf.minimum(a, b)),
   Mish: unary(mish),
   Mul: binary((a, b) => tf.mul(a, b)),
+  Neg: unary((x) => tf.neg(x)),
   Not: unary(logicalNot),
   OneHot: oneHot,
   PRelu: prelu,

@@ -3,11 +3,10 @@
 
 import { QdgError } from "../../base/error.js";
 import { sizeOf, type Tensor } from "../../base/tensor.js";
-import type { JsonObject } from "../../read/model-json.js";
-import type { LayersModel } from "../layers-model-file.js";
 import type { MethodState } from "../methods/method.js";
 import type { OscillationState } from "../oscillation.js";
 import { countOf, listOf, numberOf, numberOrNull, objectOf, textOf } from "../report/fields.js";
+import type { TrainableModel } from "../trainable-model.js";
 import {
   type CheckpointArray,
   type CheckpointContent,
@@ -20,10 +19,10 @@ import type { LossSum } from "./loss-sum.js";
 import type { DatasetFacts, ModelFacts } from "./run-facts.js";
 import { LINE_FILES, type LineSizes } from "./run-folder.js";
 
-/** The model that is kept, so far. */
+/** The model that is kept, so far: what training has changed of that of the run. */
 export interface SelectedModel {
   readonly evaluation: Evaluation;
-  readonly model: LayersModel;
+  readonly model: Pick<TrainableModel, "weights" | "userDefinedMetadata">;
 }
 
 /** Where the trainer stands. */
@@ -92,7 +91,6 @@ function toContent(run: RunCheckpoint): CheckpointContent {
 function bestToJson({ evaluation, model }: SelectedModel): object {
   return {
     evaluation,
-    topology: model.topology,
     userDefinedMetadata: model.userDefinedMetadata,
     weights: [...model.weights].map(([name, { shape }]) => ({ name, shape })),
   };
@@ -167,11 +165,7 @@ function bestOf(value: unknown, arrays: ReadonlyMap<string, CheckpointArray>, wh
   const metadata = best["userDefinedMetadata"];
   return {
     evaluation: evaluationOf(best["evaluation"], where),
-    model: {
-      topology: objectOf(best["topology"], where) as JsonObject,
-      weights,
-      userDefinedMetadata: metadata === null ? null : objectOf(metadata, where),
-    },
+    model: { weights, userDefinedMetadata: metadata === null ? null : objectOf(metadata, where) },
   };
 }
 

@@ -183,15 +183,15 @@ function checkTeacher(options: TrainOptions): void {
     const why =
       from === "never"
         ? `${method} quantizes nothing, and would learn what the teacher is already; give a quantized --method`
-        : `got ${flagOf("teacher")} ${teacher ?? "none"}, expected a model.json that says what images without classes are`;
+        : `got ${flagOf("teacher")} ${teacher ?? "none"}, expected a model.json or an .onnx file that says what images without classes are`;
     throw new QdgError("usage", flagOf("unlabeled"), why);
   }
   if (teacher !== SELF || (from !== "never" && (quantizedFrom(options) > 0 || keepHead))) return;
   const start = flagOf(from === "quantizeFrom" ? "qtDogStart" : "floatSteps");
   const why =
     from === "never"
-      ? `${method} quantizes nothing, so there is nobody to teach; give a model.json, or a quantized --method`
-      : `quantizers begin before the network has learned anything; give ${start}, or a model.json`;
+      ? `${method} quantizes nothing, so there is nobody to teach; give a trained model, or a quantized --method`
+      : `quantizers begin before the network has learned anything; give ${start}, or a trained model`;
   throw new QdgError("usage", flagOf("teacher"), `got ${SELF}, but ${why}`);
 }
 

@@ -19,7 +19,8 @@ import {
 /** Of `--method`. */
 export const DEFAULT_METHOD: MethodName = "gaqat";
 
-const MODEL_TEXT = "resnet8, resnet18, mobilenet-v2 (from random weights), or the path of a model.json";
+const MODEL_TEXT =
+  "resnet8, resnet18, mobilenet-v2 (from random weights), or the path of a trained one: model.json or .onnx";
 
 /** `--test-domain` of `testDomain`; `--no-perturb-scales` of what is on unless switched off. */
 export function flagOf(name: TrainOptionName): string {
@@ -40,14 +41,14 @@ export const TRAIN_OPTIONS: { readonly [K in TrainOptionName]: OptionRow<TrainOp
   teacher: {
     kind: TEXT,
     argument: "<self|file>",
-    help: "a float network whose probabilities are learned beside the labels: self (this one, as its quantizers begin), or a model.json",
+    help: "a float network whose probabilities are learned beside the labels: self (this one, as its quantizers begin), or a model.json or .onnx file",
     otherwise: null,
     says: "none",
     nullable: true,
   },
   unlabeled: {
     kind: BOOLEAN,
-    help: "--data is images in any layout, without classes: what --teacher, a model.json, says of them is learned",
+    help: "--data is images in any layout, without classes: what --teacher, a file, says of them is learned",
     otherwise: false,
   },
   testDomain: {
@@ -83,7 +84,7 @@ export const TRAIN_OPTIONS: { readonly [K in TrainOptionName]: OptionRow<TrainOp
     argument: "<n>",
     help: "images are brought to n x n pixels",
     otherwise: (known) => (isPretrained(known) ? null : 32),
-    says: "32; that of the model.json",
+    says: "32; that of a trained model",
     nullable: true,
   },
   steps: { kind: whole(1), argument: "<n>", help: "length of the run", otherwise: 1000 },
@@ -134,7 +135,7 @@ export const TRAIN_OPTIONS: { readonly [K in TrainOptionName]: OptionRow<TrainOp
     argument: "<range>",
     help: 'how pixels become the input: "lo,hi", JSON, or a JSON file',
     otherwise: null,
-    says: "-1,1; as the model.json says",
+    says: "-1,1; as a trained model says",
     nullable: true,
   },
   cache: {
@@ -163,7 +164,7 @@ export const TRAIN_OPTIONS: { readonly [K in TrainOptionName]: OptionRow<TrainOp
   },
   keepHead: {
     kind: BOOLEAN,
-    help: "keep the trained head of a model.json, which must be of as many classes",
+    help: "keep the head of a trained model, which must be of as many classes",
     otherwise: isOwnTeacher,
   },
   width: {
@@ -242,7 +243,7 @@ export const TRAIN_OPTIONS: { readonly [K in TrainOptionName]: OptionRow<TrainOp
     argument: "<x>",
     help: "highest learning rate of Adam",
     otherwise: defaultLearningRate,
-    says: "0.003; 0.001 for a model.json, 0.0001 if its statistics are frozen",
+    says: "0.003; 0.001 for a trained model, 0.0001 if its statistics are frozen",
   },
   schedule: {
     kind: choice(...SCHEDULE_NAMES),
@@ -255,7 +256,7 @@ export const TRAIN_OPTIONS: { readonly [K in TrainOptionName]: OptionRow<TrainOp
     argument: "<n>",
     help: "steps in which the learning rate rises from 0",
     otherwise: (known) => (isPretrained(known) ? 0 : Math.floor(known.steps / 20)),
-    says: "a twentieth of the steps; 0 for a model.json",
+    says: "a twentieth of the steps; 0 for a trained model",
   },
   weightDecay: {
     kind: { type: "real", least: 0 },
@@ -290,7 +291,7 @@ export const TRAIN_OPTIONS: { readonly [K in TrainOptionName]: OptionRow<TrainOp
     argument: "<n>",
     help: "steps in full precision first; quantizers start after them",
     otherwise: defaultFloatSteps,
-    says: "0; a fifth of the steps for a model.json",
+    says: "0; a fifth of the steps for a trained model",
   },
   rho: {
     kind: RATE,

@@ -10,12 +10,13 @@ import { checkSourceDomains, type Dataset, type Domain, findDomains } from "../d
 import { some } from "../data/list-domains.js";
 import { openDataset } from "../data/open-dataset.js";
 import { type Split, splitDomain } from "../data/split.js";
-import { countWeights, graphOf, type LayersModel } from "../layers-model-file.js";
 import { builtInModel } from "../models/built-in.js";
 import type { ResnetStem } from "../models/resnet18.js";
 import type { TrainingNetwork } from "../network.js";
 import { replaceHead } from "../replace-head.js";
 import { resizeInput } from "../resize-input.js";
+import { countWeights, isOnnxNetwork, namedGraphOf, type TrainableModel } from "../trainable-model.js";
+import { checkRuns } from "../check-runs.js";
 import { heldOut } from "./data-defaults.js";
 import type { RunFacts, TrainObserver } from "./observer.js";
 import { isFloatMethod, isPretrained, methodOf, type TrainOptions } from "./train-options.js";
@@ -27,7 +28,7 @@ export interface RunDomain {
 }
 
 /** How pixels become the input: as asked, else as the model says, else -1..1 for a network that starts from nothing. */
-export function chosenPreprocessing(options: TrainOptions, source: LayersModel | null): Preprocessing {
+export function chosenPreprocessing(options: TrainOptions, source: TrainableModel | null): Preprocessing {
   const carried = source && preprocessingOf(source);
   const chosen = options.preprocess ?? carried ?? builtInPreprocessing(options);
   const { resize } = options;
@@ -44,9 +45,10 @@ function builtInPreprocessing(options: TrainOptions): Preprocessing {
 }
 
 /** @throws QdgError `usage` when the model leaves its size open, or is not square */
-export function inputSize(source: LayersModel | null, path: string): number {
-  const shape = source ? graphOf(source).inputs[0]?.shape : undefined;
-  const [, height, width] = shape ?? [];
+export function inputSize(source: TrainableModel | null, path: string): number {
+  const { graph, layout } = source ? namedGraphOf(source) : { graph: null, layout: "nhwc" };
+  const shape = graph?.inputs[0]?.shape;
+  const [height, width] = shape?.slice(layout === "nchw" ? 2 : 1) ?? [];
   if (typeof height === "number" && height === width) return height;
   throw new QdgError(
     "usage",
@@ -131,15 +133,15 @@ export function sourceNotes(domains: readonly RunDomain[], options: TrainOptions
 /**
  * The network as it is before the first step.
  *
- * @throws QdgError `unsupported-model` without a head, or for a size that it cannot take; `usage` for an input
- * that takes no color images
+ * @throws QdgError `unsupported-model` without a head, for a size that it cannot take, or one image at a time alone; `usage` for
+ * an input that takes no color images
  */
 export function prepareModel(
-  source: LayersModel | null,
+  source: TrainableModel | null,
   options: TrainOptions,
   imageSize: number,
   classes: number,
-): LayersModel {
+): TrainableModel {
   const { model: name, width, stem, seed, keepHead } = options;
   if (!source) {
     return builtInModel(name, {
@@ -151,13 +153,18 @@ export function prepareModel(
     });
   }
   const model = replaceHead(resizeInput(source, imageSize), classes, seed, { keepHead });
-  const shape = graphOf(model).inputs[0]?.shape ?? [];
-  if (shape.length === 4 && shape[3] === 3) return model;
-  throw new QdgError(
-    "usage",
-    "--model",
-    `${name} has an input of [${shape.join(", ")}], expected [N, H, W, 3]: color images`,
-  );
+  const { graph, layout } = namedGraphOf(model);
+  const shape = graph.inputs[0]?.shape ?? [];
+  if (shape.length !== 4 || shape[layout === "nchw" ? 1 : 3] !== 3) {
+    const expected = layout === "nchw" ? "[N, 3, H, W]" : "[N, H, W, 3]";
+    throw new QdgError(
+      "usage",
+      "--model",
+      `${name} has an input of [${shape.join(", ")}], expected ${expected}: color images`,
+    );
+  }
+  if (isOnnxNetwork(model)) checkRuns(model, imageSize, classes);
+  return model;
 }
 
 /** null for a method in full precision. */
@@ -188,7 +195,7 @@ export function runDescription(
     readonly backend: { readonly name: string; readonly version: string };
     readonly preprocessing: Preprocessing;
   },
-  model: LayersModel,
+  model: TrainableModel,
   dataset: Dataset,
   domains: readonly RunDomain[],
   network: Pick<TrainingNetwork, "quantizers">,

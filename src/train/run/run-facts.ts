@@ -4,7 +4,7 @@
 import { createHash } from "node:crypto";
 import { QdgError } from "../../base/error.js";
 import type { Dataset } from "../data/dataset.js";
-import type { LayersModel } from "../layers-model-file.js";
+import { structureText, type TrainableModel } from "../trainable-model.js";
 
 export interface DatasetFacts {
   readonly imageSize: number;
@@ -34,10 +34,10 @@ export function datasetFacts({ imageSize, classes, domains }: Dataset): DatasetF
   };
 }
 
-export function modelFacts({ topology, weights }: LayersModel): ModelFacts {
+export function modelFacts(model: TrainableModel): ModelFacts {
   return {
-    weights: [...weights].map(([name, { shape }]) => ({ name, shape: [...shape] })),
-    topologySha256: createHash("sha256").update(JSON.stringify(topology)).digest("hex"),
+    weights: [...model.weights].map(([name, { shape }]) => ({ name, shape: [...shape] })),
+    topologySha256: createHash("sha256").update(structureText(model)).digest("hex"),
   };
 }
 

@@ -21,6 +21,7 @@ const FILES = [
   "model.json",
   "weights.bin",
   "weights-2.bin",
+  "model.onnx",
   ...LINE_FILES.map((name) => `${name}.jsonl`),
 ];
 
@@ -94,10 +95,6 @@ export class RunFolder {
 
   get checkpoint(): string {
     return join(this.path, "checkpoint.bin");
-  }
-
-  get model(): string {
-    return join(this.path, "model.json");
   }
 
   /** Whether the weights of the kept model stand under the second of their two names. */

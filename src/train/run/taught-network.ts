@@ -96,7 +96,7 @@ export class TaughtNetwork implements TrainedNetwork {
 
   setQuantized(on: boolean): void {
     // As it stands before a value is rounded.
-    if (on) this.#teacher ??= new Teacher(this.#network.toLayersModel());
+    if (on) this.#teacher ??= new Teacher(this.#network.toModel());
     this.#network.setQuantized(on);
   }
 
@@ -124,8 +124,8 @@ export class TaughtNetwork implements TrainedNetwork {
     return this.#network.weightIntegers();
   }
 
-  toLayersModel(): ReturnType<TrainedNetwork["toLayersModel"]> {
-    return this.#network.toLayersModel();
+  toModel(): ReturnType<TrainedNetwork["toModel"]> {
+    return this.#network.toModel();
   }
 
   /** That of the network; with a teacher of itself, which no file has, the teacher's too. */
@@ -150,7 +150,7 @@ export class TaughtNetwork implements TrainedNetwork {
     const taught = unprefixed(arrays, TEACHER);
     if (this.#identity === SELF && Object.keys(taught).length > 0) {
       this.#teacher?.dispose();
-      this.#teacher = new Teacher(this.#network.toLayersModel());
+      this.#teacher = new Teacher(this.#network.toModel());
       this.#teacher.restore({ arrays: taught, values: {} });
     }
     this.#network.restore({ arrays: unprefixed(arrays, STUDENT), values });

@@ -8,7 +8,7 @@ import { type MethodName, type MethodRow, METHODS } from "../methods/methods.js"
 /** All options of a run with their values. Plain JSON: run.json and every checkpoint hold it. */
 export interface TrainOptions {
   readonly data: string;
-  /** SELF, or the path of a model.json. */
+  /** SELF, or the path of a model. */
   readonly teacher: string | null;
   readonly unlabeled: boolean;
   readonly testDomain: readonly string[];
@@ -73,7 +73,7 @@ export type TrainOptionName = keyof TrainOptions;
 /** As given: what is left out takes its default. */
 export type AskedTrainOptions = { readonly [K in TrainOptionName]?: TrainOptions[K] };
 
-/** Networks of their own; any other `--model` is the path of a model.json. */
+/** Networks of their own; any other `--model` is the path of a model.json or an ONNX file. */
 export const BUILT_IN_MODELS: readonly string[] = ["resnet8", "resnet18", "mobilenet-v2"];
 
 /** Of `--teacher`: the network itself, as its quantizers begin. */

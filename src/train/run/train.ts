@@ -7,11 +7,11 @@ import { type BackendChoice, type UsedBackend, useBackend } from "../backends/ba
 import type { Augmentation } from "../data/augment.js";
 import type { Batch } from "../data/batch.js";
 import { BatchSource } from "../data/batch-source.js";
-import { countWeights, loadLayersModel } from "../layers-model-file.js";
 import { createMethod } from "../methods/create-method.js";
 import type { MethodName } from "../methods/methods.js";
 import { TrainingNetwork } from "../network.js";
 import type { ScaleParameterization } from "../quantizers/quantizer.js";
+import { countWeights, fileNameOf, loadModel } from "../trainable-model.js";
 import { loadRunCheckpoint, type RunCheckpoint } from "./checkpoint.js";
 import type { WriteFile } from "./checkpoint-file.js";
 import { completeOptions, methodOptions, resumedOptions } from "./complete-options.js";
@@ -107,7 +107,10 @@ async function trainLocked(request: TrainRequest): Promise<TrainResult> {
   const asked = checkpoint
     ? resumedOptions(checkpoint.options, request.options, where)
     : completeOptions(await withDataDefaults(request.options));
-  if (isPretrained(asked) && resolve(dirname(asked.model)) === resolve(out)) {
+  if (
+    isPretrained(asked) &&
+    [dirname(asked.model), asked.model].some((path) => resolve(path) === resolve(out))
+  ) {
     throw new QdgError(
       "usage",
       "--out",
@@ -117,7 +120,7 @@ async function trainLocked(request: TrainRequest): Promise<TrainResult> {
   const backend = await chooseBackend(asked, request.options, checkpoint, observer);
   const backendName = nameOf(backend);
 
-  const source = isPretrained(asked) ? await loadLayersModel(asked.model) : null;
+  const source = isPretrained(asked) ? await loadModel(asked.model) : null;
   const imageSize = asked.imageSize ?? inputSize(source, asked.model);
   const preprocessing = chosenPreprocessing(asked, source);
   const images = await openImages(asked, imageSize, preprocessing, observer);
@@ -188,6 +191,7 @@ async function trainLocked(request: TrainRequest): Promise<TrainResult> {
       backend: backendName,
       datasetFacts: facts.dataset,
       modelFacts: facts.model,
+      model,
       imageSize,
       preprocessing,
       evalEvery,
@@ -224,7 +228,7 @@ async function trainLocked(request: TrainRequest): Promise<TrainResult> {
       out,
       checkpoint: folder.checkpoint,
       backend: backendName,
-      model: best ? folder.model : null,
+      model: best ? join(out, fileNameOf(model)) : null,
       kept: best?.evaluation ?? null,
       options,
     };

@@ -4,6 +4,7 @@ import type { Preprocessing } from "../../image/preprocessing.js";
 import type { Batch } from "../data/batch.js";
 import type { Method } from "../methods/method.js";
 import type { TrainingNetwork } from "../network.js";
+import type { TrainableModel } from "../trainable-model.js";
 import type { WriteFile } from "./checkpoint-file.js";
 import type { EvaluatedDomain } from "./evaluate-domains.js";
 import type { TrainObserver } from "./observer.js";
@@ -24,7 +25,7 @@ export type TrainedNetwork = Pick<
   | "logits"
   | "firstNotFinite"
   | "weightIntegers"
-  | "toLayersModel"
+  | "toModel"
   | "state"
   | "restore"
 >;
@@ -36,6 +37,8 @@ export interface TrainerParts {
   readonly backend: string;
   readonly datasetFacts: DatasetFacts;
   readonly modelFacts: ModelFacts;
+  /** As it was before the first step. */
+  readonly model: TrainableModel;
   readonly imageSize: number;
   /** Steps between evaluations. */
   readonly evalEvery: number;

@@ -5,11 +5,11 @@ import * as tf from "@tensorflow/tfjs";
 import { QdgError } from "../../base/error.js";
 import { type Batch, disposeBatch } from "../data/batch.js";
 import { IntegerNetwork } from "../integer-network.js";
-import { type LayersModel, saveLayersModel } from "../layers-model-file.js";
 import type { StepReport, WindowReport } from "../methods/method.js";
 import { learningRateAt, type ScheduleName } from "../optimizer/schedule.js";
 import { Oscillation, STEPS_BETWEEN_LOOKS } from "../oscillation.js";
-import { type RunCheckpoint, type RunProgress, saveRunCheckpoint } from "./checkpoint.js";
+import { saveModel, type TrainableModel } from "../trainable-model.js";
+import { type RunCheckpoint, type RunProgress, saveRunCheckpoint, type SelectedModel } from "./checkpoint.js";
 import { quantizedFrom } from "./complete-options.js";
 import { estimatedStatistics } from "./estimated-statistics.js";
 import {
@@ -67,7 +67,7 @@ export class Trainer {
     network.setQuantized(checkpoint.progress.quantized);
     await folder.cutBack(checkpoint.lines);
     const { best } = checkpoint.progress;
-    if (best) await saveLayersModel(folder.model, best.model, { force: true });
+    if (best) await this.#keep(best);
   }
 
   get progress(): RunProgress {
@@ -259,7 +259,7 @@ export class Trainer {
   async #evaluateAsItStands(): Promise<void> {
     const { folder, network, observer, options, batches } = this.#parts;
     const { step, quantized, sinceEvaluation } = this.#progress;
-    const model = network.toLayersModel();
+    const model = network.toModel();
     this.#requireFinite([...model.weights].map(([name, { data }]) => [name, data]));
     const domains = step === 0 ? this.#parts.domains.map(firstEvaluated) : this.#parts.domains;
     const found = await this.#accuracies(model, quantized, domains);
@@ -279,11 +279,12 @@ export class Trainer {
       }),
     );
     const isKept = this.#isBest(evaluation);
-    if (isKept) await saveLayersModel(folder.model, model, { force: true });
+    const best = isKept ? { evaluation, model } : this.#progress.best;
+    if (isKept && best) await this.#keep(best);
     this.#progress = {
       ...this.#progress,
       last: evaluation,
-      best: isKept ? { evaluation, model } : this.#progress.best,
+      best,
       sinceEvaluation: NO_LOSSES,
     };
     this.#evaluationStepMs = 0;
@@ -296,7 +297,7 @@ export class Trainer {
   }
 
   async #accuracies(
-    model: LayersModel,
+    model: TrainableModel,
     quantized: boolean,
     domains: readonly EvaluatedDomain[],
   ): ReturnType<typeof evaluateDomains> {
@@ -354,8 +355,11 @@ export class Trainer {
   async #settleModel(): Promise<void> {
     const { folder } = this.#parts;
     const { best } = this.#progress;
-    if (best && (await folder.hasSecondWeights()))
-      await saveLayersModel(folder.model, best.model, { force: true });
+    if (best && (await folder.hasSecondWeights())) await this.#keep(best);
+  }
+
+  async #keep({ model }: SelectedModel): Promise<void> {
+    await saveModel(this.#parts.folder.path, { ...this.#parts.model, ...model }, { force: true });
   }
 }
 

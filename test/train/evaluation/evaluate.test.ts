@@ -70,7 +70,7 @@ beforeEach(() => {
 });
 
 const run = (options: Partial<EvaluateOptions>): Promise<Evaluation> =>
-  evaluate({ models: [], data, targets: ["tfjs"], cacheFolder: null, ...options });
+  evaluate({ models: [], data, targets: ["float"], cacheFolder: null, ...options });
 
 /** The tiny quantized file, whose class k is the color that is in the image, not with an open batch. */
 async function tiny(name: string, options: TinyOptions = {}, batch = 1): Promise<string> {
@@ -112,7 +112,13 @@ describe("accuracy", () => {
         agrees: true,
       });
       const [score] = models[0]?.targets ?? [];
-      expect(score).toMatchObject({ target: "tfjs", network: "float", count: 10, correct: 7, accuracy: 0.7 });
+      expect(score).toMatchObject({
+        target: "float",
+        network: "float",
+        count: 10,
+        correct: 7,
+        accuracy: 0.7,
+      });
       expect(score?.domains).toMatchObject([
         { name: "day", count: 6, correct: 5 },
         { name: "night", count: 4, correct: 2, accuracy: 0.5 },
@@ -187,16 +193,16 @@ describe("accuracy", () => {
 });
 
 describe("a model.json", () => {
-  test("runs as float on tfjs and with its learned scales elsewhere, and leaves no file behind", async () => {
+  test("runs in float and with its learned scales elsewhere, and leaves no file behind", async () => {
     const model = await writeModel(folder, "learned", await colorModel(IDENTITY, LABELS));
     const learned = await madeUpScales(model, {});
     await editJson(model, (json: { userDefinedMetadata: { qdg: object } }) => {
       Object.assign(json.userDefinedMetadata.qdg, { quantizers: learned["quantizers"] });
     });
     const before = await exportFolders();
-    const { models } = await run({ models: [model], targets: ["tfjs", "cpu", "wasm"] });
+    const { models } = await run({ models: [model], targets: ["float", "cpu", "wasm"] });
     expect(models[0]?.targets.map(({ target, network, correct }) => [target, network, correct])).toEqual([
-      ["tfjs", "float", 7],
+      ["float", "float", 7],
       ["cpu", "quantized", 7],
       ["wasm", "quantized", 7],
     ]);
@@ -204,10 +210,10 @@ describe("a model.json", () => {
     expect(await exportFolders()).toEqual(before);
   });
 
-  test("without learned scales runs on tfjs only", async () => {
+  test("without learned scales runs in float only", async () => {
     const model = await writeModel(folder, "float", await colorModel(IDENTITY, LABELS));
-    await expect(run({ models: [model], targets: ["tfjs", "cpu"] })).rejects.toThrow(
-      /has no learned scales, which cpu would run; export it with qdg-export --bits.*--targets tfjs/,
+    await expect(run({ models: [model], targets: ["float", "cpu"] })).rejects.toThrow(
+      /has no learned scales, which cpu would run; export it with qdg-export --bits.*--targets float/,
     );
   });
 });
@@ -237,7 +243,7 @@ describe("several files", () => {
       ["softmax", 2],
     ]);
     // Green: 0.731 and 0.0001 for red, 0.269 and 0.9998 for green. Logits as they are would say red.
-    expect(evaluation.ensemble?.[0]).toMatchObject({ target: "tfjs", count: 3, correct: 3 });
+    expect(evaluation.ensemble?.[0]).toMatchObject({ target: "float", count: 3, correct: 3 });
     const text = formatEvaluation(evaluation);
     expect(text).toMatch(
       /first[^]*probabilities: softmax of its outputs[^]*second[^]*probabilities: its outputs, which come of a softmax/,
@@ -324,7 +330,7 @@ describe("qdg evaluate", () => {
 
   test.each([
     [["--targets", "gpu"], 2, /--targets: got "gpu", expected names among cpu, wasm, webgpu, /],
-    [["--targets", "tfjs"], 2, /tfjs runs the float network of a model\.json/],
+    [["--targets", "float"], 2, /bad\.onnx is quantized, and float runs networks in real numbers/],
     [["--domains", "dusk"], 1, /domain dusk: is not in the data, which has day, night/],
     [["--labels", "red,green,black"], 2, /has the classes red, green, black, the data has blue, green, red/],
     [
@@ -377,7 +383,7 @@ describe("qdg evaluate", () => {
 
   test("says that classes without names are taken in the order of the data", async () => {
     const model = await writeModel(folder, "nameless", await colorModel(IDENTITY, null));
-    const { stdout } = await runCli("evaluate", model, "--data", data, "--no-cache", "--targets", "tfjs");
+    const { stdout } = await runCli("evaluate", model, "--data", data, "--no-cache", "--targets", "float");
     expect(stdout).toMatch(/note: .*does not name its classes/);
   });
 });

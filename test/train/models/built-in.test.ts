@@ -2,7 +2,8 @@
 
 import { describe, expect, test } from "vitest";
 import type { Node } from "../../../src/graph/graph.js";
-import { countWeights, graphOf, type LayersModel } from "../../../src/train/layers-model-file.js";
+import type { LayersModel } from "../../../src/train/layers-model-file.js";
+import { countWeights, graphOf } from "../../../src/train/trainable-model.js";
 import { type BuiltInOptions, builtInModel, MODEL_NAMES } from "../../../src/train/models/built-in.js";
 import { divisibleChannels } from "../../../src/train/models/mobilenet-v2.js";
 import { compareWithTfjs, scaleWeight } from "../../support/stock-tfjs.js";

@@ -54,6 +54,8 @@ const activations: readonly OperatorCase[] = [
   { op: "LeakyRelu", inputs: [reals([80])] },
   { op: "HardSigmoid", inputs: [reals([80])], attributes: { alpha: { float: 0.3 }, beta: { float: 0.4 } } },
   { op: "HardSigmoid", inputs: [smooth([80])], gradient: true },
+  { op: "HardSwish", inputs: [smooth(image)], tolerance: CLOSE, gradient: true },
+  ...["Abs", "Neg"].map((op) => ({ op, inputs: [smooth(image)], gradient: true })),
   { op: "ThresholdedRelu", inputs: [reals([80])], attributes: alpha(0.5) },
   { op: "ThresholdedRelu", inputs: [smooth(image)], gradient: true },
   { op: "PRelu", inputs: [reals(image), constant(reals([6, 1, 1]))] },

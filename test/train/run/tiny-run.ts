@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { loadLayersModel } from "../../../src/train/layers-model-file.js";
+import { isOnnxNetwork, loadModel } from "../../../src/train/trainable-model.js";
 import type { AskedTrainOptions } from "../../../src/train/run/train-options.js";
 import type { TrainObserver } from "../../../src/train/run/observer.js";
 import { silentObserver } from "../../../src/train/run/observer.js";
@@ -44,10 +44,12 @@ export async function contentOf(folder: string): Promise<RunContent> {
         const entries = Object.entries(JSON.parse(line) as Record<string, unknown>);
         return Object.fromEntries(entries.filter(([key]) => !without.includes(key)));
       });
-  const { weights, ...model } = await loadLayersModel(join(folder, "model.json"));
+  const files = (await readdir(folder)).sort();
+  const kept = await loadModel(join(folder, files.includes("model.json") ? "model.json" : "model.onnx"));
+  const { weights, ...model } = isOnnxNetwork(kept) ? { ...kept, graph: null } : kept;
   const results = await lines("results", "step_time", "mem_gb", "args");
   return {
-    files: (await readdir(folder)).sort(),
+    files,
     model: { ...model, weights: [...weights].map(([name, { data }]) => [name, sha256(data)]) },
     log: await lines("log", "imagesPerSecond"),
     results,
