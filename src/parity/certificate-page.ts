@@ -179,7 +179,7 @@ function subjectTable(certificate: Certificate): Markup {
       "data",
       markup`${data.description}: ${hash(data.sha256)} (what was fed), seed ${data.seed}${given(data)}`,
     ],
-    ["reference", `the interpreter of qdg on ${reference.file}`],
+    ["reference", referenceText(reference)],
     ["versions", `qdg ${versions.qdg}, Node ${versions.node}, ${versions.platform}`],
     ...certificate.targets.map(({ target, runtime }): Cell[] => [target, runtime]),
     ["sessions", `${session.threads} thread(s), optimization ${session.optimization}`],
@@ -208,4 +208,10 @@ function percent(share: number | null): string {
 
 function hash(text: string): Markup {
   return markup`<code>${text}</code>`;
+}
+
+function referenceText({ file, inputs }: Certificate["reference"]): string {
+  const interpreter = `the interpreter of qdg on ${file}`;
+  if (inputs.engine === 0) return interpreter;
+  return `${interpreter} for ${inputs.reference} input(s); for ${inputs.engine} more qdg's engine, which was equal to it in every integer of these`;
 }

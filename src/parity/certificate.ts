@@ -7,7 +7,7 @@ import { RUNTIME_NAMES, type RuntimeName, RUNTIMES } from "../runtime/runtime.js
 import type { Difference } from "./locate.js";
 import type { GroupAccuracy } from "./metrics/accuracy.js";
 
-export const CERTIFICATE_VERSION = 1;
+export const CERTIFICATE_VERSION = 2;
 
 /** Runtimes that files are made for. */
 export type CertifiedTarget = {
@@ -65,6 +65,8 @@ export interface CertifiedData {
   readonly preprocessing: PreprocessingJson | null;
   readonly inputSize: readonly [height: number, width: number] | null;
   readonly labels: readonly string[] | null;
+  /** Inputs after which the engine was to stand in for the reference; null: never. */
+  readonly engineAfter: number | null;
   readonly description: string;
   /** Inputs that were compared. */
   readonly inputs: number;
@@ -121,6 +123,8 @@ export interface Certificate {
   readonly data: CertifiedData;
   readonly reference: {
     readonly file: string;
+    /** How many inputs the interpreter computed, and how many the engine in its place. */
+    readonly inputs: { readonly reference: number; readonly engine: number };
     readonly tensors: readonly CertifiedTensor[];
     readonly classesPredicted: Readonly<Record<string, number>>;
     readonly accuracy: readonly GroupAccuracy[];

@@ -29,6 +29,7 @@ import { type HashedFile, fileFor, readExportedFiles } from "./exported-files.js
 import { floatLife } from "./float-life.js";
 import { openInside } from "./float-network.js";
 import type { InputSource } from "./inputs.js";
+import { Judge } from "./judge.js";
 import { matchTensors, type TensorMatch } from "./match-tensors.js";
 import { DEFAULT_COUNT, openData } from "./parity.js";
 import { quantizedTensors } from "../export/quantized-tensors.js";
@@ -55,6 +56,11 @@ export interface CertifyOptions {
   readonly inputSize?: readonly [number, number];
   /** Names of the classes in the order of the output, instead of what the file says. */
   readonly labels?: readonly string[];
+  /**
+   * After so many inputs the engine stands in for the reference, if it was equal in every integer of those: the reference
+   * takes seconds an image. null (default): the reference computes all.
+   */
+  readonly engineAfter?: number | null;
   /** The certificate says which browser ran, not where it lies. */
   readonly runtimeOptions?: BrowserOptions;
   readonly progress?: Progress;
@@ -98,7 +104,7 @@ export async function readSources(options: CertifyOptions): Promise<CertifiedSou
   const reference =
     quantized.find(({ metadata }) => metadata.form === "integer") ?? fileFor(first, files, folder);
   const { data: sources, count = DEFAULT_COUNT, seed = 0, skipBroken = false } = options;
-  const { onSkipped, preprocessing = null, inputSize = null, labels = null } = options;
+  const { onSkipped, preprocessing = null, inputSize = null, labels = null, engineAfter = null } = options;
   const inputs = await openData(reference.model, reference.metadata, {
     data: sources,
     count,
@@ -125,6 +131,7 @@ export async function readSources(options: CertifyOptions): Promise<CertifiedSou
     preprocessing: preprocessing && preprocessingToJson(preprocessing),
     inputSize,
     labels,
+    engineAfter,
     description,
     inputs: read,
     sha256: hash.digest("hex"),
@@ -148,7 +155,10 @@ export async function certifySources(
     const tensors = quantizedTensors(referenceFile.model);
     const outputs = (referenceFile.model.graph?.output ?? []).map(({ name = "" }) => name);
     const inner = encodeModel(withOutputs(referenceFile.model, tensors));
-    const session = await open(referenceRuntime, inner);
+    const names = tensors.map(({ name }) => name);
+    const judge = await Judge.of(await open(referenceRuntime, inner), names, data.engineAfter, async () =>
+      open(await (options.runtimeOf ?? runtimeOf)("engine"), inner),
+    );
     const reference = new ReferenceRun(tensors, outputs, data.labels ?? referenceFile.metadata.labels);
     const floors = boundedOutputs(modelToGraph(referenceFile.model));
     const runs: CertifiedRun[] = [];
@@ -168,7 +178,7 @@ export async function certifySources(
     }
     let done = 0;
     for await (const input of inputs.read()) {
-      const expected = await session.run(input.feeds);
+      const expected = await judge.run(input.feeds);
       const label = reference.add(input, expected);
       for (const run of runs) await run.add(input, expected, label);
       progress.report("comparing", ++done, data.inputs);
@@ -192,7 +202,7 @@ export async function certifySources(
     return {
       qdgCertificate: CERTIFICATE_VERSION,
       reasons,
-      notes: [...reference.notes(), ...alive.notes],
+      notes: [...reference.notes(), ...judge.notes(), ...alive.notes],
       model: { path: model, sha256: source },
       folder,
       files: certified,
@@ -206,6 +216,7 @@ export async function certifySources(
       data,
       reference: {
         file: referenceFile.name,
+        inputs: judge.inputs,
         tensors: reference
           .tensorUse()
           .map(({ name, layer, bits, levelsUsed }) => ({ name, layer, bits, levelsUsed })),

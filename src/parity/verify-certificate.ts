@@ -40,7 +40,7 @@ export interface Verification {
  */
 export async function verifyCertificate(path: string, options: VerifyOptions = {}): Promise<Verification> {
   const stated = parseCertificate(await certificateText(path), path);
-  const { seed, count, skipBroken, sources, preprocessing, inputSize, labels } = stated.data;
+  const { seed, count, skipBroken, sources, preprocessing, inputSize, labels, engineAfter } = stated.data;
   const given: CertifyOptions = {
     ...options,
     model: options.model ?? stated.model.path,
@@ -53,6 +53,7 @@ export async function verifyCertificate(path: string, options: VerifyOptions = {
     ...(preprocessing && { preprocessing }),
     ...(inputSize && { inputSize }),
     ...(labels && { labels }),
+    engineAfter,
   };
   const { sourceHash } = await openModel(given.model);
   checkHash("another model", given.model, sourceHash, stated.model.sha256, path);

@@ -177,6 +177,39 @@ describe("a target that computes something else", () => {
   });
 });
 
+describe("the engine in the reference's place", () => {
+  test("after two inputs gives the same certificate, which says so and can be verified", async () => {
+    const found = await certify(optionsFor({ engineAfter: 2 }));
+    expect(found.reference.inputs).toEqual({ reference: 2, engine: INPUTS - 2 });
+    const { reference, data } = certificate;
+    expect({ ...found, data, reference: { ...found.reference, inputs: reference.inputs } }).toEqual(
+      certificate,
+    );
+    expect(certificatePage(found)).toContain("for 2 input(s); for 6 more qdg&#39;s engine");
+    const { differences } = await verifyCertificate(await written("after.json", found), {});
+    expect(differences).toEqual([]);
+  });
+
+  test("does not stand there where it computes one integer otherwise, and that is said", async () => {
+    const wrong = changedCpu("engine", (results) => {
+      const relu3 = results["relu3"];
+      if (relu3) relu3.data[7] = Number(relu3.data[7]) + 1;
+    });
+    const found = await certify(
+      optionsFor({
+        engineAfter: 2,
+        targets: ["cpu"],
+        runtimeOf: wrong,
+      }),
+    );
+    expect(found.reference.inputs).toEqual({ reference: INPUTS, engine: 0 });
+    expect(found.notes).toContain(
+      "the engine does not stand in for the reference: it computes other integers of relu3",
+    );
+    expect(hasPassed(found)).toBe(true);
+  });
+});
+
 describe("files that are refused", () => {
   test.each<[what: string, changes: () => Promise<Partial<CertifyOptions>>, says: RegExp]>([
     [
@@ -341,8 +374,8 @@ describe("a certificate that is none", () => {
     ["a list", () => "[]", /cert: got \[\], expected an object/],
     [
       "another version",
-      () => change((json) => (json["qdgCertificate"] = 2)),
-      /qdgCertificate: got 2, expected 1/,
+      () => change((json) => (json["qdgCertificate"] = 1)),
+      /qdgCertificate: got 1, expected 2/,
     ],
     ["a key too many", () => change((json) => (json["extra"] = 1)), /got the key "extra"/],
     ["a field that is missing", () => change((json) => delete json["data"]), /cert\.data: got nothing/],

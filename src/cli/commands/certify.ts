@@ -29,6 +29,7 @@ const OWN_OPTIONS = [
   "count",
   "seed",
   "skipBroken",
+  "engineAfter",
   "preprocess",
   "inputSize",
   "labels",
@@ -41,6 +42,7 @@ interface Flags extends BrowserFlags, ImageFlags {
   readonly count?: number | null;
   readonly seed?: number;
   readonly skipBroken?: boolean;
+  readonly engineAfter?: number;
   readonly output?: string;
   readonly force?: boolean;
   readonly verify?: string;
@@ -62,6 +64,11 @@ export function certifyCommand(terminal: Terminal = process): Command {
     )
     .option("--count <n>", `samples to compare on, or all (default: ${DEFAULT_COUNT})`, countOf)
     .option("--seed <n>", "which samples are picked (default: 0)", integer("--seed", 0))
+    .option(
+      "--engine-after <n>",
+      "after n inputs the engine stands in for the reference, if it equals it on these (default: never)",
+      integer("--engine-after", 1),
+    )
     .option("--skip-broken", "leave out images that cannot be decoded")
     .option(
       "-o, --output <file>",
@@ -87,7 +94,7 @@ async function certifyFiles(
   terminal: Terminal,
 ): Promise<boolean> {
   const { data, targets = DEFAULT_TARGETS, output, force = false, json, count, seed, skipBroken } = flags;
-  const { preprocess, inputSize, labels } = flags;
+  const { preprocess, inputSize, labels, engineAfter } = flags;
   if (model === undefined || folder === undefined) {
     throw new QdgError(
       "usage",
@@ -117,6 +124,7 @@ async function certifyFiles(
     ...(preprocess !== undefined && { preprocessing: await preprocessing(preprocess) }),
     ...(inputSize && { inputSize }),
     ...(labels && { labels }),
+    ...(engineAfter !== undefined && { engineAfter }),
     runtimeOptions,
     onSkipped: skippedImages(terminal),
     progress: terminalProgress(),
