@@ -2,6 +2,31 @@
 
 import { type WasmMemory, type WasmModule, webAssembly } from "./web-assembly.js";
 
+type FusedAdd = (
+  a: number,
+  b: number,
+  to: number,
+  rows: number,
+  length: number,
+  pitchA: number,
+  pitchB: number,
+  pitchTo: number,
+  ratioA: number,
+  ratioB: number,
+  offset: number,
+  target: number,
+) => void;
+
+type LookUp = (
+  from: number,
+  to: number,
+  rows: number,
+  length: number,
+  pitchFrom: number,
+  pitchTo: number,
+  table: number,
+) => void;
+
 /** Exports of assembly/simd.ts; addresses are numbers. */
 interface SimdKernels {
   convolution(
@@ -28,20 +53,7 @@ interface SimdKernels {
     pairs: number,
     target: number,
   ): void;
-  fusedAdd(
-    a: number,
-    b: number,
-    to: number,
-    rows: number,
-    length: number,
-    pitchA: number,
-    pitchB: number,
-    pitchTo: number,
-    ratioA: number,
-    ratioB: number,
-    offset: number,
-    target: number,
-  ): void;
+  readonly fusedAdd: FusedAdd;
   integerAdd(
     a: number,
     b: number,
@@ -74,15 +86,7 @@ interface SimdKernels {
     addend: number,
     target: number,
   ): void;
-  lookUp(
-    from: number,
-    to: number,
-    rows: number,
-    length: number,
-    pitchFrom: number,
-    pitchTo: number,
-    table: number,
-  ): void;
+  readonly lookUp: LookUp;
   quantize(
     x: number,
     to: number,
@@ -97,7 +101,39 @@ interface SimdKernels {
     scale: number,
     target: number,
   ): void;
+  lookUpPixels(
+    from: number,
+    to: number,
+    rows: number,
+    columns: number,
+    size: number,
+    channels: number,
+    pitch: number,
+    step: number,
+    tables: number,
+  ): void;
   copy(copies: number, runs: number, length: number): void;
+  planes(from: number, to: number, positions: number, channels: number, step: number): void;
+  pack(
+    from: number,
+    to: number,
+    outputs: number,
+    channels: number,
+    elements: number,
+    chunks: number,
+    sums: number,
+  ): number;
+  shiftWeights(weights: number, bytes: number, shift: number): void;
+  largestPairs(weights: number, blocks: number, steps: number, group: number): number;
+  listPositions(
+    to: number,
+    count: number,
+    rows: number,
+    columns: number,
+    first: number,
+    pitch: number,
+    step: number,
+  ): void;
   fill(to: number, rows: number, length: number, pitch: number, value: number): void;
   largest(windows: number, places: number, positions: number, channels: number, lists: number): void;
   mean(
@@ -135,19 +171,29 @@ type Products = (w: number, x: number) => number;
 
 /** Exports of assembly/relaxed.ts. */
 interface RelaxedKernels {
-  convolutionPairs(...call: [...Convolution, group: number, shift: number]): void;
+  convolutionPairs(...call: [...Convolution, shift: number, group: number]): void;
+  convolutionOnce(...call: [...Convolution, shift: number]): void;
+  convolutionEach(...call: [...Convolution, shift: number]): void;
   convolutionQuads(...call: Convolution): void;
-  depthwisePairs(...call: [...Depthwise, group: number, shift: number]): void;
+  depthwiseQuads(...call: Depthwise): void;
+  depthwiseOnce(...call: [...Depthwise, shift: number]): void;
+  depthwisePairs(...call: [...Depthwise, shift: number, group: number]): void;
+  readonly selectLookUp: LookUp;
+  readonly maddAdd: FusedAdd;
+  readonly multiplyAdd: (a: number, b: number, c: number) => number;
   readonly twoProducts: Products;
   readonly fourProducts: Products;
 }
 
 /** Kernels on a memory; those of relaxed SIMD only where this machine computes them exactly. */
 export interface Kernels extends SimdKernels {
-  /** Weights of few bits, whose sums fit 16 bits. */
-  readonly pairs: Pick<RelaxedKernels, "convolutionPairs" | "depthwisePairs"> | null;
+  /** Weights whose pairs of products fit 16 bits. */
+  readonly pairs: Pick<
+    RelaxedKernels,
+    "convolutionPairs" | "convolutionOnce" | "convolutionEach" | "depthwiseOnce" | "depthwisePairs"
+  > | null;
   /** Any weights. */
-  readonly quads: Pick<RelaxedKernels, "convolutionQuads"> | null;
+  readonly quads: Pick<RelaxedKernels, "convolutionQuads" | "depthwiseQuads"> | null;
 }
 
 export interface EngineModules {
@@ -172,7 +218,9 @@ export async function instantiate({ simd, relaxed }: EngineModules, memory: Wasm
   const more = relaxed && ((await webAssembly.instantiate(relaxed, imports)).exports as RelaxedKernels);
   return {
     ...kernels,
-    pairs: more && isExact(more.twoProducts, 2, [-8, -1, 7, 8, 31]) ? more : null,
+    ...(more && { lookUp: more.selectLookUp }),
+    ...(more && isFused(more.multiplyAdd) && { fusedAdd: more.maddAdd }),
+    pairs: more && isExact(more.twoProducts, 2, [-64, -8, -1, 7, 8, 31, 64]) ? more : null,
     quads: more && isExact(more.fourProducts, 4, [-128, -1, 1, 64, 127]) ? more : null,
   };
 }
@@ -192,14 +240,32 @@ export async function relaxedClass(modules: EngineModules): Promise<RelaxedClass
 /** Calls before and after which results are looked at: enough for an engine to compile a function anew. */
 const WARM_UP = 2000;
 
+/** Whether what a call gives is right, before and after it is compiled anew. */
+function holdsWarm(holds: () => boolean, call: () => void): boolean {
+  if (!holds()) return false;
+  for (let i = 0; i < WARM_UP; i++) call();
+  return holds();
+}
+
 /**
  * Whether `count` products of one weight and one byte come out as they are: machines take the byte for signed or cut sums
  * off at 16 bits.
  */
 function isExact(products: Products, count: number, weights: readonly number[]): boolean {
   const bytes = [0, 1, 127, 128, 200, 255];
-  const holds = (): boolean => weights.every((w) => bytes.every((x) => products(w, x) === count * w * x));
-  if (!holds()) return false;
-  for (let i = 0; i < WARM_UP; i++) products(1, 255);
-  return holds();
+  return holdsWarm(
+    () => weights.every((w) => bytes.every((x) => products(w, x) === count * w * x)),
+    () => products(1, 255),
+  );
+}
+
+/** Whether a product and a sum are rounded together: the product's last bit is all that is left of it. */
+function isFused(multiplyAdd: RelaxedKernels["multiplyAdd"]): boolean {
+  const a = 1 + 2 ** -12;
+  return holdsWarm(
+    () =>
+      multiplyAdd(a, a, -(a * a) + 2 ** -24) === 2 ** -24 &&
+      multiplyAdd(-a, a, a * a - 2 ** -24) === -(2 ** -24),
+    () => multiplyAdd(1, 2, 3),
+  );
 }

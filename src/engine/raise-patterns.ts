@@ -1,7 +1,8 @@
 // Operations of the patterns that ONNX Runtime computes as one integer kernel.
 
 import type { Tensor } from "../base/tensor.js";
-import { convGeometry } from "../compute/convolution.js";
+import { allocate } from "../base/tensor.js";
+import { convGeometry, transposedWindows } from "../compute/convolution.js";
 import type {
   IntegerPattern,
   Operand,
@@ -12,7 +13,7 @@ import type {
 } from "../compute/integer-patterns.js";
 import { whereOf } from "../compute/kernel.js";
 import { poolGeometry } from "../compute/pooling.js";
-import { type Window } from "../compute/window.js";
+import { type Window, volumeOf } from "../compute/window.js";
 import { intAttribute, type Node, type Value } from "../graph/graph.js";
 import { requantizeMultiplier } from "../quant/affine.js";
 import type { Bytes } from "./bytes.js";
@@ -20,8 +21,9 @@ import type { Limits } from "./operations/operation.js";
 import { meanOfWindows, totalOfPositions } from "./operations/pools.js";
 import type { Windows } from "./operations/positions.js";
 import { fusedAdd, product } from "./operations/two-images.js";
-import { realSum, type WeightedSum, weightedSum } from "./operations/weighted-sum.js";
+import { realSum, undivided, type WeightedSum, weightedSum } from "./operations/weighted-sum.js";
 import { factorsOf, operandsOf, type Raising, refused } from "./raising.js";
+import { convolutionWindows, poolWindows } from "./stacks.js";
 
 const f = Math.fround;
 
@@ -53,7 +55,7 @@ function raiseWeighted(pattern: WeightedPattern, raising: Raising): Bytes {
   );
   const output = outputs[0] as Value;
   const y = raising.create(output, outputAxisOf(node, output), limits);
-  raising.add(weightedSum(sum, y, limits));
+  raising.add(weightedSum(undivided(sum), y, limits));
   return y;
 }
 
@@ -61,7 +63,7 @@ function raiseWeighted(pattern: WeightedPattern, raising: Raising): Bytes {
 export function realWeightedSum(pattern: WeightedPattern, value: Value, raising: Raising): void {
   const { node, x, w } = pattern;
   const sum = weightedSumOf(pattern, raising, (scaleW) => f((x.scale[0] as number) * scaleW), w);
-  raising.add(realSum(sum, value, raising.shapeOf(value), outputAxisOf(node, value)));
+  raising.add(realSum(undivided(sum), value, raising.shapeOf(value), outputAxisOf(node, value)));
 }
 
 function weightedSumOf(
@@ -73,8 +75,27 @@ function weightedSumOf(
   const stored = raising.constants.get(w.q);
   if (!stored) throw refused(whereOf(node), "weights that are computed");
   const { weights, K } = weightsByOutput(node, stored);
+  if (bias && bias.length !== K) throw refused(whereOf(node), `a bias of ${bias.length} for ${K} outputs`);
+  const image = raising.bytesAlong(x.q, inputAxisOf(node, x.q));
+  return {
+    where: whereOf(node),
+    zeroX: zeroOf(x),
+    ...windowsOf(node, image, stored.shape, zeroOf(x), raising),
+    group: intAttribute(node, "group", 1),
+    weights: centredWeights(node, weights, K, w),
+    bias: bias ?? new Int32Array(K),
+    multiplier: Float32Array.from({ length: K }, (_, k) =>
+      multiplierOf(w.scale[w.scale.length > 1 ? k : 0] as number),
+    ),
+  };
+}
+
+/** Weights less their zero points. */
+function centredWeights(node: Node, weights: ArrayLike<number>, K: number, w: Operand): Int8Array {
+  if (weights instanceof Int8Array && Array.prototype.every.call(w.zeroPoint, (zero) => zero === 0))
+    return weights;
   const count = weights.length / K;
-  const centred = new Int32Array(weights.length);
+  const centred = new Int8Array(weights.length);
   for (let k = 0; k < K; k++) {
     const zeroPoint = zeroOfChannel(w, k);
     for (let i = k * count; i < (k + 1) * count; i++) {
@@ -83,19 +104,7 @@ function weightedSumOf(
       centred[i] = weight;
     }
   }
-  const image = raising.bytesAlong(x.q, inputAxisOf(node, x.q));
-  return {
-    where: whereOf(node),
-    x: image,
-    zeroX: zeroOf(x),
-    windows: windowsOf(node, image, stored.shape),
-    group: intAttribute(node, "group", 1),
-    weights: centred,
-    bias: bias ? Int32Array.from({ length: K }, (_, k) => bias[k] as number) : new Int32Array(K),
-    multiplier: Float32Array.from({ length: K }, (_, k) =>
-      multiplierOf(w.scale[w.scale.length > 1 ? k : 0] as number),
-    ),
-  };
+  return centred;
 }
 
 function zeroOfChannel({ zeroPoint }: Operand, k: number): number {
@@ -117,6 +126,7 @@ export function weightsByOutput(
   node: Node,
   stored: Tensor,
 ): { readonly weights: ArrayLike<number>; readonly K: number } {
+  if (node.op === "ConvTranspose") return weightsOfTransposed(node, stored);
   const byRows = node.op === "Conv" || intAttribute(node, "transB", 0) !== 0;
   if (node.op !== "Conv" && stored.shape.length !== 2) {
     throw refused(whereOf(node), `a product with [${stored.shape.join(", ")}]`);
@@ -125,9 +135,30 @@ export function weightsByOutput(
   const data = stored.data as Int8Array | Uint8Array | Float32Array;
   if (byRows) return { weights: data, K };
   const count = data.length / K;
-  const weights = new Float32Array(data.length);
+  const weights = allocate(stored.dtype as "int8" | "uint8" | "float32", data.length);
   for (let k = 0; k < K; k++) {
     for (let i = 0; i < count; i++) weights[k * count + i] = data[i * K + k] as number;
+  }
+  return { weights, K };
+}
+
+/** [C, K / group, ...window] to [K, C / group, ...window]. */
+function weightsOfTransposed(
+  node: Node,
+  { shape, data, dtype }: Tensor,
+): { readonly weights: ArrayLike<number>; readonly K: number } {
+  const [C = 0, perGroup = 0] = shape;
+  const groups = intAttribute(node, "group", 1);
+  const channels = C / groups;
+  const elements = data.length / (C * perGroup);
+  const K = perGroup * groups;
+  const weights = allocate(dtype as "float32", data.length);
+  for (let k = 0; k < K; k++) {
+    const firstChannel = Math.floor(k / perGroup) * channels;
+    for (let c = 0; c < channels; c++) {
+      const from = ((firstChannel + c) * perGroup + (k % perGroup)) * elements;
+      weights.set((data as Float32Array).subarray(from, from + elements), (k * channels + c) * elements);
+    }
   }
   return { weights, K };
 }
@@ -140,14 +171,24 @@ const POINT: Omit<Window, "size" | "outputSize"> = {
   padEnd: 0,
 };
 
-/** The windows of a weighted node over x; those of products of matrices are single positions. */
-export function windowsOf(node: Node, x: Bytes, weights: readonly number[]): Windows {
+/** The windows of a weighted node, and the bytes that they are over; those of products of matrices are single positions. */
+export function windowsOf(
+  node: Node,
+  x: Bytes,
+  weights: readonly number[],
+  zero: number,
+  raising: Raising,
+): { readonly x: Bytes; readonly windows: Windows } {
+  if (node.op === "ConvTranspose") {
+    const all = transposedWindows({ node, inputs: [] }, x.shape.slice(2), weights.slice(2));
+    return { x, windows: volumeOf(all) };
+  }
   if (node.op !== "Conv") {
     const { H, W } = x.storage;
-    return { rows: { ...POINT, size: H, outputSize: H }, columns: { ...POINT, size: W, outputSize: W } };
+    const rows = { ...POINT, size: H, outputSize: H };
+    return { x, windows: { rows, columns: { ...POINT, size: W, outputSize: W } } };
   }
-  const { depth, rows, columns } = convGeometry({ node, inputs: [] }, x.shape, weights);
-  return flat(node, x, depth, { rows, columns });
+  return convolutionWindows(node, x, convGeometry({ node, inputs: [] }, x.shape, weights), zero, raising);
 }
 
 /** Whether a reduction [N, C, ...] is over all positions, which stay as axes of 1. */
@@ -164,15 +205,6 @@ export function reducesPositions(node: Node, x: Value, { constants }: Raising): 
 /** @throws QdgError `unsupported-op` for what is computed image by image where one sample has several */
 export function requireOneImage(node: Node, { shape }: Bytes): void {
   if (shape[0] !== 1) throw refused(whereOf(node), `windows over ${shape[0]} images of one sample`);
-}
-
-/** @throws QdgError `unsupported-op` for windows over volumes or over several images */
-export function flat(node: Node, x: Bytes, depth: Window, windows: Windows): Windows {
-  requireOneImage(node, x);
-  if (depth.size !== 1 || depth.kernel !== 1 || depth.outputSize !== 1) {
-    throw refused(whereOf(node), "windows over volumes");
-  }
-  return windows;
 }
 
 function raisePair({ kind, node, a, b, target, outputs }: PairPattern, raising: Raising): Bytes {
@@ -208,8 +240,7 @@ function raiseAverage({ kind, node, x, target, outputs }: PoolPattern, raising: 
     raising.add(totalOfPositions({ where, x: image, zeroX: zeroOf(x), multiplier }, y, limits));
     return y;
   }
-  const { depth, rows, columns } = poolGeometry({ node, inputs: [] }, image.shape);
-  const windows = flat(node, image, depth, { rows, columns });
+  const windows = poolWindows(image, poolGeometry({ node, inputs: [] }, image.shape));
   const includePad = intAttribute(node, "count_include_pad", 0) !== 0;
   const mean = { where, x: image, windows, zeroX: zeroOf(x), scaleX, scaleY: target.scale, includePad };
   raising.add(meanOfWindows(mean, y, limits));

@@ -74,15 +74,29 @@ export function unpackBitPlanes(planes: Uint8Array, bits: number, n: number): In
       `got ${planes.length} bytes for ${n} integers of ${bits} bits, expected ${bits * stride}; the file is damaged`,
     );
   }
-  const q = new Int8Array(n);
-  const unused = 32 - bits;
-  for (let i = 0; i < n; i++) {
-    const position = i & 7;
-    let integer = 0;
-    for (let b = 0, at = i >> 3; b < bits; b++, at += stride) {
-      integer |= (((planes[at] as number) >> position) & 1) << b;
+  spread ??= spreadBits();
+  const words = new Uint32Array(2 * stride);
+  // Eight integers at a time, a byte each; the bits of the sign's plane stand for all higher ones, too.
+  const sign = 256 - 2 ** (bits - 1);
+  for (let i = 0; i < stride; i++) {
+    let row = 2 * (planes[(bits - 1) * stride + i] as number);
+    let low = Math.imul(spread[row] as number, sign);
+    let high = Math.imul(spread[row + 1] as number, sign);
+    for (let b = 0, at = i; b < bits - 1; b++, at += stride) {
+      row = 2 * (planes[at] as number);
+      low |= (spread[row] as number) << b;
+      high |= (spread[row + 1] as number) << b;
     }
-    q[i] = (integer << unused) >> unused;
+    words[2 * i] = low;
+    words[2 * i + 1] = high;
   }
-  return q;
+  return new Int8Array(words.buffer, 0, n);
+}
+
+let spread: Uint32Array | undefined;
+
+/** The bits of every byte as eight bytes, lowest first: two words each, in the order of the machine. */
+function spreadBits(): Uint32Array {
+  const rows = Uint8Array.from({ length: 256 * 8 }, (_, i) => ((i >> 3) >> (i & 7)) & 1);
+  return new Uint32Array(rows.buffer);
 }

@@ -4,15 +4,39 @@ import { elementsInside, type Window } from "../../compute/window.js";
 import type { Bytes, Storage } from "../bytes.js";
 import { addressOf, pitchOf, widenBorder } from "../bytes.js";
 import type { EngineMemory } from "../memory.js";
+import type { Kernels } from "../module.js";
 
 /** The windows of an operator over an image. */
 export interface Windows {
   readonly rows: Window;
   readonly columns: Window;
+  /** Where rows are those of several images, each of several layers: images and layers stand one below the other. */
+  readonly stack?: Stack;
 }
 
-/** Asks x for the border that windows reach into. */
-export function widenFor(x: Bytes, { rows, columns }: Windows, value: number): void {
+interface Stack {
+  readonly images: number;
+  readonly depth: Window;
+}
+
+const SINGLE: Stack = {
+  images: 1,
+  depth: { size: 1, kernel: 1, stride: 1, dilation: 1, padBegin: 0, padEnd: 0, outputSize: 1 },
+};
+
+/** Positions of a window. */
+export function elementsOf({ rows, columns, stack = SINGLE }: Windows): number {
+  return stack.depth.kernel * rows.kernel * columns.kernel;
+}
+
+/** Rows of results. */
+export function resultRows({ rows, stack = SINGLE }: Windows): number {
+  return stack.images * stack.depth.outputSize * rows.outputSize;
+}
+
+/** Asks x for the border that windows reach into; those over several images or layers reach into none. */
+export function widenFor(x: Bytes, { rows, columns, stack }: Windows, value: number): void {
+  if (stack) return;
   const { H, W } = x.storage;
   widenBorder(
     x,
@@ -31,49 +55,75 @@ function reach({ outputSize, stride, kernel, dilation, padBegin }: Window): numb
   return (outputSize - 1) * stride + (kernel - 1) * dilation + 1 - padBegin;
 }
 
-/**
- * Where the window of each position begins, row by row, the last one again until there are a multiple of `multiple`.
- * A window may begin in the border.
- */
-export function putWindows(
-  memory: EngineMemory,
-  x: Storage,
-  { rows, columns }: Windows,
-  multiple: number,
-  offset = 0,
-): number {
-  const list = positionList(rows.outputSize, columns.outputSize, multiple, (y, i) => {
-    return addressOf(x, y * rows.stride - rows.padBegin, i * columns.stride - columns.padBegin) + offset;
+/** Positions, row by row. */
+export interface Grid {
+  readonly rows: number;
+  readonly columns: number;
+  /** The address of the first position, of several grids one after the other; from row to row, and from position to position of a row. */
+  readonly first: number | readonly number[];
+  readonly pitch: number;
+  readonly step: number;
+  /** The last position again until there are a multiple of this. */
+  readonly multiple: number;
+}
+
+/** Puts the addresses of positions. */
+export function listAddresses(memory: EngineMemory, kernels: Kernels, grid: Grid): number {
+  const { rows, columns, first, pitch, step, multiple } = grid;
+  const firsts = typeof first === "number" ? [first] : first;
+  const each = rows * columns;
+  const count = Math.ceil((firsts.length * each) / multiple) * multiple;
+  const list = memory.reserve(count * 4);
+  firsts.forEach((address, i) => {
+    const own = i === firsts.length - 1 ? count - i * each : each;
+    kernels.listPositions(list + i * each * 4, own, rows, columns, address, pitch, step);
   });
-  return memory.put(list);
-}
-
-/** Where the results of each position go. */
-export function putPlaces(memory: EngineMemory, y: Storage, multiple: number, offset = 0): number {
-  return memory.put(positionList(y.H, y.W, multiple, (row, column) => addressOf(y, row, column) + offset));
-}
-
-function positionList(
-  rows: number,
-  columns: number,
-  multiple: number,
-  addressAt: (y: number, x: number) => number,
-): Uint32Array {
-  const list = new Uint32Array(Math.ceil((rows * columns) / multiple) * multiple);
-  for (let at = 0; at < list.length; at++) {
-    const position = Math.min(at, rows * columns - 1);
-    list[at] = addressAt(Math.floor(position / columns), position % columns);
-  }
   return list;
 }
 
+/** Where the window of each position begins: maybe in the border. */
+export function putWindows(
+  memory: EngineMemory,
+  kernels: Kernels,
+  x: Storage,
+  { rows, columns, stack = SINGLE }: Windows,
+  multiple: number,
+  offset = 0,
+): number {
+  const { images, depth } = stack;
+  const first = Array.from({ length: images * depth.outputSize }, (_, i) => {
+    const image = Math.floor(i / depth.outputSize);
+    const layer = (i % depth.outputSize) * depth.stride - depth.padBegin;
+    const row = (image * depth.size + layer) * rows.size;
+    return addressOf(x, row - rows.padBegin, -columns.padBegin) + offset;
+  });
+  return listAddresses(memory, kernels, {
+    rows: rows.outputSize,
+    columns: columns.outputSize,
+    first,
+    pitch: rows.stride * pitchOf(x),
+    step: columns.stride * x.step,
+    multiple,
+  });
+}
+
+/** Where the results of each position go. */
+export function putPlaces(memory: EngineMemory, kernels: Kernels, y: Storage, multiple: number): number {
+  const { H, W, step } = y;
+  const first = addressOf(y, 0, 0);
+  return listAddresses(memory, kernels, { rows: H, columns: W, first, pitch: pitchOf(y), step, multiple });
+}
+
 /** From the beginning of a window to each of its elements, row by row. */
-export function elementOffsets(x: Storage, { rows, columns }: Windows): number[] {
+export function elementOffsets(x: Storage, windows: Windows): number[] {
+  const { rows, columns, stack = SINGLE } = windows;
   const pitch = pitchOf(x);
-  return Array.from({ length: rows.kernel * columns.kernel }, (_, element) => {
-    const r = Math.floor(element / columns.kernel);
+  return Array.from({ length: elementsOf(windows) }, (_, element) => {
     const s = element % columns.kernel;
-    return r * rows.dilation * pitch + s * columns.dilation * x.step;
+    const line = Math.floor(element / columns.kernel);
+    const layer = Math.floor(line / rows.kernel) * stack.depth.dilation * rows.size;
+    const row = layer + (line % rows.kernel) * rows.dilation;
+    return row * pitch + s * columns.dilation * x.step;
   });
 }
 
@@ -86,27 +136,32 @@ export interface Covered {
 }
 
 export function putCovered(memory: EngineMemory, x: Storage, windows: Windows): Covered {
-  const { rows, columns } = windows;
+  const { rows, columns, stack = SINGLE } = windows;
   const offsets = elementOffsets(x, windows);
-  const lists = new Uint32Array(rows.outputSize * columns.outputSize * 2);
+  const lists = new Uint32Array(resultRows(windows) * columns.outputSize * 2);
   const inside = new Float32Array(lists.length / 2);
   const cells = new Float32Array(lists.length / 2);
   const known = new Map<string, number>();
   for (let at = 0; at < inside.length; at++) {
-    const y = Math.floor(at / columns.outputSize);
-    const hs = elementsInside(rows, y);
+    const line = Math.floor(at / columns.outputSize);
+    const ds = elementsInside(stack.depth, Math.floor(line / rows.outputSize) % stack.depth.outputSize);
+    const hs = elementsInside(rows, line % rows.outputSize);
     const vs = elementsInside(columns, at % columns.outputSize);
-    const key = `${hs.inside.join()}|${vs.inside.join()}`;
+    const key = [ds, hs, vs].map(({ inside: each }) => each.join()).join("|");
     let address = known.get(key);
     if (address === undefined) {
-      const list = hs.inside.flatMap((r) => vs.inside.map((s) => offsets[r * columns.kernel + s] as number));
+      const list = ds.inside.flatMap((t) =>
+        hs.inside.flatMap((r) =>
+          vs.inside.map((s) => offsets[(t * rows.kernel + r) * columns.kernel + s] as number),
+        ),
+      );
       address = memory.put(Uint32Array.from(list));
       known.set(key, address);
     }
-    const count = hs.inside.length * vs.inside.length;
+    const count = ds.inside.length * hs.inside.length * vs.inside.length;
     lists.set([address, count], at * 2);
     inside[at] = count;
-    cells[at] = hs.cells * vs.cells;
+    cells[at] = ds.cells * hs.cells * vs.cells;
   }
   return { lists: memory.put(lists), inside, cells };
 }
