@@ -2,9 +2,9 @@
 
 import type { Graph } from "../graph/graph.js";
 import { type DescribedModel, layersModelMetadata } from "../model/layers-model-metadata.js";
-import { parseLearned } from "../quant/learned.js";
+import { type LearnedQuantizers, parseLearned } from "../quant/learned.js";
 import { readGraphFiles } from "../read/graph-model/read-graph-files.js";
-import { readGraphModel } from "../read/graph-model/read-graph-model.js";
+import { readGraphModelWithRanges } from "../read/graph-model/read-graph-model.js";
 import { readLayersModel, type ReadOptions } from "../read/layers-model.js";
 import { isGraphModel } from "../read/model-json.js";
 import { type JsonFile, readJsonFile, readLayersFiles } from "../read/read-model.js";
@@ -13,6 +13,8 @@ import type { Model, OpenOptions } from "./open-model.js";
 /** What either reader finds. */
 interface Found {
   readonly graph: Graph;
+  /** Scales that its own quantizers say. */
+  readonly learned?: LearnedQuantizers | null;
   readonly described: DescribedModel;
   readonly sourceHash: string;
   readonly warnings: readonly string[];
@@ -22,12 +24,12 @@ interface Found {
 export async function openModelJson(path: string, { layout = "nhwc" }: OpenOptions): Promise<Model> {
   const file = await readJsonFile(path);
   const read = isGraphModel(file.parsed) ? readGraph : readLayers;
-  const { graph, described, sourceHash, warnings } = await read(file, { layout });
+  const { graph, learned = null, described, sourceHash, warnings } = await read(file, { layout });
   return {
     path: file.path,
     graph,
     facts: { layout, ...layersModelMetadata(described, path) },
-    learned: parseLearned(described.userDefinedMetadata),
+    learned: parseLearned(described.userDefinedMetadata) ?? learned,
     sourceHash,
     warnings,
   };
@@ -42,5 +44,10 @@ async function readLayers(file: JsonFile, options: ReadOptions): Promise<Found> 
 async function readGraph(file: JsonFile, options: ReadOptions): Promise<Found> {
   const { json, weights, sourceHash, warnings } = await readGraphFiles(file);
   const described = { userDefinedMetadata: json.userDefinedMetadata };
-  return { graph: readGraphModel(json, weights, options, file.path), described, sourceHash, warnings };
+  return {
+    ...readGraphModelWithRanges(json, weights, options, file.path),
+    described,
+    sourceHash,
+    warnings,
+  };
 }

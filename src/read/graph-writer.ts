@@ -6,6 +6,7 @@ import type { DType } from "../base/tensor.js";
 import { GraphBuilder } from "../graph/builder.js";
 import type { Dim, Graph, Value } from "../graph/graph.js";
 import { consumers, removeDeadNodes, replaceUses } from "../graph/graph.js";
+import type { FakeQuantized } from "./graph-model/fake-quantized.js";
 import { permute, toAsIs, toChannelsFirst, type Held } from "./held.js";
 
 export class GraphWriter {
@@ -15,6 +16,8 @@ export class GraphWriter {
   /** Masks of tfjs reach every later layer; only Softmax layers heed them. */
   readonly maskSources: string[] = [];
   readonly maskReaders: string[] = [];
+  /** Tensors that a graph-model rounds to ranges of its own. */
+  readonly ranges: FakeQuantized[] = [];
 
   constructor(name: string) {
     this.builder = new GraphBuilder(name);

@@ -14,6 +14,7 @@ import {
 import { kernelOf } from "../../compute/operators.js";
 import type { Attribute, Dim, Node, Value } from "../../graph/graph.js";
 import { DATA_TYPE } from "../../onnx/data-type.js";
+import type { LearnedQuantizer } from "../../quant/learned.js";
 import { formatShape } from "../dims.js";
 import type { GraphWriter } from "../graph-writer.js";
 import { type Held, type Layout, permute, toAsIs, toChannelsFirst } from "../held.js";
@@ -64,6 +65,11 @@ export class OpCall {
   /** What ONNX or qdg cannot do. @throws QdgError `unsupported-op` */
   fail(what: string): never {
     throw new QdgError("unsupported-op", this.where, what);
+  }
+
+  /** Keeps the range that the node rounds a tensor to. */
+  noteRange(value: Value, quantizer: LearnedQuantizer): void {
+    this.#writer.ranges.push({ value, node: this.name, quantizer });
   }
 
   /** What contradicts itself. @throws QdgError `invalid-model` */

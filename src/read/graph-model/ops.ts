@@ -5,6 +5,7 @@ import { ARITHMETIC_OPS } from "./ops/arithmetic.js";
 import { CONVOLUTION_OPS } from "./ops/convolution.js";
 import { CREATION_OPS } from "./ops/creation.js";
 import { CROP_OPS } from "./ops/crops.js";
+import { FAKE_QUANTIZATION_OPS } from "./ops/fake-quantization.js";
 import { FUNCTION_OPS } from "./ops/functions.js";
 import { GRAPH_OPS } from "./ops/graph.js";
 import { IMAGE_OPS } from "./ops/images.js";
@@ -26,6 +27,7 @@ export const OPS: ReadonlyMap<string, Emit> = new Map(
     CONVOLUTION_OPS,
     CREATION_OPS,
     CROP_OPS,
+    FAKE_QUANTIZATION_OPS,
     FUNCTION_OPS,
     GRAPH_OPS,
     IMAGE_OPS,

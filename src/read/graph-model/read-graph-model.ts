@@ -2,6 +2,7 @@
 
 import { QdgError } from "../../base/error.js";
 import type { Graph, Value } from "../../graph/graph.js";
+import type { LearnedQuantizers } from "../../quant/learned.js";
 import { nameDims } from "../dims.js";
 import { GraphWriter } from "../graph-writer.js";
 import type { Held } from "../held.js";
@@ -10,6 +11,7 @@ import { normalize } from "../normalize/pipeline.js";
 import type { Weights } from "../weights.js";
 import { Attributes } from "./attributes.js";
 import { dilationsOfBlocks } from "./dilations.js";
+import { learnedRanges } from "./fake-quantized.js";
 import { checkFunctions, type GraphFunctions } from "./functions.js";
 import { type GraphJson, type GraphNode, inOrder, MAX_NODES, type Port } from "./graph-json.js";
 import { loopsOf } from "./loops.js";
@@ -34,6 +36,16 @@ export function readGraphModel(
   options: ReadOptions = {},
   where = "model.json",
 ): Graph {
+  return readGraphModelWithRanges(written, weights, options, where).graph;
+}
+
+/** The same, and the ranges of fake quantization in it as learned scales. @throws QdgError the same, and as `learnedRanges` */
+export function readGraphModelWithRanges(
+  written: GraphJson,
+  weights: Weights,
+  options: ReadOptions,
+  where: string,
+): { readonly graph: Graph; readonly learned: LearnedQuantizers | null } {
   const fed = new Set(written.inputs.map(({ source }) => source.node));
   const { json: looped, loops } = loopsOf(written, where);
   checkOperators(looped, fed, where);
@@ -57,7 +69,8 @@ export function readGraphModel(
     const value = moves && rank > 3 ? writer.channelsFirst(held) : writer.asIs(held);
     declareOutput(value, names[i] as string, writer);
   });
-  return normalize(writer.finish());
+  const graph = normalize(writer.finish());
+  return { graph, learned: learnedRanges(graph, writer.ranges, needed) };
 }
 
 /** All at once: who converts a model wants to know what stands in the way, not what comes first. */
