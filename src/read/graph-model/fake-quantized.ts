@@ -54,7 +54,7 @@ export function rangeQuantizer(
       return call.fail(`got the range ${from}..${to}, expected one around 0`);
     // In float32 as TensorFlow computes it: halves decide.
     scale[k] = Math.fround(to - from) / (high - low);
-    const exact = Math.fround(low - Math.fround(from / (scale[k] as number)));
+    const exact = Math.fround(low - Math.fround(from / scale[k]));
     return exact < low ? low : exact > high ? high : Math.floor(exact + 0.5);
   });
   if (!isWeight) {
@@ -145,9 +145,15 @@ interface Readers {
   readonly raw: ReadonlyMap<string, string>;
 }
 
+function isRounding({ op }: GraphNode): boolean {
+  return op.startsWith("FakeQuantWithMinMax");
+}
+
+function portOf({ node, output }: GraphNode["inputs"][number]): string {
+  return `${node}:${output}`;
+}
+
 function readersOf(nodes: readonly GraphNode[]): Readers {
-  const isRounding = ({ op }: GraphNode): boolean => op.startsWith("FakeQuantWithMinMax");
-  const portOf = ({ node, output }: GraphNode["inputs"][number]): string => `${node}:${output}`;
   const rounded = new Map<string, string[]>();
   const plain = new Map<string, string>();
   for (const node of nodes) {
