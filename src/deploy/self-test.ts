@@ -15,10 +15,10 @@ import type { RuntimeName } from "../runtime/runtime.js";
 import { checkIntegers, withKnownOutputs } from "../web/known-integers.js";
 import type { KnownIntegers, ManifestClassifier } from "../web/manifest.js";
 import {
-  feedsOf,
   type SelfTestCase,
   type SelfTestNumbers,
   type SelfTestPicture,
+  testInput,
 } from "../web/self-test-case.js";
 import type { DeployedModels, ImageClassifier, ModelFile } from "./deployed-models.js";
 import { innerTensors, knownIntegers } from "./known-integers.js";
@@ -65,7 +65,7 @@ export async function selfTestOf(
   const feeds: Feeds[] = [];
   for (const each of inputs) {
     const manifest = classifier && manifestClassifier(classifier);
-    feeds.push(await feedsOf({ ...each, expected: {} }, manifest, first.path));
+    feeds.push((await testInput({ ...each, expected: {} }, manifest, first.path)).feeds);
   }
   const steps = inputs.length * (4 + others.length);
   let done = 0;

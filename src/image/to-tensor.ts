@@ -61,8 +61,7 @@ export function writeImage(image: Image, input: ImageInput, batch: Float32Array,
       `slot ${slot} is outside a batch of ${batch.length} elements`,
     );
   }
-  const cut = preprocessing.resize === "center-crop" ? cropCenter(image, width, height) : image;
-  const resized = resample(cut, width, height);
+  const resized = fitImage(image, input);
   const pixels = channels === 1 ? luma(resized) : resized.data;
   for (let c = 0; c < channels; c++) {
     const table = channelTable(preprocessing, c);
@@ -72,6 +71,12 @@ export function writeImage(image: Image, input: ImageInput, batch: Float32Array,
       batch[start + i * step] = table[pixels[i * channels + c] as number] as number;
     }
   }
+}
+
+/** The image cropped as its preprocessing says, and resampled to the input's size. */
+export function fitImage(image: Image, { preprocessing, width, height }: ImageInput): Image {
+  const cut = preprocessing.resize === "center-crop" ? cropCenter(image, width, height) : image;
+  return resample(cut, width, height);
 }
 
 /** The network's input for each of the 256 levels of channel c. */

@@ -1,9 +1,11 @@
 // A session of the engine from the bytes of a file, in Node and on pages alike: no Node built-ins.
 
 import { QdgError } from "../base/error.js";
+import type { DType } from "../base/tensor.js";
 import { loadEngine } from "../engine/engine.js";
 import type { EngineModules } from "../engine/module.js";
 import { withUnpackedWeights } from "../engine/unpacked-weights.js";
+import { valuesOf } from "../graph/graph.js";
 import { decodeModel } from "../onnx/codec.js";
 import { modelToGraph } from "../onnx/to-graph.js";
 import { GraphSession } from "./graph-session.js";
@@ -11,10 +13,13 @@ import type { Session } from "./runtime.js";
 
 export { compileModules } from "../engine/module.js";
 
+/** Types of which a network has some where it is more than float32. */
+const INTEGERS: ReadonlySet<DType> = new Set<DType>(["int4", "uint4", "int8", "uint8"]);
+
 /** @throws QdgError `invalid-onnx`; `unsupported-op` naming what the engine does not compute, and for float networks */
 export async function openEngine(modules: EngineModules, bytes: Uint8Array, where: string): Promise<Session> {
   const graph = modelToGraph(withUnpackedWeights(decodeModel(bytes, where)));
-  if (!graph.nodes.some(({ op }) => op === "QuantizeLinear" || op === "DequantizeLinear")) {
+  if (!valuesOf(graph).some(({ dtype }) => INTEGERS.has(dtype))) {
     throw new QdgError(
       "unsupported-op",
       where,
@@ -23,6 +28,6 @@ export async function openEngine(modules: EngineModules, bytes: Uint8Array, wher
   }
   return GraphSession.open(graph, where, async () => {
     const network = await loadEngine(graph, modules);
-    return (feeds) => network.run(feeds);
+    return { run: (feeds) => network.run(feeds), onImages: (input) => network.pixelRun(input) };
   });
 }

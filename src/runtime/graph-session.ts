@@ -5,13 +5,19 @@ import { QdgError } from "../base/error.js";
 import type { Tensor } from "../base/tensor.js";
 import type { Graph, Value } from "../graph/graph.js";
 import { isUnknownRank, UNKNOWN_DIM } from "../graph/unknown-shape.js";
+import type { Image } from "../image/image.js";
+import type { ImageInput } from "../image/to-tensor.js";
 import { checkFeeds } from "./feeds.js";
 import type { Session, TensorInfo } from "./runtime.js";
 
 /** Computes the outputs of a graph, and maybe more of its values. */
-export type Compute = (
-  feeds: ReadonlyMap<Value, Tensor>,
-) => ReadonlyMap<Value, Tensor> | Promise<ReadonlyMap<Value, Tensor>>;
+export interface Compute {
+  readonly run: (
+    feeds: ReadonlyMap<Value, Tensor>,
+  ) => ReadonlyMap<Value, Tensor> | Promise<ReadonlyMap<Value, Tensor>>;
+  /** See Session.imageRun. */
+  readonly onImages?: (input: ImageInput) => ((image: Image) => ReadonlyMap<Value, Tensor>) | null;
+}
 
 export class GraphSession implements Session {
   readonly inputs: readonly TensorInfo[];
@@ -45,14 +51,33 @@ export class GraphSession implements Session {
   }
 
   async run(feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>> {
-    if (!this.#compute) {
-      throw new QdgError("runtime", this.#where, "the session was disposed of; open the model again");
-    }
+    const compute = this.#alive(this.#compute);
     checkFeeds(this.inputs, feeds, this.#where);
-    const { inputs, outputs } = this.#values;
-    const values = await this.#compute(new Map(inputs.map((input) => [input, feeds[input.name] as Tensor])));
+    const { inputs } = this.#values;
+    return this.#named(
+      await compute.run(new Map(inputs.map((input) => [input, feeds[input.name] as Tensor]))),
+    );
+  }
+
+  imageRun(input: ImageInput): ((image: Image) => Promise<Record<string, Tensor>>) | null {
+    const run = this.#alive(this.#compute).onImages?.(input) ?? null;
+    return (
+      run &&
+      (async (image) => {
+        this.#alive(this.#compute);
+        return this.#named(run(image));
+      })
+    );
+  }
+
+  #alive(compute: Compute | null): Compute {
+    if (compute) return compute;
+    throw new QdgError("runtime", this.#where, "the session was disposed of; open the model again");
+  }
+
+  #named(values: ReadonlyMap<Value, Tensor>): Record<string, Tensor> {
     return Object.fromEntries(
-      outputs.map((output) => {
+      this.#values.outputs.map((output) => {
         const value = values.get(output);
         if (!value) throw new QdgError("invalid-graph", output.name, "is an output that nothing computes");
         return [output.name, value];

@@ -45,6 +45,6 @@ export function openGraph(graph: Graph, where: string): Promise<Session> {
       throw new QdgError("unsupported-op", `input ${name}`, "has no shape in the file; declare one");
     }
     const plan = planOf(graph);
-    return (feeds) => runPlan(plan, feeds);
+    return { run: (feeds) => runPlan(plan, feeds) };
   });
 }

@@ -2,6 +2,8 @@
 
 import type { DType, Tensor } from "../base/tensor.js";
 import type { Dim } from "../graph/graph.js";
+import type { Image } from "../image/image.js";
+import type { ImageInput } from "../image/to-tensor.js";
 
 /**
  * The one table of what runtimes are; how each is opened is in registry.ts.
@@ -63,6 +65,11 @@ export interface Session {
    * @throws QdgError `runtime` with the runtime's own words
    */
   run(feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>>;
+  /**
+   * The same run on an image of the input's size, for which no float32 tensor is made. Absent where a runtime has none, null
+   * where the network does not begin with the quantizer of such an image.
+   */
+  readonly imageRun?: (input: ImageInput) => ((image: Image) => Promise<Record<string, Tensor>>) | null;
   dispose(): Promise<void>;
 }
 

@@ -10,11 +10,11 @@ import type { Platform } from "./device.js";
 import { browserPlatform } from "./device.js";
 import { checkSignal, fetchFile } from "./fetch-file.js";
 import { fetchPromised, type Loading, resolve, runtimeFiles, tracker } from "./loading.js";
-import type { Manifest, ManifestClassifier, ManifestModel, WebDevice, WebEngine } from "./manifest.js";
+import type { Manifest, ManifestModel, WebDevice, WebEngine } from "./manifest.js";
 import { MANIFEST_FILE, parseManifest } from "./manifest.js";
 import { MANIFEST_LIMITS } from "./manifest-limits.js";
-import type { Classifier, Model } from "./model.js";
-import { checkClassifier, modelOf } from "./model.js";
+import type { Model } from "./model.js";
+import { checkClassifier, classifierOf, modelOf } from "./model.js";
 import { WEB_RUNTIMES } from "./runtimes/runtimes.js";
 import { nameOfRuntime, type WebRuntime } from "./runtimes/web-runtime.js";
 import { openTested, orDispose } from "./self-test.js";
@@ -213,11 +213,6 @@ async function loadOnRuntime(
         new QdgError("usage", url, "got a network that classifies no images; feed tensors to run()"),
     );
   });
-}
-
-function classifierOf({ input, preprocessing, output }: ManifestClassifier): Classifier {
-  const { name, ...size } = input;
-  return { inputName: name, input: { ...size, preprocessing }, output };
 }
 
 async function loadOnnx(loading: Loading, url: string): Promise<Model> {

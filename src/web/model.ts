@@ -3,8 +3,9 @@
 
 import { QdgError } from "../base/error.js";
 import type { Tensor } from "../base/tensor.js";
+import type { Image } from "../image/image.js";
 import type { ImageInput } from "../image/to-tensor.js";
-import { batchShape, imageToTensor } from "../image/to-tensor.js";
+import { batchShape, fitImage, imageToTensor } from "../image/to-tensor.js";
 import type { Session, TensorInfo } from "../runtime/runtime.js";
 import type { Classification } from "../model/classification.js";
 import { classificationOf, probabilitiesOf } from "../model/classification.js";
@@ -13,6 +14,7 @@ import { callsOf } from "./calls.js";
 import type { ImageLike } from "./decode-image.js";
 import { decodeBrowserImage } from "./decode-image.js";
 import type { Fallback } from "./device.js";
+import type { ManifestClassifier } from "./manifest.js";
 import type { WebRuntimeName } from "./runtimes/web-runtime.js";
 import type { SelfTestResult } from "./self-test.js";
 
@@ -56,6 +58,11 @@ export interface Classifier {
   readonly output: ClassifierOutput;
 }
 
+export function classifierOf({ input, preprocessing, output }: ManifestClassifier): Classifier {
+  const { name, ...size } = input;
+  return { inputName: name, input: { ...size, preprocessing }, output };
+}
+
 type Facts = Pick<
   Model,
   "url" | "engine" | "device" | "adapter" | "threads" | "labels" | "fallbacks" | "selfTest"
@@ -65,6 +72,7 @@ type Facts = Pick<
 export function modelOf(session: Session, facts: Facts, classifier: Classifier | QdgError): Model {
   const { url, labels } = facts;
   const calls = callsOf(url);
+  const runImage = classifier instanceof QdgError ? null : imageRunOf(session, classifier);
   return {
     ...facts,
     inputs: session.inputs,
@@ -72,16 +80,27 @@ export function modelOf(session: Session, facts: Facts, classifier: Classifier |
     run: (feeds) => calls.begin(() => session.run(feeds)),
     classify: (source) =>
       calls.begin(async () => {
-        if (classifier instanceof QdgError) throw classifier;
-        const { inputName, input, output } = classifier;
+        if (classifier instanceof QdgError || !runImage) throw classifier as QdgError;
+        const { output } = classifier;
         const image = await decodeBrowserImage(source);
         const started = performance.now();
-        const outputs = await session.run({ [inputName]: imageToTensor(image, input) });
+        const outputs = await runImage(image);
         const probabilities = probabilitiesOf(outputs[output.name], output.kind, labels.length, url);
         return classificationOf(probabilities, labels, performance.now() - started);
       }),
     dispose: () => calls.end(() => session.dispose()),
   };
+}
+
+/** A run on images of any size: on their pixels where the session can, else on the tensor that they become. */
+export function imageRunOf(
+  session: Session,
+  { inputName, input }: Pick<Classifier, "inputName" | "input">,
+): (image: Image) => Promise<Record<string, Tensor>> {
+  const run = session.imageRun?.(input) ?? null;
+  return run
+    ? (image) => run(fitImage(image, input))
+    : (image) => session.run({ [inputName]: imageToTensor(image, input) });
 }
 
 /**

@@ -4,6 +4,7 @@
 import { QdgError } from "../base/error.js";
 import { allocate, type DType, sizeOf, type Tensor } from "../base/tensor.js";
 import { generator } from "../image/draw-shapes.js";
+import type { Image } from "../image/image.js";
 import { type NoisePicture, noisePicture } from "../image/noise-picture.js";
 import { imageToTensor } from "../image/to-tensor.js";
 import { isBinary } from "../model/classifier-output.js";
@@ -59,16 +60,21 @@ export interface ExpectedOutput {
 
 export type Feeds = Readonly<Record<string, Tensor>>;
 
-/** What goes into the model. @throws QdgError `invalid-data` for pixels that do not have their hash */
-export async function feedsOf(
+/** What goes into the model: tensors and, of a picture, the image that they were made of. */
+export interface TestInput {
+  readonly feeds: Feeds;
+  readonly image: Image | null;
+}
+
+/** @throws QdgError `invalid-data` for a picture that does not have its hash */
+export async function testInput(
   item: SelfTestCase,
   classifier: ManifestClassifier | null,
   where: string,
-): Promise<Feeds> {
+): Promise<TestInput> {
   if (item.kind === "numbers") {
-    return Object.fromEntries(
-      Object.entries(item.inputs).map(([name, numbers]) => [name, seededTensor(numbers)]),
-    );
+    const tensors = Object.entries(item.inputs).map(([name, numbers]) => [name, seededTensor(numbers)]);
+    return { feeds: Object.fromEntries(tensors) as Feeds, image: null };
   }
   if (!classifier)
     throw new QdgError("invalid-data", where, "got a picture, expected numbers for the inputs");
@@ -78,7 +84,7 @@ export async function feedsOf(
   if (got !== item.sha256) {
     throw new QdgError("invalid-data", where, `picture: got SHA-256 ${got}, expected ${item.sha256}`);
   }
-  return { [input.name]: imageToTensor(image, { ...input, preprocessing }) };
+  return { feeds: { [input.name]: imageToTensor(image, { ...input, preprocessing }) }, image };
 }
 
 export function seededTensor({ dtype, shape, seed, low, high }: SeededNumbers): Tensor {

@@ -7,7 +7,8 @@ import type { IntegerCount } from "./known-integers.js";
 import { checkIntegers, withKnownOutputs } from "./known-integers.js";
 import type { Manifest, ManifestModel } from "./manifest.js";
 import { nameOfRuntime, type WebRuntimeName } from "./runtimes/web-runtime.js";
-import { type ExpectedOutput, type Feeds, feedsOf } from "./self-test-case.js";
+import { classifierOf, imageRunOf } from "./model.js";
+import { type ExpectedOutput, type TestInput, testInput } from "./self-test-case.js";
 
 /** A self-test that was passed; a failed one is an error, or a fallback that says why. */
 export interface SelfTestResult extends OutputComparison, IntegerCount, WebRuntimeName {
@@ -41,15 +42,15 @@ export async function openTested(
 ): Promise<{ readonly session: Session; readonly selfTest: SelfTestResult }> {
   const name = nameOfRuntime({ engine, device });
   const meaning = `${name} of this machine does not compute what the model was checked to compute`;
-  const feeds: Feeds[] = [];
+  const inputs: TestInput[] = [];
   for (const [i, item] of manifest.selfTest.cases.entries()) {
-    feeds.push(await feedsOf(item, manifest.classifier, `${where}: self-test ${i}`));
+    inputs.push(await testInput(item, manifest.classifier, `${where}: self-test ${i}`));
   }
   const started = performance.now();
   const openDeployed = async (integers: IntegerCount): ReturnType<typeof openTested> => {
     const session = await open(bytes);
     return orDispose(session, async () => {
-      const outputs = await compareOutputs(session, manifest, feeds, meaning, where);
+      const outputs = await compareOutputs(session, manifest, inputs, meaning, where);
       const latencyMs = performance.now() - started;
       return { session, selfTest: { engine, device, ...outputs, ...integers, latencyMs } };
     });
@@ -61,7 +62,7 @@ export async function openTested(
   const inner = await open(withKnownOutputs(bytes, known));
   let integers: IntegerCount;
   try {
-    integers = await checkIntegers(await inner.run(feeds[0] ?? {}), known, where, meaning);
+    integers = await checkIntegers(await inner.run(inputs[0]?.feeds ?? {}), known, where, meaning);
     // Sessions that are open share their compiled shaders: the second one need not compile them again.
     if (device === "webgpu") return await openDeployed(integers);
   } finally {
@@ -96,14 +97,17 @@ export async function orDispose<T>(session: Session, make: () => Promise<T>): Pr
 async function compareOutputs(
   session: Session,
   manifest: Manifest,
-  feeds: readonly Feeds[],
+  inputs: readonly TestInput[],
   meaning: string,
   where: string,
 ): Promise<OutputComparison> {
   let values = 0;
   let largestDifference = 0;
+  const runImage = manifest.classifier && imageRunOf(session, classifierOf(manifest.classifier));
   for (const [i, { expected }] of manifest.selfTest.cases.entries()) {
-    const outputs = await session.run(feeds[i] ?? {});
+    const { image = null, feeds = {} } = inputs[i] ?? {};
+    // As visitors' pictures will be.
+    const outputs = image && runImage ? await runImage(image) : await session.run(feeds);
     for (const [name, numbers] of Object.entries(expected)) {
       const data = Object.hasOwn(outputs, name) ? outputs[name]?.data : undefined;
       const got = (data ?? []) as ArrayLike<number | bigint>;

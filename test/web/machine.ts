@@ -40,6 +40,7 @@ export function machine(
             inputs: session.inputs,
             outputs: session.outputs,
             run: (feeds) => session.run(feeds),
+            ...(session.imageRun && { imageRun: (input) => session.imageRun?.(input) ?? null }),
             dispose: async () => {
               sessions.disposed++;
               await session.dispose();
