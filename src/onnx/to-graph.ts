@@ -362,7 +362,8 @@ function standardOpset(
     .map(({ version }) => version);
   if (versions.length === 0) return undefined;
   const [version] = versions;
-  if (versions.length > 1 || typeof version !== "number" || version < 1) {
+  // Said twice it is the same still: exporters of scikit-learn do.
+  if (versions.some((each) => each !== version) || typeof version !== "number" || version < 1) {
     throw new QdgError(
       "invalid-onnx",
       where,

@@ -7,6 +7,8 @@ import type { Layout } from "../image/to-tensor.js";
 import { readOnnxMetadata } from "../model/onnx-metadata.js";
 import { decodeModel } from "../onnx/codec.js";
 import { withExternalData } from "../onnx/whole-model.js";
+import { withoutLabels } from "../read/onnx/class-labels.js";
+import { withoutClassical } from "../read/onnx/classical.js";
 import { inSingle } from "../read/onnx/half.js";
 import { readOnnx } from "../read/onnx/read-onnx.js";
 import { readPairs } from "../read/onnx/read-pairs.js";
@@ -20,7 +22,9 @@ import type { Model, OpenOptions } from "./open-model.js";
  */
 export async function openOnnx(path: string, { layout }: OpenOptions): Promise<Model> {
   const bytes = withExternalData(await readBytes(path), path);
-  const { model, warning } = inSingle(decodeModel(bytes, path));
+  const single = inSingle(decodeModel(bytes, path));
+  const numbers = withoutLabels(single.model);
+  const model = withoutClassical(numbers.model);
   const metadata = readOnnxMetadata(model.metadataProps ?? [], path);
   const carried =
     metadata.learned && parseLearned({ qdg: metadata.learned }, `${path}, metadata qdg.learned`);
@@ -33,11 +37,11 @@ export async function openOnnx(path: string, { layout }: OpenOptions): Promise<M
     facts: {
       layout: metadata.layout ?? layout ?? layoutOf(graph),
       preprocessing: metadata.preprocessing,
-      labels: metadata.labels,
+      labels: metadata.labels ?? numbers.labels,
     },
     learned,
     sourceHash: createHash("sha256").update(bytes).digest("hex"),
-    warnings: warning === null ? [] : [`${path} ${warning}`],
+    warnings: [single.warning, numbers.warning].flatMap((text) => (text === null ? [] : [`${path} ${text}`])),
   };
 }
 

@@ -80,13 +80,8 @@ export async function compare(options: CompareOptions): Promise<ParityReport> {
     sessions.push(session);
     const reference = new ReferenceRun(tensors, outputs, options.labels);
     const floors = boundedOutputs(modelToGraph(model));
-    const targets: TargetRun[] = [];
-    for (const name of options.targets) {
-      const [opened, version] = await open(name, { bytes });
-      targets.push(new TargetRun(name, version, opened, looking ? tensors : [], outputs, floors));
-    }
     const { float, layout } = options;
-    // The reader judges a layers-model before tfjs sees it.
+    // The readers judge the float model before any runtime sees a file.
     const network = float?.engine === "tfjs" ? await readFloatNetwork(float.path) : null;
     const isPlain = network?.deviations.some(({ backends }) => backends === "all") ?? false;
     let floatRun: FloatRun | null = null;
@@ -97,6 +92,11 @@ export async function compare(options: CompareOptions): Promise<ParityReport> {
       const opened = plain ?? (await open("float", { path: float.path }))[0];
       const runtime = plain ? "reference" : float.engine;
       floatRun = new FloatRun({ name: float.name, runtime }, opened, outputs, layout, { floors });
+    }
+    const targets: TargetRun[] = [];
+    for (const name of options.targets) {
+      const [opened, version] = await open(name, { bytes });
+      targets.push(new TargetRun(name, version, opened, looking ? tensors : [], outputs, floors));
     }
     let done = 0;
     for await (const input of inputs.read()) {

@@ -52,7 +52,8 @@ export async function onnxPath(path: string, command: "inspect" | "parity" | "ru
 
 /** Either of the two; of a folder its model.json unless the ONNX file is wanted first. @throws QdgError as {@link modelJsonPath} */
 export async function modelPath(path: string, first: ModelPath["kind"] = "model-json"): Promise<ModelPath> {
-  const wanted = first === "onnx" ? [".onnx", "model.json"] : ["model.json", ".onnx"];
+  // The model of a run has this name, and may have its export beside it.
+  const wanted = first === "onnx" ? [".onnx", "model.json"] : ["model.json", "model.onnx", ".onnx"];
   const file = await inFolder(path, wanted, "a model.json or an ONNX file");
   const kind = await fileKind(file);
   if (kind === "json") return { kind: "model-json", path: file };

@@ -2,7 +2,7 @@
 // ONNX file. Chooses between the two and computes nothing.
 
 import { modelPath } from "../read/model-path.js";
-import { bytesInSingle } from "../read/onnx/single-file.js";
+import { bytesOfNetwork } from "../read/onnx/single-file.js";
 import { cpuRuntime } from "./cpu.js";
 import type { Availability, ModelSource, Runtime, Session } from "./runtime.js";
 import { tfjsRuntime } from "./tfjs.js";
@@ -17,7 +17,7 @@ export async function floatEngineOf(path: string): Promise<FloatEngine> {
 
 /**
  * `float`: a layers-model or a graph-model by tfjs, see {@link tfjsRuntime}; an ONNX file by onnxruntime-node, float16 widened to
- * float32. Quantizers that a file has are computed as they stand there.
+ * float32, names of classes left out of its outputs. Quantizers that a file has are computed as they stand there.
  */
 export const floatRuntime: Runtime = {
   name: "float",
@@ -34,7 +34,7 @@ export const floatRuntime: Runtime = {
     const { kind, path } = await modelPath(model.path);
     if (kind === "model-json") return tfjsRuntime.open({ path }, options);
     // It decodes the file: nothing reaches ONNX Runtime that qdg would refuse.
-    const single = await bytesInSingle(path);
-    return cpuRuntime.open(single ? { bytes: single } : { path }, options);
+    const bytes = await bytesOfNetwork(path);
+    return cpuRuntime.open(bytes ? { bytes } : { path }, options);
   },
 };

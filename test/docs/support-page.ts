@@ -178,7 +178,7 @@ function nodesOf(graph: Graph): Node[] {
 const MODELS = `## Models
 
 Sequential and functional models in any nesting, layers called more than once, several inputs and outputs, \`channelsFirst\`, open batch, open height and width;
-Keras 2 and Keras 3 layers-models, and graph-models, as tfjs and the TensorFlow.js converter write them; Teachable Machine's image, audio and pose models. Float ONNX models as PyTorch exports them, in float32 or float16. Weights in any number of shards, also
+Keras 2 and Keras 3 layers-models, and graph-models, as tfjs and the TensorFlow.js converter write them; Teachable Machine's image, audio and pose models. Float ONNX models as PyTorch exports them, in float32 or float16; MLPs, linear models and pipelines with scalers as skl2onnx writes them. Weights in any number of shards, also
 quantized to \`float16\`, \`uint8\` or \`uint16\` in the manifest.
 
 ## Runtimes

@@ -1,7 +1,7 @@
 // Small networks of the kinds that have no layers, for training: an ONNX file as PyTorch writes it, with its batch fixed at 1, and
 // a graph-model as tensorflowjs_converter writes it, its batch normalization folded.
 
-import { float32, sizeOf } from "../../src/base/tensor.js";
+import { float32, sizeOf, tensor } from "../../src/base/tensor.js";
 import { GraphBuilder } from "../../src/graph/builder.js";
 import type { Graph, Value } from "../../src/graph/graph.js";
 import { seeded } from "../support/layers-models.js";
@@ -127,4 +127,46 @@ export function convertedGraph({ size = 8, classes = 3 }: Shape = {}): TestGraph
     },
     outputs: ["probabilities"],
   };
+}
+
+/** A convolution and a dense layer with QuantizeLinear and DequantizeLinear where qdg has quantizers, as tools of quantization write them. */
+export function roundedGraph(): Graph {
+  const random = seeded(13);
+  const net = new GraphBuilder("rounded");
+  const byte = (name: string, x: number): Value => net.constant(name, tensor("uint8", [], Uint8Array.of(x)));
+  const pair = (x: Value, scale: number, zero: number): Value => {
+    const parameters = [net.constant(`${x.name}/s`, float32([], [scale])), byte(`${x.name}/z`, zero)];
+    const bytes = { name: `${x.name}/q`, shape: x.shape, dtype: "uint8" } as const;
+    const stored = net.node("QuantizeLinear", `${x.name}/Q`, [x, ...parameters], bytes);
+    return net.node("DequantizeLinear", `${x.name}/D`, [stored, ...parameters], {
+      name: `${x.name}/d`,
+      shape: x.shape,
+    });
+  };
+  const weight = (name: string, ...shape: readonly number[]): Value => {
+    const integers = Int8Array.from({ length: sizeOf(shape) }, () => Math.round(254 * random()) - 127);
+    const count = shape[0] as number;
+    const inputs = [
+      net.constant(`${name}/q`, tensor("int8", shape, integers)),
+      net.constant(`${name}/s`, float32([count], new Float32Array(count).fill(0.004))),
+      net.constant(`${name}/z`, tensor("int8", [count], new Int8Array(count))),
+    ];
+    return net.node("DequantizeLinear", `${name}/D`, inputs, { name, shape }, { axis: 0 });
+  };
+  const image = pair(net.input("image", ["N", 3, 8, 8]), 1 / 127, 128);
+  const map = ["N", 6, 8, 8];
+  const pads = { pads: [1, 1, 1, 1] };
+  const sum = net.node(
+    "Conv",
+    "/conv",
+    [image, weight("conv.weight", 6, 3, 3, 3)],
+    { name: "conv", shape: map },
+    pads,
+  );
+  const relu = pair(net.node("Relu", "/relu", [sum], { name: "relu", shape: map }), 0.05, 0);
+  const pooled = net.node("GlobalAveragePool", "/pool", [relu], { name: "pool", shape: ["N", 6, 1, 1] });
+  const flat = net.node("Flatten", "/flat", [pair(pooled, 0.02, 0)], { name: "flat", shape: ["N", 6] });
+  const logits = { name: "logits", shape: ["N", 3] };
+  net.output(net.node("Gemm", "/fc", [flat, weight("fc.weight", 3, 6)], logits, { transB: 1 }));
+  return net.graph;
 }

@@ -5,6 +5,7 @@ import { dataTypeName, dtypeOf } from "../../onnx/data-type.js";
 import { functionKey, isStandardDomain } from "../../onnx/expansion.js";
 import type { FunctionProto, ModelProto, NodeProto } from "../../onnx/model-proto.js";
 import { MAX_OPSET, operator } from "../../onnx/opset.js";
+import { CLASSICAL_DOMAIN } from "./class-labels.js";
 import { olderForm } from "./older/older.js";
 
 /** From here on operators broadcast by one rule. */
@@ -118,6 +119,7 @@ function reachable(model: ModelProto): NodeProto[] {
 
 function reasonOf(node: NodeProto, opset: number): string | null {
   const { opType = "", domain, attribute = [] } = node;
+  if (domain === CLASSICAL_DOMAIN) return `${opType}, ${classicalName(opType)} and no layer of a network`;
   if (!isStandardDomain(domain)) return `${domain}.${opType}`;
   if (attribute.some(({ g, graphs }) => g || (graphs?.length ?? 0) > 0)) return `control flow: ${opType}`;
   if (opType === "Constant") return null;
@@ -125,6 +127,13 @@ function reasonOf(node: NodeProto, opset: number): string | null {
   const since = operator(opType)?.since;
   if (since !== undefined && since <= opset) return null;
   return olderForm(opType, opset) ? null : opType;
+}
+
+/** What an operator of traditional machine learning is of. */
+function classicalName(opType: string): string {
+  if (opType.startsWith("TreeEnsemble")) return "which is of decision trees";
+  if (opType.startsWith("SVM")) return "which is of support vectors";
+  return "which is of traditional machine learning";
 }
 
 /** Statistics of the batch. A Dropout says so by an input, which is looked at where it is known. */

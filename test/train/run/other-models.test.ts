@@ -17,7 +17,7 @@ import { IntegerNetwork } from "../../../src/train/integer-network.js";
 import { train, type TrainResult } from "../../../src/train/run/train.js";
 import { loadModel } from "../../../src/train/trainable-model.js";
 import { writeGraphModel } from "../../support/graph-models.js";
-import { convertedGraph, exportedGraph } from "../onnx-networks.js";
+import { convertedGraph, exportedGraph, roundedGraph } from "../onnx-networks.js";
 import { contentOf, stopAfter, TINY } from "./tiny-run.js";
 
 const RANGE = rangePreprocessing(-1, 1);
@@ -29,6 +29,8 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "qdg-other-"));
   models["an ONNX file"] = join(folder, "net.onnx");
   await writeFile(models["an ONNX file"], floatFile(exportedGraph(), 21));
+  models["a file with quantizers in it"] = join(folder, "rounded.onnx");
+  await writeFile(models["a file with quantizers in it"], floatFile(roundedGraph(), 21));
   await mkdir(join(folder, "converted"));
   models["a graph-model"] = await writeGraphModel(join(folder, "converted"), convertedGraph());
 });
@@ -45,7 +47,7 @@ async function run(kind: string): Promise<TrainResult> {
   return result;
 }
 
-describe.each(["an ONNX file", "a graph-model"])("a run from %s", (kind) => {
+describe.each(["an ONNX file", "a file with quantizers in it", "a graph-model"])("a run from %s", (kind) => {
   test("leaves an ONNX file with the learned scales, its preprocessing and its classes", async () => {
     const { out, model, finished } = await run(kind);
     expect(finished).toBe(true);
@@ -58,7 +60,7 @@ describe.each(["an ONNX file", "a graph-model"])("a run from %s", (kind) => {
     });
     expect(opened.facts.labels).toHaveLength(CLASSES);
     expect(opened.graph.outputs.map(({ shape }) => shape)).toEqual([["N", CLASSES]]);
-    expect(opened.learned?.quantizers.size).toBeGreaterThan(5);
+    expect(opened.learned?.quantizers.size).toBeGreaterThan(4);
   });
 
   test("is exported to the very integers that training evaluates, on cpu and wasm", async () => {
