@@ -12,6 +12,7 @@ import { type EngineModules, instantiate, type Kernels } from "./module.js";
 import type { Operation, Run, Tensors } from "./operations/operation.js";
 import { type Pixels, pixelWriter } from "./pixels.js";
 import { raise } from "./raise.js";
+import { startTeam, type Threads } from "./team.js";
 
 export interface EngineNetwork {
   /** Bytes of WebAssembly memory. */
@@ -26,17 +27,26 @@ export interface EngineNetwork {
    * @throws QdgError `invalid-data` as pixelWriter does, and when called
    */
   pixelRun(input: ImageInput): ((pixels: Pixels) => ReadonlyMap<Value, Tensor>) | null;
+  /** Ends its threads. */
+  dispose(): void;
 }
 
 /**
  * @param graph raised from a file's bytes; changed
+ * @param threads that share the work of large layers
  * @throws QdgError `unsupported-op` naming what the engine does not compute
  */
-export async function loadEngine(graph: Graph, modules: EngineModules): Promise<EngineNetwork> {
+export async function loadEngine(
+  graph: Graph,
+  modules: EngineModules,
+  threads: Threads | null = null,
+): Promise<EngineNetwork> {
   const { outputs } = graph;
   const { operations, batched } = raise(graph);
-  const memory = new EngineMemory(placeStorages(lifetimesOf(operations)));
-  const kernels = await instantiate(modules, memory.memory);
+  const memory = new EngineMemory(placeStorages(lifetimesOf(operations)), threads !== null);
+  const own = await instantiate(threads?.modules ?? modules, memory.memory);
+  const team = threads && (await startTeam(own, memory.memory, threads));
+  const kernels = team?.kernels ?? own;
   const begin = quantizerOfInput(graph, operations);
   const runs: Run[] = [];
   let first = 0;
@@ -67,6 +77,7 @@ export async function loadEngine(graph: Graph, modules: EngineModules): Promise<
         batched ? samplesOf(feeds).map((sample) => runSample(sample)) : [runSample(new Map(feeds))],
       );
     },
+    dispose: () => team?.stop(),
     pixelRun: (input) => {
       const { quantizer, writes } = begin ?? {};
       const write = quantizer && writes && pixelWriter(input, quantizer, writes, memory, kernels);

@@ -3,6 +3,7 @@
 import { QdgError } from "../base/error.js";
 import type { Storage } from "./bytes.js";
 import { sizeOfStorage } from "./bytes.js";
+import { MOST_SHARED_PAGES } from "./shared-memory.js";
 import { type WasmMemory, webAssembly } from "./web-assembly.js";
 
 const PAGE = 65536;
@@ -56,8 +57,18 @@ export class EngineMemory {
   #scratch: { readonly address: number; readonly size: number };
   #end: number;
 
-  constructor(arenaEnd: number) {
-    this.memory = new webAssembly.Memory({ initial: Math.ceil(arenaEnd / PAGE) });
+  /** @throws QdgError `runtime` where the machine gives no such memory */
+  constructor(arenaEnd: number, shared = false) {
+    const initial = Math.ceil(arenaEnd / PAGE);
+    try {
+      this.memory = new webAssembly.Memory(
+        shared ? { initial, maximum: MOST_SHARED_PAGES, shared } : { initial },
+      );
+    } catch (thrown) {
+      throw new QdgError("runtime", "engine", `got no memory of ${arenaEnd} bytes; close what else runs`, {
+        cause: thrown,
+      });
+    }
     this.#scratch = { address: FIRST, size: arenaEnd - FIRST - SLACK };
     this.#end = arenaEnd;
   }

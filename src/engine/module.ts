@@ -1,5 +1,6 @@
 // The engine's kernels in WebAssembly: what they are called with.
 
+import { withSharedMemory } from "./shared-memory.js";
 import { type WasmMemory, type WasmModule, webAssembly } from "./web-assembly.js";
 
 type FusedAdd = (
@@ -210,6 +211,11 @@ export async function compileModules(simd: Uint8Array, relaxed: Uint8Array | nul
     simd: await webAssembly.compile(simd),
     relaxed: hasRelaxed ? await webAssembly.compile(relaxed) : null,
   };
+}
+
+/** The same for memory that threads share. */
+export function compileShared(simd: Uint8Array, relaxed: Uint8Array | null): Promise<EngineModules> {
+  return compileModules(withSharedMemory(simd), relaxed && withSharedMemory(relaxed));
 }
 
 export async function instantiate({ simd, relaxed }: EngineModules, memory: WasmMemory): Promise<Kernels> {

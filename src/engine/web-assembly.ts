@@ -9,7 +9,7 @@ export interface WasmMemory {
 }
 
 interface WebAssemblyApi {
-  readonly Memory: new (descriptor: { initial: number }) => WasmMemory;
+  readonly Memory: new (descriptor: { initial: number; maximum?: number; shared?: boolean }) => WasmMemory;
   compile(bytes: Uint8Array): Promise<WasmModule>;
   instantiate(module: WasmModule, imports: object): Promise<{ readonly exports: unknown }>;
   validate(bytes: Uint8Array): boolean;

@@ -4,6 +4,7 @@ import { QdgError } from "../base/error.js";
 import type { DType } from "../base/tensor.js";
 import { loadEngine } from "../engine/engine.js";
 import type { EngineModules } from "../engine/module.js";
+import type { Threads } from "../engine/team.js";
 import { withUnpackedWeights } from "../engine/unpacked-weights.js";
 import { valuesOf } from "../graph/graph.js";
 import { decodeModel } from "../onnx/codec.js";
@@ -17,7 +18,12 @@ export { compileModules } from "../engine/module.js";
 const INTEGERS: ReadonlySet<DType> = new Set<DType>(["int4", "uint4", "int8", "uint8"]);
 
 /** @throws QdgError `invalid-onnx`; `unsupported-op` naming what the engine does not compute, and for float networks */
-export async function openEngine(modules: EngineModules, bytes: Uint8Array, where: string): Promise<Session> {
+export async function openEngine(
+  modules: EngineModules,
+  bytes: Uint8Array,
+  where: string,
+  threads: Threads | null = null,
+): Promise<Session> {
   const graph = modelToGraph(withUnpackedWeights(decodeModel(bytes, where)));
   if (!valuesOf(graph).some(({ dtype }) => INTEGERS.has(dtype))) {
     throw new QdgError(
@@ -27,7 +33,11 @@ export async function openEngine(modules: EngineModules, bytes: Uint8Array, wher
     );
   }
   return GraphSession.open(graph, where, async () => {
-    const network = await loadEngine(graph, modules);
-    return { run: (feeds) => network.run(feeds), onImages: (input) => network.pixelRun(input) };
+    const network = await loadEngine(graph, modules, threads);
+    return {
+      run: (feeds) => network.run(feeds),
+      onImages: (input) => network.pixelRun(input),
+      dispose: () => network.dispose(),
+    };
   });
 }

@@ -15,6 +15,7 @@ export interface Compute {
   readonly run: (
     feeds: ReadonlyMap<Value, Tensor>,
   ) => ReadonlyMap<Value, Tensor> | Promise<ReadonlyMap<Value, Tensor>>;
+  readonly dispose?: () => void;
   /** See Session.imageRun. */
   readonly onImages?: (input: ImageInput) => ((image: Image) => ReadonlyMap<Value, Tensor>) | null;
 }
@@ -86,6 +87,7 @@ export class GraphSession implements Session {
   }
 
   async dispose(): Promise<void> {
+    this.#compute?.dispose?.();
     this.#compute = null;
   }
 }
