@@ -12,7 +12,7 @@ import { modelToGraph } from "../onnx/to-graph.js";
 import { GraphSession } from "./graph-session.js";
 import type { Session } from "./runtime.js";
 
-export { compileModules } from "../engine/module.js";
+export { compileModules, compileShared } from "../engine/module.js";
 
 /** Types of which a network has some where it is more than float32. */
 const INTEGERS: ReadonlySet<DType> = new Set<DType>(["int4", "uint4", "int8", "uint8"]);

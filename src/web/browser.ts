@@ -40,7 +40,17 @@ export interface AdapterLike {
   };
 }
 
+export interface WorkerLike {
+  addEventListener(
+    type: "message" | "error",
+    listener: (event: { readonly data?: unknown; readonly message?: string }) => void,
+  ): void;
+  postMessage(message: unknown): void;
+  terminate(): void;
+}
+
 export interface BrowserGlobals {
+  readonly crossOriginIsolated?: boolean;
   readonly createImageBitmap?: (source: never, options: object) => Promise<BitmapLike>;
   readonly ImageBitmap?: new () => BitmapLike;
   readonly OffscreenCanvas?: new (width: number, height: number) => CanvasLike;

@@ -45,7 +45,10 @@ export interface LoadOptions {
    * onnxruntime-web's are, when they are not in the manifest's folder.
    */
   readonly wasmPaths?: string | { readonly mjs?: string; readonly wasm?: string };
-  /** Of ONNX Runtime on wasm; above 1 only on cross-origin isolated pages. Default: half the cores, at most 4, there; else 1. */
+  /**
+   * On wasm; above 1 only on cross-origin isolated pages. Default: for the engine 1; for ONNX Runtime half the cores, at most
+   * 4, on such pages, else 1.
+   */
   readonly threads?: number;
   /** For an ONNX file without a manifest. */
   readonly onnx?: OnnxOptions;
@@ -250,10 +253,8 @@ async function loadOnnx(loading: Loading, url: string): Promise<Model> {
   });
 }
 
-/** In `auto`, threads are a wish for ONNX Runtime on wasm and say nothing about others. */
-function threadsOf({ device, engine, threads }: LoadOptions, runtime: WebRuntime): { threads?: number } {
+/** Threads are for WebAssembly; in `auto` they say nothing about WebGPU. */
+function threadsOf({ device, threads }: LoadOptions, runtime: WebRuntime): { threads?: number } {
   if (threads === undefined) return {};
-  const isFor = runtime.engine === "onnxruntime" && runtime.device === "wasm";
-  const isNamed = runtime.device === device || runtime.engine === engine;
-  return isFor || isNamed ? { threads } : {};
+  return runtime.device === "wasm" || runtime.device === device ? { threads } : {};
 }

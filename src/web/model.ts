@@ -23,7 +23,7 @@ export interface Model extends WebRuntimeName {
   readonly url: string;
   /** The GPU as the browser describes it; null on wasm. */
   readonly adapter: string | null;
-  /** Of ONNX Runtime on wasm; else 1. */
+  /** On wasm; 1 on webgpu. */
   readonly threads: number;
   /** Empty when nobody said what the classes are called. */
   readonly labels: readonly string[];

@@ -88,7 +88,8 @@ describe("the engine", () => {
 
   test.each<[LoadOptions, string]>([
     [{ engine: "qdg", device: "webgpu" }, 'engine: got "qdg" on webgpu, expected wasm'],
-    [{ engine: "qdg", threads: 2 }, "threads: got 2, expected 1: the engine has one thread"],
+    [{ engine: "qdg", threads: 2 }, "threads: got 2, but this page is not cross-origin isolated"],
+    [{ engine: "qdg", threads: 0.5 }, "threads: got 0.5, expected an integer >= 1"],
     [{ engine: "tflite" as never }, 'engine: got "tflite", expected auto, qdg or onnxruntime'],
     [{ model: "int8" as never }, 'model: got "int8", expected quantized or float32'],
   ])("%j is an error", async (options, message) => {

@@ -1,7 +1,11 @@
-// qdg's own engine behind the interface of runtimes: low-bit networks on WebAssembly kernels, one thread.
+// qdg's own engine behind the interface of runtimes: low-bit networks on WebAssembly kernels, by one thread unless more are
+// asked for: most are done before a thread would have started.
 
 import { QdgError } from "../../base/error.js";
 import type { EngineModules } from "../../engine/module.js";
+import type { Threads, ThreadTask } from "../../engine/team.js";
+import { within } from "../../runtime/time-limit.js";
+import { browserGlobals, type WorkerLike } from "../browser.js";
 import type { FetchedFile, WebRuntime } from "./web-runtime.js";
 
 /** What a site calls the kernels; as a bundler finds them, where no manifest says. */
@@ -9,8 +13,16 @@ export const ENGINE_FILES = { simd: "qdg-simd.wasm", relaxed: "qdg-relaxed.wasm"
 
 type EngineScript = typeof import("../../runtime/engine-session.js");
 
-/** Compiled once a page, as long as the first start did not fail. */
-let modules: Promise<EngineModules> | null = null;
+interface Compiled {
+  readonly modules: EngineModules;
+  /** For memory that threads share. */
+  shared(): Promise<EngineModules>;
+}
+
+/** Once a page, as long as the first start did not fail. */
+let compiled: Promise<Compiled> | null = null;
+
+const START_LIMIT_MS = 10_000;
 
 export const engine: WebRuntime = {
   engine: "qdg",
@@ -28,30 +40,72 @@ export const engine: WebRuntime = {
     },
   ],
 
-  async start({ threads, files }) {
-    if (threads !== undefined && threads !== 1) {
-      throw new QdgError("usage", "threads", `got ${threads}, expected 1: the engine has one thread`);
-    }
+  async start({ threads = 1, files }) {
+    checkThreads(threads);
     // A chunk of its own: pages that take ONNX Runtime do without, and others fetch it together with the model.
     const script = import("../../runtime/engine-session.js");
-    const starting = (modules ??= Promise.all([files(), script]).then(compile));
+    const starting = (compiled ??= Promise.all([files(), script]).then(compile));
     starting.catch(() => {
-      if (modules === starting) modules = null;
+      if (compiled === starting) compiled = null;
     });
-    const [compiled, { openEngine }] = await Promise.all([starting, script]);
-    return { threads: 1, open: (model, where) => openEngine(compiled, model, where) };
+    const [{ modules, shared }, { openEngine }] = await Promise.all([starting, script]);
+    const others: Threads | null =
+      threads === 1 ? null : { count: threads - 1, modules: await shared(), spawn };
+    return { threads, open: (model, where) => openEngine(modules, model, where, others) };
   },
 };
 
-async function compile([files, { compileModules }]: readonly [
+/** @throws QdgError `usage`; `unavailable` where memory cannot be shared */
+function checkThreads(threads: number): void {
+  if (!Number.isInteger(threads) || threads < 1) {
+    throw new QdgError("usage", "threads", `got ${threads}, expected an integer >= 1`);
+  }
+  if (threads === 1 || browserGlobals().crossOriginIsolated === true) return;
+  throw new QdgError(
+    "unavailable",
+    "threads",
+    `got ${threads}, but this page is not cross-origin isolated; serve it with Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp`,
+  );
+}
+
+/** A worker that computes its parts until it is told to stop. */
+async function spawn(task: ThreadTask): Promise<void> {
+  const { Worker } = globalThis as unknown as {
+    readonly Worker: new (url: URL, options: { readonly type: "module" }) => WorkerLike;
+  };
+  const worker = new Worker(new URL("../../runtime/engine-thread-web.js", import.meta.url), {
+    type: "module",
+  });
+  const fail = (what: string): QdgError =>
+    new QdgError("unavailable", "the engine", `a thread did not start: ${what}; use one`);
+  const ready = new Promise<void>((resolve, reject) => {
+    worker.addEventListener("message", ({ data }) => {
+      if (data === "ready") resolve();
+      else reject(fail(String(data)));
+    });
+    worker.addEventListener("error", ({ message = "its script does not load" }) => reject(fail(message)));
+  });
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker has none
+  worker.postMessage(task);
+  try {
+    await within(START_LIMIT_MS, ready, () => fail(`it did not answer in ${START_LIMIT_MS / 1000} s`));
+  } catch (thrown) {
+    worker.terminate();
+    throw thrown;
+  }
+}
+
+async function compile([files, { compileModules, compileShared }]: readonly [
   ReadonlyMap<string, FetchedFile>,
   EngineScript,
-]): Promise<EngineModules> {
+]): Promise<Compiled> {
   const simd = files.get(ENGINE_FILES.simd)?.bytes;
+  const relaxed = files.get(ENGINE_FILES.relaxed)?.bytes ?? null;
   if (!simd)
     throw new QdgError("unavailable", "the engine", `got no ${ENGINE_FILES.simd}, expected its bytes`);
   try {
-    return await compileModules(simd, files.get(ENGINE_FILES.relaxed)?.bytes ?? null);
+    const modules = await compileModules(simd, relaxed);
+    return { modules, shared: () => compileShared(simd, relaxed) };
   } catch (thrown) {
     throw new QdgError(
       "unavailable",
