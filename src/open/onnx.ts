@@ -28,9 +28,9 @@ export async function openOnnx(path: string, { layout }: OpenOptions): Promise<M
   const metadata = readOnnxMetadata(model.metadataProps ?? [], path);
   const carried =
     metadata.learned && parseLearned({ qdg: metadata.learned }, `${path}, metadata qdg.learned`);
-  const { graph, learned } = isPairsModel(model)
+  const { graph, learned, note } = isPairsModel(model)
     ? readPairs(model, path)
-    : { graph: readOnnx(model, path), learned: carried };
+    : { graph: readOnnx(model, path), learned: carried, note: null };
   return {
     path,
     graph,
@@ -41,7 +41,9 @@ export async function openOnnx(path: string, { layout }: OpenOptions): Promise<M
     },
     learned,
     sourceHash: createHash("sha256").update(bytes).digest("hex"),
-    warnings: [single.warning, numbers.warning].flatMap((text) => (text === null ? [] : [`${path} ${text}`])),
+    warnings: [single.warning, numbers.warning, note].flatMap((text) =>
+      text === null ? [] : [`${path} ${text}`],
+    ),
   };
 }
 

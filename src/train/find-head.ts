@@ -29,6 +29,14 @@ export type FoundHead =
   | { readonly kind: "features" }
   | { readonly kind: "none"; readonly reason: string };
 
+/** What a writer knows of the layers that nodes came from. */
+export interface HeadLayers {
+  /** As messages call the layer. */
+  readonly titleOf: (node: Node) => string;
+  /** Whether its number of outputs is its to set. */
+  readonly canBeHead: (node: Node) => boolean;
+}
+
 /** They make probabilities, so that what gives their input gives one number a class. */
 export const CLASSIFYING: ReadonlySet<string> = new Set(["Softmax", "LogSoftmax", "Sigmoid"]);
 /** They make a vector of a map, one number a channel where the head is right. */
@@ -49,9 +57,9 @@ const MOVING: ReadonlySet<string> = new Set(["Identity", "Transpose", "Unsqueeze
  * Gemm has none.
  *
  * @param graph with one output
- * @param titleOf what messages call the layer of a node
+ * @param layers that the nodes are of: one that cannot be a head ends the way as what is no head does
  */
-export function findHead(graph: Graph, titleOf: (node: Node) => string): FoundHead {
+export function findHead(graph: Graph, { titleOf, canBeHead }: HeadLayers): FoundHead {
   const rank = (graph.outputs[0] as Value).shape.length;
   const after: Node[] = [];
   let [classifying, rectified, pooled] = [false, false, false];
@@ -65,7 +73,7 @@ export function findHead(graph: Graph, titleOf: (node: Node) => string): FoundHe
   };
   for (const { node, shared } of tailOf(graph)) {
     const isMatrix = node.op === "Gemm" || node.op === "MatMul";
-    if (kindOf(node) === "weighted" && (isMatrix || isPointwise(node))) {
+    if (kindOf(node) === "weighted" && (isMatrix || isPointwise(node)) && canBeHead(node)) {
       const gives = isMatrix || pooled || classifying;
       if (!gives || (rectified && !classifying)) return features();
       if (shared) return { kind: "none", reason: `${titleOf(node)} is used elsewhere too` };
@@ -82,7 +90,7 @@ export function findHead(graph: Graph, titleOf: (node: Node) => string): FoundHe
 }
 
 /** The nodes that the output comes from, last first, as messages list them: in the order of the network, each layer once. */
-export function endOf(graph: Graph, titleOf: (node: Node) => string): readonly string[] {
+export function endOf(graph: Graph, { titleOf }: HeadLayers): readonly string[] {
   // Orders of axes are of no interest.
   const nodes = [...tailOf(graph)].map(({ node }) => node).filter(({ op }) => op !== "Transpose");
   const titles = new Set(nodes.map(titleOf));

@@ -6,7 +6,7 @@ import type { Node } from "../graph/graph.js";
 import { hasChannelsFirst } from "../read/layers-model.js";
 import { camelCase, checkModelJson } from "../read/model-json.js";
 import { namedByPosition } from "../read/weight-store.js";
-import { CLASSIFYING, type Head } from "./find-head.js";
+import { CLASSIFYING, type Head, type HeadLayers } from "./find-head.js";
 import { type LayersModel, layersGraph } from "./layers-model-file.js";
 import { freshBias, freshKernel, type NewHead } from "./new-head.js";
 import {
@@ -24,12 +24,20 @@ import {
   setField,
 } from "./topology.js";
 
-/** What the model calls the layers that nodes of its graph came from. */
-export function titlesOf({ topology }: LayersModel): (node: Node) => string {
+/** The layers whose nodes may be a head: others have a Gemm or a 1x1 Conv within (TimeDistributed, SeparableConv2D). */
+const HEAD_CLASSES: ReadonlySet<string> = new Set(["Dense", "Conv2D"]);
+
+export function headLayersOf({ topology }: LayersModel): HeadLayers {
   const entries = new Map([...allEntries(editableCopy(topology))].map((entry) => [nameOf(entry), entry]));
-  return ({ origin, op }) => {
-    const entry = entries.get(origin);
-    return entry ? describeEntry(entry) : `${origin} (${op})`;
+  return {
+    titleOf({ origin, op }) {
+      const entry = entries.get(origin);
+      return entry ? describeEntry(entry) : `${origin} (${op})`;
+    },
+    canBeHead({ origin }) {
+      const entry = entries.get(origin);
+      return entry !== undefined && HEAD_CLASSES.has(classOf(entry));
+    },
   };
 }
 

@@ -38,11 +38,16 @@ export interface OnnxNetwork {
 /**
  * Reads a graph-model or an ONNX file in real numbers, or with quantizers in it.
  *
+ * @param onWarning told what is odd about the file although it can be read
  * @throws QdgError what `openModel` and {@link onnxNetwork} throw; `unsupported-model` where nothing tells which axis
  * of its input are the channels
  */
-export async function loadOnnxNetwork(given: string): Promise<OnnxNetwork> {
-  const { path, graph, facts, learned } = await openModel(given);
+export async function loadOnnxNetwork(
+  given: string,
+  onWarning: (warning: string) => void = () => undefined,
+): Promise<OnnxNetwork> {
+  const { path, graph, facts, learned, warnings } = await openModel(given);
+  warnings.forEach(onWarning);
   const { layout, preprocessing, labels } = facts;
   if (layout === null) {
     const shapes = graph.inputs.map(({ name, shape }) => `${name} [${shape.join(", ")}]`).join(" and ");

@@ -1,9 +1,9 @@
 // Gives a network a head for other classes: what is replaced is found in its graph, how it is written is each kind's.
 
 import { QdgError } from "../base/error.js";
-import type { Dim, Node } from "../graph/graph.js";
-import { endOf, findHead } from "./find-head.js";
-import { layersWithHead, titlesOf } from "./layers-head.js";
+import type { Dim } from "../graph/graph.js";
+import { endOf, findHead, type HeadLayers } from "./find-head.js";
+import { headLayersOf, layersWithHead } from "./layers-head.js";
 import type { LayersModel } from "./layers-model-file.js";
 import type { NewHead } from "./new-head.js";
 import { networkWithHead } from "./onnx-head.js";
@@ -62,9 +62,9 @@ export function replaceHead(
   if (!output || more.length > 0) {
     throw new QdgError("unsupported-model", "model", `has ${graph.outputs.length} outputs, expected 1`);
   }
-  const titleOf = isOnnxNetwork(model) ? ({ origin, op }: Node) => `${origin} (${op})` : titlesOf(model);
+  const headLayers = isOnnxNetwork(model) ? NODES : headLayersOf(model);
   const notFound = (reason: string): QdgError => {
-    const layers = endOf(graph, titleOf).join(", ") || "a layer of several outputs";
+    const layers = endOf(graph, headLayers).join(", ") || "a layer of several outputs";
     return new QdgError(
       "unsupported-model",
       "model",
@@ -72,7 +72,7 @@ export function replaceHead(
         `output; ${reason}; it ends in ${layers} and gives ${shapeText(output.shape)}; end the model before its head, and one is added`,
     );
   };
-  const found = findHead(graph, titleOf);
+  const found = findHead(graph, headLayers);
   if (found.kind === "none") throw notFound(found.reason);
   if (keeps && (found.kind !== "head" || found.classes !== classes)) {
     const got = found.kind === "head" ? `a head of ${found.classes} classes` : "no head";
@@ -90,6 +90,12 @@ export function replaceHead(
   }
   return keeps ? made : withoutOldClasses(made);
 }
+
+/** Where each node is a layer of its own. */
+const NODES: HeadLayers = {
+  titleOf: ({ origin, op }) => `${origin} (${op})`,
+  canBeHead: () => true,
+};
 
 /** Without labels and learned scales, which are those of the old head. */
 function withoutOldClasses<M extends TrainableModel>(model: M): M {

@@ -102,7 +102,8 @@ export interface ReadTeacher {
  * color images, another way to resize
  */
 export async function readTeacher(path: string, lesson: Lesson): Promise<ReadTeacher> {
-  const source = await loadModel(path);
+  const warnings: string[] = [];
+  const source = await loadModel(path, (warning) => warnings.push(warning));
   const fail = (got: string, expected: string): QdgError =>
     new QdgError("usage", "--teacher", `${path} ${got}, expected ${expected}`);
   if ((parseLearned(source.userDefinedMetadata)?.quantizers.size ?? 0) > 0)
@@ -147,7 +148,7 @@ export async function readTeacher(path: string, lesson: Lesson): Promise<ReadTea
     sha256: hashOf(source),
     labels: classes ?? stated.labels,
     classes: count,
-    notes: notes.map((note) => `the teacher ${path} ${note}`),
+    notes: [...warnings, ...notes.map((note) => `the teacher ${path} ${note}`)],
   };
 }
 

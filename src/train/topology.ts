@@ -78,7 +78,7 @@ export function callsOf(entry: Entry): Editable[][][] {
 }
 
 /** The `[layer, call, tensor]` that a Model gives. */
-export function outputsOf(model: Entry): Editable[][] {
+function outputsOf(model: Entry): Editable[][] {
   return getField(configOf(model), "outputLayers") as Editable[][];
 }
 

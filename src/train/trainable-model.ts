@@ -34,12 +34,16 @@ export function isOnnxNetwork(model: TrainableModel): model is OnnxNetwork {
 /**
  * Reads a layers-model, a graph-model (model.json, or its folder) or an ONNX file.
  *
+ * @param onWarning told what is odd about a file of the last two although it can be read
  * @throws QdgError what `loadLayersModel` and `loadOnnxNetwork` throw
  */
-export async function loadModel(given: string): Promise<TrainableModel> {
+export async function loadModel(
+  given: string,
+  onWarning?: (warning: string) => void,
+): Promise<TrainableModel> {
   const { kind, path } = await modelPath(given);
   const hasLayers = kind === "model-json" && !isGraphModel((await readJsonFile(path)).parsed);
-  return hasLayers ? loadLayersModel(path) : loadOnnxNetwork(path);
+  return hasLayers ? loadLayersModel(path) : loadOnnxNetwork(path, onWarning);
 }
 
 /** What a model is called in the folder of its run. */

@@ -12,6 +12,7 @@ import type { Graph, Node, Value } from "../../src/graph/graph.js";
 import { useBackend } from "../../src/train/backends/backends.js";
 import { checkRuns } from "../../src/train/check-runs.js";
 import { onnxNetwork, type OnnxNetwork, readBack } from "../../src/train/onnx-network.js";
+import { decodeModel, encodeModel } from "../../src/onnx/codec.js";
 import { replaceHead } from "../../src/train/replace-head.js";
 import { resizeInput } from "../../src/train/resize-input.js";
 import { graphOf, isOnnxNetwork, loadModel, saveModel } from "../../src/train/trainable-model.js";
@@ -123,9 +124,64 @@ describe("a network without layers", () => {
       }),
     );
     expect(made.weights.size).toBe(2 + 4 + 1);
-    const [normal] = made.graph.nodes.filter(({ op }) => op === "BatchNormalization");
+    const normal = made.graph.nodes.find(({ op }) => op === "BatchNormalization");
     expect(new Set(normal?.inputs).size).toBe(5);
   });
+});
+
+test("a factor that a file spells out is trained, and has no statistics of a batch", () => {
+  const made = network(
+    ending((net, map) => {
+      const scaled = net.node("Mul", "m", [map, numbers(net, "g", 1, 4, 1, 1)], {
+        name: "m",
+        shape: map.shape,
+      });
+      const shifted = net.node("Add", "a", [scaled, numbers(net, "h", 1, 4, 1, 1)], {
+        name: "a",
+        shape: map.shape,
+      });
+      return pooled(net, one(net, "Relu", shifted, "r", map.shape), 4);
+    }),
+  );
+  const factor = made.graph.nodes.find(({ op }) => op === "BatchNormalization");
+  const trained = new Set(made.weights.keys());
+  expect(factor?.inputs.map((input) => input !== null && trained.has(input.name))).toEqual([
+    false,
+    true,
+    true,
+    false,
+    false,
+  ]);
+});
+
+test("what is odd about a file is told", async () => {
+  const path = join(folder, "half.onnx");
+  const { graph, ...model } = decodeModel(floatFile(exportedGraph(), 21));
+  const initializer = graph?.initializer?.map((each) =>
+    each.name === "fc.bias"
+      ? { name: "fc.bias", dims: [3], dataType: 10, rawData: Uint8Array.from([0, 60, 0, 60, 0, 60]) }
+      : each,
+  );
+  const node = graph?.node?.map((each) => ({
+    ...each,
+    input: each.input?.map((name) => (name === "fc.bias" ? "real bias" : name)) ?? [],
+  }));
+  const cast = {
+    opType: "Cast",
+    input: ["fc.bias"],
+    output: ["real bias"],
+    attribute: [{ name: "to", type: 2, i: 1 }],
+  };
+  await writeFile(
+    path,
+    encodeModel({
+      ...model,
+      graph: { ...graph, initializer: initializer ?? [], node: [cast, ...(node ?? [])] },
+    }),
+  );
+  const warnings: string[] = [];
+  await loadModel(path, (warning) => warnings.push(warning));
+  expect(warnings).toEqual([expect.stringMatching(/half\.onnx .*float16/)]);
 });
 
 describe("another head", () => {

@@ -196,6 +196,10 @@ describe("a model of features gets a head", () => {
     ["a feature map of a 1x1 Conv2D", () => sequential(pointwise("c"))],
     ["pooling", () => sequential(layers.reLU(), gap())],
     ["pooling of a rectified 1x1 Conv2D", () => sequential(pointwise("c", "relu"), gap())],
+    [
+      "pooling of a SeparableConv2D, which has a 1x1 convolution within",
+      () => sequential(layers.separableConv2d({ filters: 9, kernelSize: 3, name: "s" }), gap()),
+    ],
     ["a rectified Dense", () => sequential(gap(), dense("h", "relu"))],
     ["a Dense and a ReLU", () => sequential(gap(), dense("h"), layers.reLU())],
   ])("that ends in %s", async (_, make) => {

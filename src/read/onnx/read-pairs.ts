@@ -17,29 +17,33 @@ const DEQUANTIZE: ReadonlySet<string> = new Set(["DequantizeLinear"]);
 
 const REMEDY = "give the float model that the file was made from, with --bits";
 
+export interface ReadPairs {
+  readonly graph: Graph;
+  readonly learned: LearnedQuantizers;
+  /** What of the file's quantizers ours cannot be, so that scales have to be found anew; null where all are learned. */
+  readonly note: string | null;
+}
+
 /**
  * Reads a model whose quantized numbers are those of QuantizeLinear and DequantizeLinear.
  *
  * - Weights: signed around 0, a scale an output channel or one; with as many bits as their integers need.
- * - Activations: one scale and zero point, at the values that `placeQuantizers` places quantizers at; what shares a quantizer there has
- *   equal ones.
+ * - Activations: one scale and zero point, at the values that `placeQuantizers` places quantizers at. Where values share a quantizer
+ *   there and have several here (operands of a sum, as `quantize_static` writes them), none is learned, and that is noted.
  * - After the last weighted layer, which stays in real numbers, rounding is spelled out in float operators.
  *
  * @throws QdgError what reading a float model throws; `unsupported-op` naming the node of a quantizer that does not fit, and the layer
  * of a weight in real numbers
  */
-export function readPairs(
-  model: ModelProto,
-  where: string,
-): { readonly graph: Graph; readonly learned: LearnedQuantizers } {
+export function readPairs(model: ModelProto, where: string): ReadPairs {
   checkSupported(model, where, true);
   const folded = foldConstants(raise(model), DEQUANTIZE);
   const first = fitted(withoutPairs(folded, new Set()), where);
   const after = first.pairs.activations.filter(({ name }) => !first.ids.has(name));
-  if (after.length === 0) return { graph: first.graph, learned: learnedOf(first) };
+  if (after.length === 0) return { graph: first.graph, ...learnedOf(first) };
   for (const pair of after) checkInTail(pair, first);
   const second = fitted(withoutPairs(folded, new Set(after.map(({ name }) => name))), where);
-  return { graph: second.graph, learned: learnedOf(second) };
+  return { graph: second.graph, ...learnedOf(second) };
 }
 
 interface Fitted {
@@ -71,24 +75,34 @@ function checkInTail({ name, origin }: Pair, { passed }: Fitted): void {
   );
 }
 
-function learnedOf({ pairs, sites }: Fitted): LearnedQuantizers {
+function learnedOf({ pairs, sites }: Fitted): Omit<ReadPairs, "graph"> {
   const constants = new Map(pairs.constants.map((pair) => [pair.name, pair]));
   const activations = new Map(pairs.activations.map((pair) => [pair.name, pair]));
   const quantizers = new Map<string, LearnedQuantizer>();
+  const apart: string[] = [];
   for (const site of sites) {
     if (site.role === "weight") {
       const [id = ""] = site.ids;
       quantizers.set(id, weightOf(site, id, constants).quantizer);
     } else if (!isCopy(site)) {
-      for (const pair of sharedOf(site, activations)) quantizers.set(pair.name, pair.quantizer);
+      const shared = sharedOf(site, activations);
+      if (typeof shared === "string") apart.push(shared);
+      else for (const pair of shared) quantizers.set(pair.name, pair.quantizer);
     }
   }
-  return { quantizers };
+  return { learned: { quantizers }, note: noteOf(apart) };
 }
 
 /** Of fewer bits where these are asked for; else it has the quantizer of what it copies. */
 function isCopy({ values }: QuantizerSite): boolean {
   return values[0]?.producer?.op === REQUANTIZE;
+}
+
+function noteOf(places: readonly string[]): string | null {
+  const [first] = places;
+  if (first === undefined) return null;
+  const more = places.length > 1 ? `, and so at ${places.length - 1} more` : "";
+  return `has two scales where qdg has one quantizer: ${first}${more}; these scales have to be found anew with --calibration, or learned by qdg train`;
 }
 
 /** The transposed weight of a MatMul has the scales of the file's, in their order. */
@@ -121,16 +135,13 @@ function weightOf(
   return pair;
 }
 
-/** What is known of the values that one quantizer is for: the same of all, where anything is. */
-function sharedOf(site: QuantizerSite, activations: ReadonlyMap<string, Pair>): readonly Pair[] {
+/** What is known of the values that one quantizer is for: the same of all, where anything is; a note where it is not the same. */
+function sharedOf(site: QuantizerSite, activations: ReadonlyMap<string, Pair>): readonly Pair[] | string {
   const found = site.ids.flatMap((id) => activations.get(id) ?? []);
   const [first, ...others] = found;
   const other = first && others.find(({ quantizer }) => textOf(quantizer) !== textOf(first.quantizer));
   if (first && other) {
-    fail(
-      other.origin,
-      `${other.name} has ${textOf(other.quantizer)}, and ${first.name} ${textOf(first.quantizer)}, expected one quantizer for both (${site.layer}): operands of a sum, a concatenation or a maximum share it, and what only moves keeps it`,
-    );
+    return `${other.name} (${textOf(other.quantizer)}) and ${first.name} (${textOf(first.quantizer)})`;
   }
   if (!first) {
     fail(

@@ -120,7 +120,9 @@ async function trainLocked(request: TrainRequest): Promise<TrainResult> {
   const backend = await chooseBackend(asked, request.options, checkpoint, observer);
   const backendName = nameOf(backend);
 
-  const source = isPretrained(asked) ? await loadModel(asked.model) : null;
+  const source = isPretrained(asked)
+    ? await loadModel(asked.model, (warning) => observer.note(warning))
+    : null;
   const imageSize = asked.imageSize ?? inputSize(source, asked.model);
   const preprocessing = chosenPreprocessing(asked, source);
   const images = await openImages(asked, imageSize, preprocessing, observer);

@@ -12,6 +12,7 @@ import { GraphBuilder } from "../../../src/graph/builder.js";
 import type { Attribute, Dim, Graph, Value } from "../../../src/graph/graph.js";
 import { openModel } from "../../../src/open/open-model.js";
 import { seeded } from "../../support/layers-models.js";
+import { npyOf } from "../../parity/tiny-models.js";
 import { largestDifference } from "../../support/same-outputs.js";
 
 let folder = "";
@@ -199,15 +200,30 @@ test("weights have the bits that their integers need", async () => {
   expect(bits).toEqual([3, 4, 8]);
 });
 
+test("operands of a sum on two scales, as quantize_static writes them, have one that calibration finds, and that is said", async () => {
+  const s = new Net();
+  const x = s.pair(s.net.input("x", IMAGE), 0.02, 114);
+  const y = s.pair(s.conv(x, 3), 0.01, 128);
+  const path = await write(s.done(s.conv(s.pair(s.op("Add", [x, y], y.shape), 0.02, 128), 2)), "two-scales");
+  const { learned, warnings } = await openModel(path);
+  expect([...(learned?.quantizers.keys() ?? [])]).toEqual(["dequantizelinear2", "dequantizelinear5", "add1"]);
+  expect(warnings).toEqual([
+    expect.stringMatching(
+      /has two scales where qdg has one quantizer: conv1 \(8 bits, scale 0\.00999.*, zero point 128\) and x \(8 bits, scale 0\.0199.*, zero point 114\); .*--calibration/,
+    ),
+  ]);
+  const output = join(folder, "found-anew.onnx");
+  await expect(exportModel({ model: path, output })).rejects.toThrow(
+    /has no learned scale.*give --calibration/,
+  );
+  const data = join(folder, "x.npy");
+  const samples = Float32Array.from({ length: 24 * 108 }, () => 4 * s.random() - 2);
+  await writeFile(data, npyOf(float32([24, 3, 6, 6], samples)));
+  const { scales } = await exportModel({ model: path, output, calibration: [`x=${data}`] });
+  expect(scales).toBe("learned+calibrated");
+});
+
 test.each<[string, (s: Net, x: Value) => Value, string]>([
-  [
-    "operands of a sum on two scales",
-    (s, x) => {
-      const y = s.pair(s.conv(x, 3), 0.01, 128);
-      return s.conv(s.pair(s.op("Add", [x, y], y.shape), 0.02, 128), 2);
-    },
-    "conv1 has 8 bits, scale 0.009999999776482582, zero point 128, and x 8 bits, scale 0.019999999552965164, zero point 114, expected one quantizer for both",
-  ],
   [
     "rounding before a ReLU that rounds too",
     (s, x) => {
