@@ -66,7 +66,7 @@ export function centred(value: Value, functions: ByteFunctions): Centred | null 
 
 /** Integer weights and bias of a sum of real ones, and the power of two that makes them so, an output channel each. */
 export interface WholeWeights {
-  readonly weights: Int32Array;
+  readonly weights: Int8Array;
   readonly bias: Int32Array;
   /** What each multiplier is divided by. */
   readonly factor: Float32Array;
@@ -82,7 +82,7 @@ export function wholeWeights(
 ): WholeWeights | null {
   const count = weights.length / K;
   const result = {
-    weights: new Int32Array(weights.length),
+    weights: new Int8Array(weights.length),
     bias: new Int32Array(K),
     factor: new Float32Array(K),
   };
@@ -93,7 +93,11 @@ export function wholeWeights(
     while (factor < 2 ** MOST_BITS && !all.every((each) => Number.isInteger(each * factor))) factor *= 2;
     // Powers of two above 1 that lowering multiplied all by are taken out again.
     while (factor > 2 ** -MOST_BITS && row.some((each) => !isWeight(each * factor))) factor /= 2;
-    if (!all.every((each) => Number.isInteger(each * factor))) return null;
+    if (
+      !all.every((each) => Number.isInteger(each * factor)) ||
+      !row.every((each) => isWeight(each * factor))
+    )
+      return null;
     row.forEach((each, i) => {
       result.weights[k * count + i] = each * factor;
     });

@@ -9,6 +9,8 @@ const PAGE = 65536;
 const ALIGNMENT = 64;
 /** Kernels read and write whole vectors: up to this many bytes past an image's end. */
 const SLACK = 64;
+/** Growing takes time: at least this part of the memory at once. */
+const FEWEST_PARTS = 16;
 /** Address 0 is no address. */
 const FIRST = ALIGNMENT;
 
@@ -51,10 +53,12 @@ function aligned(size: number): number {
 /** Constants after the arena. Views are made anew at every write, as growing detaches them. */
 export class EngineMemory {
   readonly memory: WasmMemory;
+  readonly #arenaEnd: number;
   #end: number;
 
   constructor(arenaEnd: number) {
     this.memory = new webAssembly.Memory({ initial: Math.ceil(arenaEnd / PAGE) });
+    this.#arenaEnd = arenaEnd;
     this.#end = arenaEnd;
   }
 
@@ -69,7 +73,7 @@ export class EngineMemory {
     const missing = this.#end - this.memory.buffer.byteLength;
     if (missing > 0) {
       try {
-        this.memory.grow(Math.ceil(missing / PAGE));
+        this.memory.grow(Math.ceil(Math.max(missing, this.#end / FEWEST_PARTS) / PAGE));
       } catch (thrown) {
         throw new QdgError("runtime", "engine", `got no memory of ${this.#end} bytes; close what else runs`, {
           cause: thrown,
@@ -79,6 +83,11 @@ export class EngineMemory {
     return address;
   }
 
+  /** Room for `size` bytes until the next call, or the first run: that of activations, where it is large enough. */
+  scratch(size: number): number {
+    return FIRST + size + SLACK <= this.#arenaEnd ? FIRST : this.reserve(size);
+  }
+
   put(values: Int8Array | Uint8Array | Int32Array | Uint32Array | Float32Array): number {
     const address = this.reserve(values.byteLength);
     const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
@@ -86,14 +95,15 @@ export class EngineMemory {
     return address;
   }
 
-  /** Limits and rounding of requantize.ts, each value four times. */
+  /** The target of requantize.ts. */
   putTarget(low: number, high: number, zeroPoint: number): number {
-    const block = new Float32Array(16);
+    const block = new Float32Array(24);
     block
       .fill(low - zeroPoint, 0, 4)
       .fill(high - zeroPoint, 4, 8)
       .fill(ROUNDING, 8, 12);
     new Int32Array(block.buffer).fill(ROUNDING_BITS - zeroPoint, 12, 16);
+    new Uint8Array(block.buffer).fill(low, 64, 80).fill(high, 80, 96);
     return this.put(block);
   }
 }

@@ -98,6 +98,27 @@ interface SimdKernels {
     target: number,
   ): void;
   copy(copies: number, runs: number, length: number): void;
+  planes(from: number, to: number, positions: number, channels: number, step: number): void;
+  pack(
+    from: number,
+    to: number,
+    outputs: number,
+    channels: number,
+    elements: number,
+    chunks: number,
+    sums: number,
+  ): number;
+  shiftWeights(weights: number, bytes: number, shift: number): void;
+  largestPairs(weights: number, blocks: number, steps: number, group: number): number;
+  listPositions(
+    to: number,
+    count: number,
+    rows: number,
+    columns: number,
+    first: number,
+    pitch: number,
+    step: number,
+  ): void;
   fill(to: number, rows: number, length: number, pitch: number, value: number): void;
   largest(windows: number, places: number, positions: number, channels: number, lists: number): void;
   mean(
@@ -135,17 +156,19 @@ type Products = (w: number, x: number) => number;
 
 /** Exports of assembly/relaxed.ts. */
 interface RelaxedKernels {
-  convolutionPairs(...call: [...Convolution, group: number, shift: number]): void;
+  convolutionPairs(...call: [...Convolution, shift: number, group: number]): void;
+  convolutionOnce(...call: [...Convolution, shift: number]): void;
+  convolutionEach(...call: [...Convolution, shift: number]): void;
   convolutionQuads(...call: Convolution): void;
-  depthwisePairs(...call: [...Depthwise, group: number, shift: number]): void;
+  depthwisePairs(...call: [...Depthwise, shift: number, group: number]): void;
   readonly twoProducts: Products;
   readonly fourProducts: Products;
 }
 
 /** Kernels on a memory; those of relaxed SIMD only where this machine computes them exactly. */
 export interface Kernels extends SimdKernels {
-  /** Weights of few bits, whose sums fit 16 bits. */
-  readonly pairs: Pick<RelaxedKernels, "convolutionPairs" | "depthwisePairs"> | null;
+  /** Weights whose pairs of products fit 16 bits. */
+  readonly pairs: Omit<RelaxedKernels, "convolutionQuads" | "twoProducts" | "fourProducts"> | null;
   /** Any weights. */
   readonly quads: Pick<RelaxedKernels, "convolutionQuads"> | null;
 }
@@ -172,7 +195,7 @@ export async function instantiate({ simd, relaxed }: EngineModules, memory: Wasm
   const more = relaxed && ((await webAssembly.instantiate(relaxed, imports)).exports as RelaxedKernels);
   return {
     ...kernels,
-    pairs: more && isExact(more.twoProducts, 2, [-8, -1, 7, 8, 31]) ? more : null,
+    pairs: more && isExact(more.twoProducts, 2, [-64, -8, -1, 7, 8, 31, 64]) ? more : null,
     quads: more && isExact(more.fourProducts, 4, [-128, -1, 1, 64, 127]) ? more : null,
   };
 }

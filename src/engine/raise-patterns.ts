@@ -1,6 +1,7 @@
 // Operations of the patterns that ONNX Runtime computes as one integer kernel.
 
 import type { Tensor } from "../base/tensor.js";
+import { allocate } from "../base/tensor.js";
 import { convGeometry } from "../compute/convolution.js";
 import type {
   IntegerPattern,
@@ -73,8 +74,27 @@ function weightedSumOf(
   const stored = raising.constants.get(w.q);
   if (!stored) throw refused(whereOf(node), "weights that are computed");
   const { weights, K } = weightsByOutput(node, stored);
+  const image = raising.bytesAlong(x.q, inputAxisOf(node, x.q));
+  return {
+    where: whereOf(node),
+    x: image,
+    zeroX: zeroOf(x),
+    windows: windowsOf(node, image, stored.shape),
+    group: intAttribute(node, "group", 1),
+    weights: centredWeights(node, weights, K, w),
+    bias: bias ? Int32Array.from({ length: K }, (_, k) => bias[k] as number) : new Int32Array(K),
+    multiplier: Float32Array.from({ length: K }, (_, k) =>
+      multiplierOf(w.scale[w.scale.length > 1 ? k : 0] as number),
+    ),
+  };
+}
+
+/** Weights less their zero points. */
+function centredWeights(node: Node, weights: ArrayLike<number>, K: number, w: Operand): Int8Array {
+  if (weights instanceof Int8Array && Array.prototype.every.call(w.zeroPoint, (zero) => zero === 0))
+    return weights;
   const count = weights.length / K;
-  const centred = new Int32Array(weights.length);
+  const centred = new Int8Array(weights.length);
   for (let k = 0; k < K; k++) {
     const zeroPoint = zeroOfChannel(w, k);
     for (let i = k * count; i < (k + 1) * count; i++) {
@@ -83,19 +103,7 @@ function weightedSumOf(
       centred[i] = weight;
     }
   }
-  const image = raising.bytesAlong(x.q, inputAxisOf(node, x.q));
-  return {
-    where: whereOf(node),
-    x: image,
-    zeroX: zeroOf(x),
-    windows: windowsOf(node, image, stored.shape),
-    group: intAttribute(node, "group", 1),
-    weights: centred,
-    bias: bias ? Int32Array.from({ length: K }, (_, k) => bias[k] as number) : new Int32Array(K),
-    multiplier: Float32Array.from({ length: K }, (_, k) =>
-      multiplierOf(w.scale[w.scale.length > 1 ? k : 0] as number),
-    ),
-  };
+  return centred;
 }
 
 function zeroOfChannel({ zeroPoint }: Operand, k: number): number {
@@ -125,7 +133,7 @@ export function weightsByOutput(
   const data = stored.data as Int8Array | Uint8Array | Float32Array;
   if (byRows) return { weights: data, K };
   const count = data.length / K;
-  const weights = new Float32Array(data.length);
+  const weights = allocate(stored.dtype as "int8" | "uint8" | "float32", data.length);
   for (let k = 0; k < K; k++) {
     for (let i = 0; i < count; i++) weights[k * count + i] = data[i * K + k] as number;
   }

@@ -63,12 +63,9 @@ export function convolutionQuads(
         f1 = quads(f1, w1, x);
         w += 32;
       }
-      finish(<usize>load<u32>(places) + y, a0, a1, p, target);
-      finish(<usize>load<u32>(places, 4) + y, b0, b1, p, target);
-      finish(<usize>load<u32>(places, 8) + y, c0, c1, p, target);
-      finish(<usize>load<u32>(places, 12) + y, d0, d1, p, target);
-      finish(<usize>load<u32>(places, 16) + y, e0, e1, p, target);
-      finish(<usize>load<u32>(places, 20) + y, f0, f1, p, target);
+      finish(p, target, <usize>load<u32>(places) + y, a0, a1, <usize>load<u32>(places, 4) + y, b0, b1);
+      finish(p, target, <usize>load<u32>(places, 8) + y, c0, c1, <usize>load<u32>(places, 12) + y, d0, d1);
+      finish(p, target, <usize>load<u32>(places, 16) + y, e0, e1, <usize>load<u32>(places, 20) + y, f0, f1);
       p += 64;
       y += block;
     }

@@ -67,8 +67,11 @@ export function convolution(
       }
       const b0 = v128.load(p);
       const b1 = v128.load(p, 16);
-      finish(y0, i32x4.add(b0, joined(a0, a1)), i32x4.add(b1, joined(a2, a3)), p, target);
-      finish(y1, i32x4.add(b0, joined(c0, c1)), i32x4.add(b1, joined(c2, c3)), p, target);
+      finish(
+        p, target,
+        y0, i32x4.add(b0, joined(a0, a1)), i32x4.add(b1, joined(a2, a3)),
+        y1, i32x4.add(b0, joined(c0, c1)), i32x4.add(b1, joined(c2, c3)),
+      );
       p += 64;
       y0 += block;
       y1 += block;

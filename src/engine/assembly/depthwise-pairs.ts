@@ -1,12 +1,23 @@
 // Depthwise convolution of few bits, sums of pairs of elements in 16 bits: see convolution-pairs.ts.
 
-import { requantized, store16 } from "./requantize";
+import { bytes16, scaled } from "./requantize";
+
+/** Each of four sums of 16 bits times the factor: it stands beside a zero. */
+// @ts-ignore: decorator
+@inline function low(sums: v128, factor: v128): v128 {
+  return i32x4.dot_i16x8_s(i16x8.shuffle(sums, i16x8.splat(0), 0, 8, 1, 9, 2, 10, 3, 11), factor);
+}
+
+// @ts-ignore: decorator
+@inline function high(sums: v128, factor: v128): v128 {
+  return i32x4.dot_i16x8_s(i16x8.shuffle(sums, i16x8.splat(0), 4, 12, 5, 13, 6, 14, 7, 15), factor);
+}
 
 /**
  * Arguments as those of depthwise, and
  *
- * @param group pairs whose sums fit 16 bits: at most `floor(32767 / (510 max |w|))`
  * @param shift the weights stand for `w * 2^shift`
+ * @param group pairs whose sums fit 16 bits: `255 * largestPairs(weights, blocks, pairs, group) <= 32767`
  */
 export function depthwisePairs(
   windows: usize,
@@ -19,19 +30,23 @@ export function depthwisePairs(
   offsets: usize,
   pairs: i32,
   target: usize,
-  group: i32,
   shift: i32,
+  group: i32,
 ): void {
   const offsetsEnd = offsets + (<usize>pairs << 3);
   const windowsEnd = windows + (<usize>positions << 2);
   const groupBytes = <usize>group << 3;
+  const factor = i16x8.splat(1 << <i16>shift);
   for (let b = 0; b < blocks; b++) {
     const first = <usize>load<u32>(channels + (<usize>b << 2));
     let to = places;
     for (let at = windows; at < windowsEnd; at += 4, to += 4) {
       const x = <usize>load<u32>(at) + first;
       const zero = i32x4.splat(0);
-      let a0 = zero, a1 = zero, a2 = zero, a3 = zero;
+      let a0 = v128.load(parameters);
+      let a1 = v128.load(parameters, 16);
+      let a2 = v128.load(parameters, 32);
+      let a3 = v128.load(parameters, 48);
       let w = weights;
       for (let o = offsets; o < offsetsEnd; ) {
         const end = min(o + groupBytes, offsetsEnd);
@@ -45,18 +60,19 @@ export function depthwisePairs(
           t = i16x8.add(t, i16x8.relaxed_dot_i8x16_i7x16_s(v128.load(w, 16), high));
           w += 32;
         }
-        a0 = i32x4.add(a0, i32x4.extend_low_i16x8_s(s));
-        a1 = i32x4.add(a1, i32x4.extend_high_i16x8_s(s));
-        a2 = i32x4.add(a2, i32x4.extend_low_i16x8_s(t));
-        a3 = i32x4.add(a3, i32x4.extend_high_i16x8_s(t));
+        a0 = i32x4.add(a0, low(s, factor));
+        a1 = i32x4.add(a1, high(s, factor));
+        a2 = i32x4.add(a2, low(t, factor));
+        a3 = i32x4.add(a3, high(t, factor));
       }
-      store16(
-        <usize>load<u32>(to) + first,
-        requantized(i32x4.add(v128.load(parameters), i32x4.shl(a0, shift)), v128.load(parameters, 64), target),
-        requantized(i32x4.add(v128.load(parameters, 16), i32x4.shl(a1, shift)), v128.load(parameters, 80), target),
-        requantized(i32x4.add(v128.load(parameters, 32), i32x4.shl(a2, shift)), v128.load(parameters, 96), target),
-        requantized(i32x4.add(v128.load(parameters, 48), i32x4.shl(a3, shift)), v128.load(parameters, 112), target),
+      const integers = bytes16(
+        scaled(a0, v128.load(parameters, 64), target),
+        scaled(a1, v128.load(parameters, 80), target),
+        scaled(a2, v128.load(parameters, 96), target),
+        scaled(a3, v128.load(parameters, 112), target),
+        target,
       );
+      v128.store(<usize>load<u32>(to) + first, integers);
     }
     weights += <usize>pairs << 5;
     parameters += 128;

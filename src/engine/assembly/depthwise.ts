@@ -1,6 +1,6 @@
 // Depthwise convolution: sixteen channels at a time, any window, stride and dilation.
 
-import { requantized, store16 } from "./requantize";
+import { bytes16, scaled } from "./requantize";
 
 /**
  * One position by sixteen channels at a time, two elements of the window a step.
@@ -48,13 +48,14 @@ export function depthwise(
         a3 = i32x4.add(a3, i32x4.dot_i16x8_s(i16x8.extend_high_i8x16_u(high), v128.load8x8_s(w, 24)));
         w += 32;
       }
-      store16(
-        <usize>load<u32>(to) + first,
-        requantized(a0, v128.load(parameters, 64), target),
-        requantized(a1, v128.load(parameters, 80), target),
-        requantized(a2, v128.load(parameters, 96), target),
-        requantized(a3, v128.load(parameters, 112), target),
+      const integers = bytes16(
+        scaled(a0, v128.load(parameters, 64), target),
+        scaled(a1, v128.load(parameters, 80), target),
+        scaled(a2, v128.load(parameters, 96), target),
+        scaled(a3, v128.load(parameters, 112), target),
+        target,
       );
+      v128.store(<usize>load<u32>(to) + first, integers);
     }
     weights += (<usize>pairs) << 5;
     parameters += 128;

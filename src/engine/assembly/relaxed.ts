@@ -1,5 +1,5 @@
 // Kernels of relaxed SIMD, whose results differ between machines: an engine tests what it gets and uses what is exact.
 
-export { convolutionPairs } from "./convolution-pairs";
+export { convolutionEach, convolutionOnce, convolutionPairs } from "./convolution-pairs";
 export { convolutionQuads, fourProducts } from "./convolution-quads";
 export { depthwisePairs, twoProducts } from "./depthwise-pairs";

@@ -3,5 +3,6 @@
 export { convolution } from "./convolution";
 export { depthwise } from "./depthwise";
 export { fusedAdd, integerAdd, lookUp, product, quantize } from "./elementwise";
-export { copy, fill } from "./movement";
+export { copy, fill, planes } from "./movement";
+export { largestPairs, listPositions, pack, shiftWeights } from "./packing";
 export { largest, mean, total } from "./pooling";

@@ -13,8 +13,8 @@ export function largestOfWindows(where: string, x: Bytes, windows: Windows, y: B
     prepare: (memory, kernels) => {
       const { lists, inside } = putCovered(memory, x.storage, windows);
       const call = [
-        putWindows(memory, x.storage, windows, 1),
-        putPlaces(memory, y.storage, 1),
+        putWindows(memory, kernels, x.storage, windows, 1),
+        putPlaces(memory, kernels, y.storage, 1),
         inside.length,
         Math.ceil(x.storage.C / 8) * 8,
         lists,
@@ -44,8 +44,8 @@ export function meanOfWindows(mean: Mean, y: Bytes, limits: Limits): Operation {
     prepare: (memory, kernels) => {
       const { lists, inside, cells } = putCovered(memory, x.storage, windows);
       const call = [
-        putWindows(memory, x.storage, windows, 1),
-        putPlaces(memory, y.storage, 1),
+        putWindows(memory, kernels, x.storage, windows, 1),
+        putPlaces(memory, kernels, y.storage, 1),
         inside.length,
         Math.ceil(x.storage.C / 8) * 8,
         lists,

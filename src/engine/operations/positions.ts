@@ -4,6 +4,7 @@ import { elementsInside, type Window } from "../../compute/window.js";
 import type { Bytes, Storage } from "../bytes.js";
 import { addressOf, pitchOf, widenBorder } from "../bytes.js";
 import type { EngineMemory } from "../memory.js";
+import type { Kernels } from "../module.js";
 
 /** The windows of an operator over an image. */
 export interface Windows {
@@ -31,40 +32,51 @@ function reach({ outputSize, stride, kernel, dilation, padBegin }: Window): numb
   return (outputSize - 1) * stride + (kernel - 1) * dilation + 1 - padBegin;
 }
 
-/**
- * Where the window of each position begins, row by row, the last one again until there are a multiple of `multiple`.
- * A window may begin in the border.
- */
+/** Positions, row by row. */
+export interface Grid {
+  readonly rows: number;
+  readonly columns: number;
+  /** The address of the first position; from row to row, and from position to position of a row. */
+  readonly first: number;
+  readonly pitch: number;
+  readonly step: number;
+  /** The last position again until there are a multiple of this. */
+  readonly multiple: number;
+}
+
+/** Puts the addresses of positions. */
+export function listAddresses(memory: EngineMemory, kernels: Kernels, grid: Grid): number {
+  const { rows, columns, first, pitch, step, multiple } = grid;
+  const count = Math.ceil((rows * columns) / multiple) * multiple;
+  const list = memory.reserve(count * 4);
+  kernels.listPositions(list, count, rows, columns, first, pitch, step);
+  return list;
+}
+
+/** Where the window of each position begins: maybe in the border. */
 export function putWindows(
   memory: EngineMemory,
+  kernels: Kernels,
   x: Storage,
   { rows, columns }: Windows,
   multiple: number,
   offset = 0,
 ): number {
-  const list = positionList(rows.outputSize, columns.outputSize, multiple, (y, i) => {
-    return addressOf(x, y * rows.stride - rows.padBegin, i * columns.stride - columns.padBegin) + offset;
+  return listAddresses(memory, kernels, {
+    rows: rows.outputSize,
+    columns: columns.outputSize,
+    first: addressOf(x, -rows.padBegin, -columns.padBegin) + offset,
+    pitch: rows.stride * pitchOf(x),
+    step: columns.stride * x.step,
+    multiple,
   });
-  return memory.put(list);
 }
 
 /** Where the results of each position go. */
-export function putPlaces(memory: EngineMemory, y: Storage, multiple: number, offset = 0): number {
-  return memory.put(positionList(y.H, y.W, multiple, (row, column) => addressOf(y, row, column) + offset));
-}
-
-function positionList(
-  rows: number,
-  columns: number,
-  multiple: number,
-  addressAt: (y: number, x: number) => number,
-): Uint32Array {
-  const list = new Uint32Array(Math.ceil((rows * columns) / multiple) * multiple);
-  for (let at = 0; at < list.length; at++) {
-    const position = Math.min(at, rows * columns - 1);
-    list[at] = addressAt(Math.floor(position / columns), position % columns);
-  }
-  return list;
+export function putPlaces(memory: EngineMemory, kernels: Kernels, y: Storage, multiple: number): number {
+  const { H, W, step } = y;
+  const first = addressOf(y, 0, 0);
+  return listAddresses(memory, kernels, { rows: H, columns: W, first, pitch: pitchOf(y), step, multiple });
 }
 
 /** From the beginning of a window to each of its elements, row by row. */

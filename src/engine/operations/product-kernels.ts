@@ -2,57 +2,70 @@
 
 import type { Convolution, Depthwise, Kernels } from "../module.js";
 
-const LARGEST_INT16 = 32767;
-const LARGEST_BYTE = 255;
-/** Sums in 16 bits pay from this many steps on before they are widened. */
-const FEWEST_STEPS = 4;
+/** The largest sum of weights of one sign whose products with bytes fit 16 bits: `floor(32767 / 255)`. */
+const LARGEST_SUM = 128;
+/** Sums in 16 bits of this many steps may be widened together, most first; fewer pay no more than each step alone. */
+const GROUPS = [128, 64, 48, 32, 24, 20, 16, 14, 12, 10, 9, 8, 7, 6, 5, 4];
+
+/** Weights in memory: 32 bytes a step, of which neighbours are multiplied and added in pairs. */
+export interface PackedWeights {
+  readonly address: number;
+  readonly blocks: number;
+  readonly steps: number;
+  /** All weights, bit by bit or-ed. */
+  readonly bits: number;
+}
 
 export interface ConvolutionKernel {
   /** Positions at a time. */
   readonly multiple: number;
-  /** Weights are given to it divided by 2^shift. */
-  readonly shift: number;
   run(...call: Convolution): void;
 }
 
-export function convolutionKernel(weights: Int32Array, kernels: Kernels): ConvolutionKernel {
+/** May divide the weights in memory by a power of two that the kernel puts back. */
+export function convolutionKernel(parts: readonly PackedWeights[], kernels: Kernels): ConvolutionKernel {
   const { pairs, quads } = kernels;
-  if (quads) {
-    return { multiple: 6, shift: 0, run: (...call) => quads.convolutionQuads(...call) };
-  }
-  const { shift, group } = pairSums(weights);
-  if (pairs && group >= FEWEST_STEPS) {
-    return { multiple: 4, shift, run: (...call) => pairs.convolutionPairs(...call, group, shift) };
-  }
-  return { multiple: 2, shift: 0, run: (...call) => kernels.convolution(...call) };
+  if (quads) return { multiple: 6, run: (...call) => quads.convolutionQuads(...call) };
+  const sums = pairs && pairSums(parts, kernels);
+  if (!sums) return { multiple: 2, run: (...call) => kernels.convolution(...call) };
+  const { shift, group } = sums;
+  const most = Math.max(...parts.map(({ steps }) => steps));
+  if (group >= most) return { multiple: 4, run: (...call) => pairs.convolutionOnce(...call, shift) };
+  if (group === 1) return { multiple: 4, run: (...call) => pairs.convolutionEach(...call, shift) };
+  return { multiple: 4, run: (...call) => pairs.convolutionPairs(...call, shift, group) };
 }
 
 export interface DepthwiseKernel {
-  readonly shift: number;
   run(...call: Depthwise): void;
 }
 
-export function depthwiseKernel(weights: Int32Array, kernels: Kernels): DepthwiseKernel {
+/** See convolutionKernel. */
+export function depthwiseKernel(weights: PackedWeights, kernels: Kernels): DepthwiseKernel {
   const { pairs } = kernels;
-  const { shift, group } = pairSums(weights);
-  if (pairs && group >= FEWEST_STEPS) {
-    return { shift, run: (...call) => pairs.depthwisePairs(...call, group, shift) };
-  }
-  return { shift: 0, run: (...call) => kernels.depthwise(...call) };
+  const sums = pairs && pairSums([weights], kernels);
+  if (!sums) return { run: (...call) => kernels.depthwise(...call) };
+  const { shift, group } = sums;
+  return { run: (...call) => pairs.depthwisePairs(...call, shift, group) };
 }
 
-/**
- * The power of two that all weights share, and how many sums `x_1 w_1 + x_2 w_2` of the weights without it fit 16 bits:
- * `floor(32767 / (2 * 255 * max |w|))`.
- */
-function pairSums(weights: Int32Array): { readonly shift: number; readonly group: number } {
-  let bits = 0;
-  let most = 0;
-  for (const weight of weights) {
-    bits |= weight;
-    most = Math.max(most, Math.abs(weight));
+/** How many steps' sums of pairs fit 16 bits, once all weights are divided by the power of two that they share; null for none. */
+function pairSums(
+  parts: readonly PackedWeights[],
+  kernels: Kernels,
+): { readonly shift: number; readonly group: number } | null {
+  const bits = parts.reduce((all, part) => all | part.bits, 0);
+  const shift = bits === 0 ? 0 : Math.log2(bits & -bits);
+  const most = Math.max(...parts.map(({ steps }) => steps));
+  const fits = (group: number): boolean =>
+    parts.every(
+      ({ address, blocks, steps }) =>
+        kernels.largestPairs(address, blocks, steps, group) >> shift <= LARGEST_SUM,
+    );
+  if (!fits(1)) return null;
+  const few = GROUPS.filter((group) => group < most);
+  const group = [...(most <= (GROUPS[0] as number) ? [most] : []), ...few].find(fits) ?? 1;
+  if (shift > 0) {
+    for (const { address, blocks, steps } of parts) kernels.shiftWeights(address, blocks * steps * 32, shift);
   }
-  if (most === 0) return { shift: 0, group: FEWEST_STEPS };
-  const shift = Math.log2(bits & -bits);
-  return { shift, group: Math.floor(LARGEST_INT16 / (2 * LARGEST_BYTE * (most >> shift))) };
+  return { shift, group };
 }
