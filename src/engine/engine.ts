@@ -3,12 +3,14 @@
 import { QdgError } from "../base/error.js";
 import type { Tensor } from "../base/tensor.js";
 import { allocate } from "../base/tensor.js";
-import type { Graph, Value } from "../graph/graph.js";
+import { consumers, type Graph, type Value } from "../graph/graph.js";
+import type { ImageInput } from "../image/to-tensor.js";
 import type { Bytes, Storage } from "./bytes.js";
 import { pitchOf } from "./bytes.js";
 import { EngineMemory, type Lifetime, placeStorages } from "./memory.js";
 import { type EngineModules, instantiate, type Kernels } from "./module.js";
 import type { Operation, Run, Tensors } from "./operations/operation.js";
+import { type Pixels, pixelWriter } from "./pixels.js";
 import { raise } from "./raise.js";
 
 export interface EngineNetwork {
@@ -16,6 +18,14 @@ export interface EngineNetwork {
   readonly memory: number;
   /** @param feeds of the graph's inputs, checked by the caller: any number of samples where their first axis is open */
   run(feeds: ReadonlyMap<Value, Tensor>): ReadonlyMap<Value, Tensor>;
+  /**
+   * The same run on the pixels of one image of the input's size, for which no float32 image is made: preprocessing and
+   * quantization are one look-up of `clip(roundHalfEven(fl(x / scale)) + zeroPoint)` for each level x of a channel. null where
+   * the network does not begin so: it has several inputs, or its input has another reader than one quantizer, or another shape.
+   *
+   * @throws QdgError `invalid-data` as pixelWriter does, and when called
+   */
+  pixelRun(input: ImageInput): ((pixels: Pixels) => ReadonlyMap<Value, Tensor>) | null;
 }
 
 /**
@@ -27,29 +37,52 @@ export async function loadEngine(graph: Graph, modules: EngineModules): Promise<
   const { operations, batched } = raise(graph);
   const memory = new EngineMemory(placeStorages(lifetimesOf(operations)));
   const kernels = await instantiate(modules, memory.memory);
-  const runs = operations.flatMap((operation): Run[] => {
+  const begin = quantizerOfInput(graph, operations);
+  const runs: Run[] = [];
+  let first = 0;
+  for (const operation of operations) {
     const run = operation.prepare(memory, kernels);
     const border = operation.writes && borderOf(operation.writes, kernels);
-    return border ? [border, run] : [run];
-  });
-  const runSample = (tensors: Tensors): Tensor[] => {
-    for (const run of runs) run(tensors);
+    if (border) runs.push(border);
+    if (operation === begin) first = runs.length;
+    runs.push(run);
+  }
+  const runSample = (tensors: Tensors, all: readonly Run[] = runs): Tensor[] => {
+    for (const run of all) run(tensors);
     return outputs.map((output) => {
       const result = output.constant ?? tensors.get(output);
       if (!result) throw new QdgError("internal", output.name, "is an output that nothing computes");
       return result;
     });
   };
+  const named = (samples: readonly (readonly Tensor[])[]): ReadonlyMap<Value, Tensor> =>
+    new Map(outputs.map((output, i) => [output, joined(samples.map((each) => each[i] as Tensor))]));
   return {
-    memory: memory.bytes,
+    get memory() {
+      return memory.bytes;
+    },
     run: (feeds) => {
       if (!batched) requireOneSample(feeds);
-      const results = batched
-        ? samplesOf(feeds).map((sample) => runSample(sample))
-        : [runSample(new Map(feeds))];
-      return new Map(outputs.map((output, i) => [output, joined(results.map((each) => each[i] as Tensor))]));
+      return named(
+        batched ? samplesOf(feeds).map((sample) => runSample(sample)) : [runSample(new Map(feeds))],
+      );
+    },
+    pixelRun: (input) => {
+      const { quantizer, writes } = begin ?? {};
+      const write = quantizer && writes && pixelWriter(input, quantizer, writes, memory, kernels);
+      if (!write) return null;
+      const [before, after] = [runs.slice(0, first), runs.slice(first + 1)];
+      return (pixels) => named([runSample(new Map(), [...before, () => write(pixels), ...after])]);
     },
   };
+}
+
+/** The operation that quantizes the only input, where nothing else reads it; null for a network that begins otherwise. */
+function quantizerOfInput(graph: Graph, operations: readonly Operation[]): Operation | null {
+  const [input, ...others] = graph.inputs;
+  if (!input || others.length > 0 || graph.outputs.includes(input)) return null;
+  if (consumers(graph).get(input)?.length !== 1) return null;
+  return operations.find(({ quantizer }) => quantizer?.x === input) ?? null;
 }
 
 /** Storages in the order in which they are first written, each until its last reader. */
@@ -97,6 +130,7 @@ function requireOneSample(feeds: ReadonlyMap<Value, Tensor>): void {
 function samplesOf(feeds: ReadonlyMap<Value, Tensor>): Tensors[] {
   const [first] = feeds.values();
   const count = first?.shape[0] ?? 0;
+  if (count === 1) return [new Map(feeds)];
   return Array.from({ length: count }, (_, n) => {
     return new Map(
       [...feeds].map(([value, { dtype, shape, data }]) => {

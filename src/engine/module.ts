@@ -97,6 +97,17 @@ interface SimdKernels {
     scale: number,
     target: number,
   ): void;
+  lookUpPixels(
+    from: number,
+    to: number,
+    rows: number,
+    columns: number,
+    size: number,
+    channels: number,
+    pitch: number,
+    step: number,
+    tables: number,
+  ): void;
   copy(copies: number, runs: number, length: number): void;
   planes(from: number, to: number, positions: number, channels: number, step: number): void;
   pack(

@@ -74,6 +74,7 @@ function weightedSumOf(
   const stored = raising.constants.get(w.q);
   if (!stored) throw refused(whereOf(node), "weights that are computed");
   const { weights, K } = weightsByOutput(node, stored);
+  if (bias && bias.length !== K) throw refused(whereOf(node), `a bias of ${bias.length} for ${K} outputs`);
   const image = raising.bytesAlong(x.q, inputAxisOf(node, x.q));
   return {
     where: whereOf(node),
@@ -82,7 +83,7 @@ function weightedSumOf(
     windows: windowsOf(node, image, stored.shape),
     group: intAttribute(node, "group", 1),
     weights: centredWeights(node, weights, K, w),
-    bias: bias ? Int32Array.from({ length: K }, (_, k) => bias[k] as number) : new Int32Array(K),
+    bias: bias ?? new Int32Array(K),
     multiplier: Float32Array.from({ length: K }, (_, k) =>
       multiplierOf(w.scale[w.scale.length > 1 ? k : 0] as number),
     ),

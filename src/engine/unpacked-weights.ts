@@ -5,7 +5,6 @@ import type { Tensor } from "../base/tensor.js";
 import { boundedSize, tensor } from "../base/tensor.js";
 import { SHIFT_FUNCTION, shiftFunction } from "../lower/shift-function.js";
 import { unpackFunction, unpackFunctionName } from "../lower/unpack-function.js";
-import { encodeModel } from "../onnx/codec.js";
 import type { FunctionProto, ModelProto, NodeProto } from "../onnx/model-proto.js";
 import { protoToTensor, tensorToProto } from "../onnx/tensor-proto.js";
 import { unpackBitPlanes } from "../quant/pack.js";
@@ -38,7 +37,7 @@ export function withUnpackedWeights(model: ModelProto): ModelProto {
   };
 }
 
-/** Functions of the file whose bodies are, byte for byte, those that qdg writes. */
+/** Functions of the file whose bodies are, field by field, those that qdg writes. */
 function knownFunctions(functions: readonly FunctionProto[]): Map<string, Function> {
   const known = new Map<string, Function>();
   for (const each of functions) {
@@ -54,9 +53,21 @@ function knownFunctions(functions: readonly FunctionProto[]): Map<string, Functi
   return known;
 }
 
-function isSame(a: FunctionProto, b: FunctionProto): boolean {
-  const [left, right] = [a, b].map((each) => encodeModel({ functions: [each] })) as [Uint8Array, Uint8Array];
-  return left.length === right.length && left.every((byte, i) => byte === right[i]);
+/** Whether messages have the same fields, however their numbers and lists are held. */
+function isSame(a: unknown, b: unknown): boolean {
+  if (isNumber(a) && isNumber(b)) return Number(a) === Number(b);
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return a === b;
+  const fields = new Map(fieldsOf(b));
+  const own = fieldsOf(a);
+  return own.length === fields.size && own.every(([key, value]) => isSame(value, fields.get(key)));
+}
+
+function isNumber(value: unknown): value is number | bigint {
+  return typeof value === "number" || typeof value === "bigint";
+}
+
+function fieldsOf(message: object): [string, unknown][] {
+  return Object.entries(message).filter(([, value]) => value !== undefined);
 }
 
 function unpack(bits: number): Function {
@@ -71,8 +82,14 @@ function unpack(bits: number): Function {
 
 const shift: Function = ([x, places]) => {
   if (x?.dtype !== "int8" || places?.dtype !== "uint8" || places.data.length !== 1) return null;
-  const shifted = new Int8Array(x.data as Int8Array);
   const steps = Number(places.data[0]);
-  for (let i = 0; i < shifted.length; i++) shifted[i] = (shifted[i] as number) << steps;
+  if (steps > 7) return null;
+  const { length } = x.data;
+  const words = new Uint32Array(Math.ceil(length / 4));
+  const shifted = new Int8Array(words.buffer, 0, length);
+  shifted.set(x.data as Int8Array);
+  // Four at a time, without what a byte's highest bits put into the next one.
+  const mask = 0x01010101 * (256 - 2 ** steps);
+  for (let i = 0; i < words.length; i++) words[i] = ((words[i] as number) << steps) & mask;
   return tensor("int8", x.shape, shifted);
 };

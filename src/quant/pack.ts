@@ -74,15 +74,24 @@ export function unpackBitPlanes(planes: Uint8Array, bits: number, n: number): In
       `got ${planes.length} bytes for ${n} integers of ${bits} bits, expected ${bits * stride}; the file is damaged`,
     );
   }
-  const q = new Int8Array(n);
-  const unused = 32 - bits;
-  for (let i = 0; i < n; i++) {
-    const position = i & 7;
-    let integer = 0;
-    for (let b = 0, at = i >> 3; b < bits; b++, at += stride) {
-      integer |= (((planes[at] as number) >> position) & 1) << b;
+  spread ??= spreadBits();
+  const words = new Uint32Array(2 * stride);
+  for (let b = 0; b < bits; b++) {
+    // Four bits at a time, a byte each; the sign plane's stand for all higher ones, too.
+    const factor = b === bits - 1 ? 256 - 2 ** b : 2 ** b;
+    for (let i = 0, at = b * stride; i < 2 * stride; i += 2, at++) {
+      const row = 2 * (planes[at] as number);
+      words[i] = (words[i] as number) | Math.imul(spread[row] as number, factor);
+      words[i + 1] = (words[i + 1] as number) | Math.imul(spread[row + 1] as number, factor);
     }
-    q[i] = (integer << unused) >> unused;
   }
-  return q;
+  return new Int8Array(words.buffer, 0, n);
+}
+
+let spread: Uint32Array | undefined;
+
+/** The bits of every byte as eight bytes, lowest first: two words each, in the order of the machine. */
+function spreadBits(): Uint32Array {
+  const rows = Uint8Array.from({ length: 256 * 8 }, (_, i) => ((i >> 3) >> (i & 7)) & 1);
+  return new Uint32Array(rows.buffer);
 }

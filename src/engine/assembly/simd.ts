@@ -5,4 +5,5 @@ export { depthwise } from "./depthwise";
 export { fusedAdd, integerAdd, lookUp, product, quantize } from "./elementwise";
 export { copy, fill, planes } from "./movement";
 export { largestPairs, listPositions, pack, shiftWeights } from "./packing";
+export { lookUpPixels } from "./pixels";
 export { largest, mean, total } from "./pooling";

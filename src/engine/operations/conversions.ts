@@ -14,6 +14,7 @@ export function quantize(where: string, x: Value, scale: number, y: Bytes, limit
     where,
     reads: [],
     writes: y,
+    quantizer: { x, scale, limits },
     prepare: (memory, kernels) => {
       const { H, W, C, step } = y.storage;
       const target = memory.putTarget(limits.low, limits.high, limits.zeroPoint);

@@ -16,6 +16,8 @@ export interface Operation {
   readonly where: string;
   readonly reads: readonly Bytes[];
   readonly writes: Bytes | null;
+  /** What it quantizes; of no other operation. */
+  readonly quantizer?: Quantizer;
   /** Puts its constants into memory. Called once, when every storage has its address. */
   prepare(memory: EngineMemory, kernels: Kernels): Run;
 }
@@ -25,4 +27,11 @@ export interface Limits {
   low: number;
   high: number;
   readonly zeroPoint: number;
+}
+
+/** QuantizeLinear of a float32 tensor. */
+export interface Quantizer {
+  readonly x: Value;
+  readonly scale: number;
+  readonly limits: Limits;
 }
