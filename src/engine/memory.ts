@@ -53,12 +53,12 @@ function aligned(size: number): number {
 /** Constants after the arena. Views are made anew at every write, as growing detaches them. */
 export class EngineMemory {
   readonly memory: WasmMemory;
-  readonly #arenaEnd: number;
+  #scratch: { readonly address: number; readonly size: number };
   #end: number;
 
   constructor(arenaEnd: number) {
     this.memory = new webAssembly.Memory({ initial: Math.ceil(arenaEnd / PAGE) });
-    this.#arenaEnd = arenaEnd;
+    this.#scratch = { address: FIRST, size: arenaEnd - FIRST - SLACK };
     this.#end = arenaEnd;
   }
 
@@ -83,9 +83,15 @@ export class EngineMemory {
     return address;
   }
 
+  /** Bytes that `scratch` has without taking more memory. */
+  get scratchRoom(): number {
+    return this.#scratch.size;
+  }
+
   /** Room for `size` bytes until the next call, or the first run: that of activations, where it is large enough. */
   scratch(size: number): number {
-    return FIRST + size + SLACK <= this.#arenaEnd ? FIRST : this.reserve(size);
+    if (size > this.#scratch.size) this.#scratch = { address: this.reserve(size), size };
+    return this.#scratch.address;
   }
 
   put(values: Int8Array | Uint8Array | Int32Array | Uint32Array | Float32Array): number {

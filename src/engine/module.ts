@@ -159,6 +159,7 @@ interface SimdKernels {
   ): void;
 }
 
+type FusedAdd = (...call: Parameters<SimdKernels["fusedAdd"]>) => void;
 export type Convolution = Parameters<SimdKernels["convolution"]>;
 export type Depthwise = Parameters<SimdKernels["depthwise"]>;
 
@@ -172,6 +173,8 @@ interface RelaxedKernels {
   convolutionEach(...call: [...Convolution, shift: number]): void;
   convolutionQuads(...call: Convolution): void;
   depthwisePairs(...call: [...Depthwise, shift: number, group: number]): void;
+  readonly maddAdd: FusedAdd;
+  readonly multiplyAdd: (a: number, b: number, c: number) => number;
   readonly twoProducts: Products;
   readonly fourProducts: Products;
 }
@@ -179,7 +182,10 @@ interface RelaxedKernels {
 /** Kernels on a memory; those of relaxed SIMD only where this machine computes them exactly. */
 export interface Kernels extends SimdKernels {
   /** Weights whose pairs of products fit 16 bits. */
-  readonly pairs: Omit<RelaxedKernels, "convolutionQuads" | "twoProducts" | "fourProducts"> | null;
+  readonly pairs: Pick<
+    RelaxedKernels,
+    "convolutionPairs" | "convolutionOnce" | "convolutionEach" | "depthwisePairs"
+  > | null;
   /** Any weights. */
   readonly quads: Pick<RelaxedKernels, "convolutionQuads"> | null;
 }
@@ -206,6 +212,7 @@ export async function instantiate({ simd, relaxed }: EngineModules, memory: Wasm
   const more = relaxed && ((await webAssembly.instantiate(relaxed, imports)).exports as RelaxedKernels);
   return {
     ...kernels,
+    ...(more && isFused(more.multiplyAdd) && { fusedAdd: more.maddAdd }),
     pairs: more && isExact(more.twoProducts, 2, [-64, -8, -1, 7, 8, 31, 64]) ? more : null,
     quads: more && isExact(more.fourProducts, 4, [-128, -1, 1, 64, 127]) ? more : null,
   };
@@ -226,14 +233,32 @@ export async function relaxedClass(modules: EngineModules): Promise<RelaxedClass
 /** Calls before and after which results are looked at: enough for an engine to compile a function anew. */
 const WARM_UP = 2000;
 
+/** Whether what a call gives is right, before and after it is compiled anew. */
+function holdsWarm(holds: () => boolean, call: () => void): boolean {
+  if (!holds()) return false;
+  for (let i = 0; i < WARM_UP; i++) call();
+  return holds();
+}
+
 /**
  * Whether `count` products of one weight and one byte come out as they are: machines take the byte for signed or cut sums
  * off at 16 bits.
  */
 function isExact(products: Products, count: number, weights: readonly number[]): boolean {
   const bytes = [0, 1, 127, 128, 200, 255];
-  const holds = (): boolean => weights.every((w) => bytes.every((x) => products(w, x) === count * w * x));
-  if (!holds()) return false;
-  for (let i = 0; i < WARM_UP; i++) products(1, 255);
-  return holds();
+  return holdsWarm(
+    () => weights.every((w) => bytes.every((x) => products(w, x) === count * w * x)),
+    () => products(1, 255),
+  );
+}
+
+/** Whether a product and a sum are rounded together: the product's last bit is all that is left of it. */
+function isFused(multiplyAdd: RelaxedKernels["multiplyAdd"]): boolean {
+  const a = 1 + 2 ** -12;
+  return holdsWarm(
+    () =>
+      multiplyAdd(a, a, -(a * a) + 2 ** -24) === 2 ** -24 &&
+      multiplyAdd(-a, a, a * a - 2 ** -24) === -(2 ** -24),
+    () => multiplyAdd(1, 2, 3),
+  );
 }

@@ -107,22 +107,30 @@ const products = (count: number) => (w: number, x: number) => count * w * x;
 // Bytes taken for signed (ARM), and sums of four cut off at 16 bits twice (x86-64 without VNNI).
 const signed = (count: number) => (w: number, x: number) => count * w * ((x << 24) >> 24);
 const cut = (w: number, x: number): number => 2 * Math.max(-32768, Math.min(32767, 2 * w * x));
+// A product and a sum rounded each, and both at once: in float64 the product is exact.
+const apart = (a: number, b: number, c: number): number => Math.fround(Math.fround(a * b) + c);
+const together = (a: number, b: number, c: number): number => Math.fround(a * b + c);
+const maddAdd = (): void => {};
 
-test("kernels of relaxed SIMD that compute anything but the products are not used", async () => {
+test("kernels of relaxed SIMD that compute anything else than they should are not used", async () => {
   const simd = await webAssembly.compile(readFileSync("dist/engine/simd.wasm"));
   const memory = new webAssembly.Memory({ initial: 1 });
-  const found = async (two: object, four: object): Promise<readonly [boolean, boolean]> => {
-    const relaxed = { twoProducts: two, fourProducts: four };
+  const found = async (
+    two: object,
+    four: object,
+    multiplyAdd: object = apart,
+  ): Promise<readonly [boolean, boolean, boolean]> => {
+    const relaxed = { twoProducts: two, fourProducts: four, multiplyAdd, maddAdd };
     const real = webAssembly.instantiate.bind(webAssembly);
     const spy = vi.spyOn(webAssembly, "instantiate");
     spy.mockImplementation(async (module, imports) =>
       module === relaxed ? { exports: relaxed } : real(module, imports),
     );
-    const { pairs, quads } = await instantiate({ simd, relaxed }, memory);
+    const { pairs, quads, fusedAdd } = await instantiate({ simd, relaxed }, memory);
     spy.mockRestore();
-    return [pairs !== null, quads !== null];
+    return [pairs !== null, quads !== null, fusedAdd === maddAdd];
   };
-  expect(await found(products(2), products(4))).toEqual([true, true]);
-  expect(await found(products(2), cut)).toEqual([true, false]);
-  expect(await found(signed(2), signed(4))).toEqual([false, false]);
+  expect(await found(products(2), products(4))).toEqual([true, true, false]);
+  expect(await found(products(2), cut, together)).toEqual([true, false, true]);
+  expect(await found(signed(2), signed(4))).toEqual([false, false, false]);
 });

@@ -1,6 +1,6 @@
 // Sums and products of two images of bytes, functions of one byte, and bytes from float32.
 
-import { requantized, rounded, store8 } from "./requantize";
+import { requantized, rounded, store4, store8 } from "./requantize";
 
 // @ts-ignore: decorator
 @inline function low4(bytes: v128): v128 {
@@ -45,9 +45,7 @@ export function fusedAdd(
     for (let i: usize = 0; i < <usize>length; i += 4) {
       const left = low4(v128.load32_zero(a + i));
       const right = low4(v128.load32_zero(b + i));
-      const sum = rounded(fused(ra, left, fused(rb, right, c)), target);
-      const half = i16x8.narrow_i32x4_s(sum, sum);
-      v128.store32_lane(to + i, i8x16.narrow_i16x8_u(half, half), 0);
+      store4(to + i, rounded(fused(ra, left, fused(rb, right, c)), target));
     }
     a += pitchA;
     b += pitchB;

@@ -1,6 +1,6 @@
 // Pools over images of bytes: maxima, means in float32 in the order of the window, integer sums over all positions.
 
-import { requantized, rounded, store8 } from "./requantize";
+import { requantized, rounded, store4, store8 } from "./requantize";
 
 /**
  * The largest of what each window covers, eight bytes a step.
@@ -66,9 +66,7 @@ export function mean(
         sum = f32x4.add(sum, f32x4.mul(f32x4.convert_i32x4_s(q), sx));
       }
       const real = f32x4.add(f32x4.div(f32x4.div(sum, count), sy), zy);
-      const q = rounded(real, target);
-      const half = i16x8.narrow_i32x4_s(q, q);
-      v128.store32_lane(to + c, i8x16.narrow_i16x8_u(half, half), 0);
+      store4(to + c, rounded(real, target));
     }
     windows += 4;
     places += 4;

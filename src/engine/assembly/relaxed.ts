@@ -3,3 +3,4 @@
 export { convolutionEach, convolutionOnce, convolutionPairs } from "./convolution-pairs";
 export { convolutionQuads, fourProducts } from "./convolution-quads";
 export { depthwisePairs, twoProducts } from "./depthwise-pairs";
+export { maddAdd, multiplyAdd } from "./fused-add";

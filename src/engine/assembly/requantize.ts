@@ -27,6 +27,13 @@
   return i32x4.sub(f32x4.add(real, v128.load(target, 32)), v128.load(target, 48));
 }
 
+/** Stores four bytes. */
+// @ts-ignore: decorator
+@inline export function store4(to: usize, a: v128): void {
+  const half = i16x8.narrow_i32x4_s(a, a);
+  v128.store32_lane(to, i8x16.narrow_i16x8_u(half, half), 0);
+}
+
 /** Stores eight bytes. */
 // @ts-ignore: decorator
 @inline export function store8(to: usize, a: v128, b: v128): void {

@@ -114,15 +114,26 @@ function packed(
   const steps = elements * chunks;
   const blocks = Math.ceil(outputs / OUTPUTS);
   const address = memory.reserve(blocks * steps * OUTPUTS * STEP);
-  const from = memory.scratch(weights.length + outputs * 8 + 4);
-  const sums = from + Math.ceil(weights.length / 4) * 4;
-  new Int8Array(memory.memory.buffer, from).set(weights);
-  const bits = kernels.pack(from, address, outputs, channels, elements, chunks, sums);
-  const stored = new Int32Array(memory.memory.buffer, sums, outputs * 2);
-  const totals = Array.from({ length: outputs }, (_, k) => ({
-    sum: stored[2 * k] as number,
-    absolute: stored[2 * k + 1] as number,
-  }));
+  const perOutput = channels * elements;
+  // As many outputs at a time as memory has room for anyway.
+  const room = Math.floor(memory.scratchRoom / (perOutput + 8) / OUTPUTS) * OUTPUTS;
+  const many = Math.max(OUTPUTS, Math.min(blocks * OUTPUTS, room));
+  const sums = memory.scratch(many * (perOutput + 8));
+  const from = sums + many * 8;
+  const totals: WeightTotals[] = [];
+  let bits = 0;
+  for (let first = 0; first < outputs; first += many) {
+    const count = Math.min(many, outputs - first);
+    new Int8Array(memory.memory.buffer, from).set(
+      weights.subarray(first * perOutput, (first + count) * perOutput),
+    );
+    const to = address + first * steps * STEP;
+    bits |= kernels.pack(from, to, count, channels, elements, chunks, sums);
+    const stored = new Int32Array(memory.memory.buffer, sums, count * 2);
+    for (let k = 0; k < count; k++) {
+      totals.push({ sum: stored[2 * k] as number, absolute: stored[2 * k + 1] as number });
+    }
+  }
   return { address, blocks, steps, bits, totals };
 }
 
