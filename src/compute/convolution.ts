@@ -184,8 +184,12 @@ export const convTranspose: Kernel = (call) => {
   return [y];
 };
 
-/** Input position i adds to output i * stride + r * dilation - padBegin. */
-function transposedWindows(call: Call, sizes: readonly number[], kernel: readonly number[]): Window[] {
+/**
+ * The windows of a ConvTranspose: input position i adds to output i * stride + r * dilation - padBegin.
+ *
+ * @param sizes of the input's spatial axes
+ */
+export function transposedWindows(call: Call, sizes: readonly number[], kernel: readonly number[]): Window[] {
   const attributes = windowAttributes(call, kernel);
   const extra = intsAttribute(call.node, "output_padding");
   const outputShape = intsAttribute(call.node, "output_shape");

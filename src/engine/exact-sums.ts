@@ -20,7 +20,15 @@ export interface ExactSum {
   readonly rectified: boolean;
 }
 
-const CORES: ReadonlySet<string> = new Set(["Conv", "Gemm", "MatMul", "ReduceSum", "Add", "Mul"]);
+const CORES: ReadonlySet<string> = new Set([
+  "Conv",
+  "ConvTranspose",
+  "Gemm",
+  "MatMul",
+  "ReduceSum",
+  "Add",
+  "Mul",
+]);
 /** The clamp that keeps runtimes from folding m into weights: sums never reach it. */
 const GUARD = 2 ** 24;
 

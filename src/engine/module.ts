@@ -2,6 +2,21 @@
 
 import { type WasmMemory, type WasmModule, webAssembly } from "./web-assembly.js";
 
+type FusedAdd = (
+  a: number,
+  b: number,
+  to: number,
+  rows: number,
+  length: number,
+  pitchA: number,
+  pitchB: number,
+  pitchTo: number,
+  ratioA: number,
+  ratioB: number,
+  offset: number,
+  target: number,
+) => void;
+
 /** Exports of assembly/simd.ts; addresses are numbers. */
 interface SimdKernels {
   convolution(
@@ -28,20 +43,7 @@ interface SimdKernels {
     pairs: number,
     target: number,
   ): void;
-  fusedAdd(
-    a: number,
-    b: number,
-    to: number,
-    rows: number,
-    length: number,
-    pitchA: number,
-    pitchB: number,
-    pitchTo: number,
-    ratioA: number,
-    ratioB: number,
-    offset: number,
-    target: number,
-  ): void;
+  readonly fusedAdd: FusedAdd;
   integerAdd(
     a: number,
     b: number,
@@ -159,7 +161,6 @@ interface SimdKernels {
   ): void;
 }
 
-type FusedAdd = (...call: Parameters<SimdKernels["fusedAdd"]>) => void;
 export type Convolution = Parameters<SimdKernels["convolution"]>;
 export type Depthwise = Parameters<SimdKernels["depthwise"]>;
 

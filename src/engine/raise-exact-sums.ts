@@ -8,8 +8,9 @@ import { type Centred, centred, type ExactSum, wholeWeights } from "./exact-sums
 import type { Limits } from "./operations/operation.js";
 import { totalOfPositions } from "./operations/pools.js";
 import { integerAdd, product } from "./operations/two-images.js";
-import { realSum, type WeightedSum, weightedSum } from "./operations/weighted-sum.js";
+import { type Part, realSum, undivided, type WeightedSum, weightedSum } from "./operations/weighted-sum.js";
 import { factorsOf, operandsOf, type Raising } from "./raising.js";
+import { transposedParts } from "./transposed.js";
 import {
   inputAxisOf,
   outputAxisOf,
@@ -18,6 +19,8 @@ import {
   weightsByOutput,
   windowsOf,
 } from "./raise-patterns.js";
+
+const WEIGHTED: ReadonlySet<string> = new Set(["Conv", "ConvTranspose", "Gemm", "MatMul"]);
 
 /** The bytes of a quantizer that rounds an exact sum; null for a sum of another kind. */
 export function raiseExactSum(sum: ExactSum, quantizer: Node, raising: Raising): Bytes | null {
@@ -100,18 +103,22 @@ function weighted(sum: ExactSum, output: Value, limits: Limits, raising: Raising
   const whole = operands[0] && wholeSum(node, operands[0], multiplier, raising);
   if (!whole) return null;
   const y = raising.create(output, outputAxisOf(node, output), limits);
-  raising.add(weightedSum(whole, y, limits));
+  raising.add(weightedSum(partsOf(node, whole), y, limits));
   return y;
 }
 
 /** A product of whole numbers that stays float32: `fl(acc)`. Whether it is one. */
 export function raiseRealSum(node: Node, value: Value, functions: ByteFunctions, raising: Raising): boolean {
-  if (node.op !== "Conv" && node.op !== "Gemm" && node.op !== "MatMul") return false;
+  if (!WEIGHTED.has(node.op)) return false;
   const operand = node.inputs[0] && centred(node.inputs[0], functions);
   const whole = operand && wholeSum(node, operand, Float32Array.of(1), raising);
   if (!whole) return false;
-  raising.add(realSum(whole, value, raising.shapeOf(value), outputAxisOf(node, value)));
+  raising.add(realSum(partsOf(node, whole), value, raising.shapeOf(value), outputAxisOf(node, value)));
   return true;
+}
+
+function partsOf(node: Node, sum: WeightedSum): Part[] {
+  return node.op === "ConvTranspose" ? transposedParts(sum) : undivided(sum);
 }
 
 /** @param multiplier one, or one an output channel @returns null where weights are no integers times powers of two */
@@ -128,6 +135,9 @@ function wholeSum(
   const { weights, K } = weightsByOutput(node, stored);
   const whole = wholeWeights(weights as Float32Array, offset ? (offset.data as Float32Array) : null, K);
   if (!whole || (multiplier.length !== 1 && multiplier.length !== K)) return null;
+  const { shape } = operand.source;
+  // Of volumes and of several images it runs in float32.
+  if (node.op === "ConvTranspose" && (shape[0] !== 1 || shape.length > 4)) return null;
   const x = raising.bytesAlong(operand.source, inputAxisOf(node, operand.source));
   return {
     where: whereOf(node),

@@ -2,7 +2,7 @@
 
 import type { Tensor } from "../base/tensor.js";
 import { allocate } from "../base/tensor.js";
-import { convGeometry } from "../compute/convolution.js";
+import { convGeometry, transposedWindows } from "../compute/convolution.js";
 import type {
   IntegerPattern,
   Operand,
@@ -13,7 +13,7 @@ import type {
 } from "../compute/integer-patterns.js";
 import { whereOf } from "../compute/kernel.js";
 import { poolGeometry } from "../compute/pooling.js";
-import { type Window } from "../compute/window.js";
+import { type Window, volumeOf } from "../compute/window.js";
 import { intAttribute, type Node, type Value } from "../graph/graph.js";
 import { requantizeMultiplier } from "../quant/affine.js";
 import type { Bytes } from "./bytes.js";
@@ -21,7 +21,7 @@ import type { Limits } from "./operations/operation.js";
 import { meanOfWindows, totalOfPositions } from "./operations/pools.js";
 import type { Windows } from "./operations/positions.js";
 import { fusedAdd, product } from "./operations/two-images.js";
-import { realSum, type WeightedSum, weightedSum } from "./operations/weighted-sum.js";
+import { realSum, undivided, type WeightedSum, weightedSum } from "./operations/weighted-sum.js";
 import { factorsOf, operandsOf, type Raising, refused } from "./raising.js";
 
 const f = Math.fround;
@@ -54,7 +54,7 @@ function raiseWeighted(pattern: WeightedPattern, raising: Raising): Bytes {
   );
   const output = outputs[0] as Value;
   const y = raising.create(output, outputAxisOf(node, output), limits);
-  raising.add(weightedSum(sum, y, limits));
+  raising.add(weightedSum(undivided(sum), y, limits));
   return y;
 }
 
@@ -62,7 +62,7 @@ function raiseWeighted(pattern: WeightedPattern, raising: Raising): Bytes {
 export function realWeightedSum(pattern: WeightedPattern, value: Value, raising: Raising): void {
   const { node, x, w } = pattern;
   const sum = weightedSumOf(pattern, raising, (scaleW) => f((x.scale[0] as number) * scaleW), w);
-  raising.add(realSum(sum, value, raising.shapeOf(value), outputAxisOf(node, value)));
+  raising.add(realSum(undivided(sum), value, raising.shapeOf(value), outputAxisOf(node, value)));
 }
 
 function weightedSumOf(
@@ -126,6 +126,7 @@ export function weightsByOutput(
   node: Node,
   stored: Tensor,
 ): { readonly weights: ArrayLike<number>; readonly K: number } {
+  if (node.op === "ConvTranspose") return weightsOfTransposed(node, stored);
   const byRows = node.op === "Conv" || intAttribute(node, "transB", 0) !== 0;
   if (node.op !== "Conv" && stored.shape.length !== 2) {
     throw refused(whereOf(node), `a product with [${stored.shape.join(", ")}]`);
@@ -141,6 +142,27 @@ export function weightsByOutput(
   return { weights, K };
 }
 
+/** [C, K / group, ...window] to [K, C / group, ...window]. */
+function weightsOfTransposed(
+  node: Node,
+  { shape, data, dtype }: Tensor,
+): { readonly weights: ArrayLike<number>; readonly K: number } {
+  const [C = 0, perGroup = 0] = shape;
+  const groups = intAttribute(node, "group", 1);
+  const channels = C / groups;
+  const elements = data.length / (C * perGroup);
+  const K = perGroup * groups;
+  const weights = allocate(dtype as "float32", data.length);
+  for (let k = 0; k < K; k++) {
+    const firstChannel = Math.floor(k / perGroup) * channels;
+    for (let c = 0; c < channels; c++) {
+      const from = ((firstChannel + c) * perGroup + (k % perGroup)) * elements;
+      weights.set((data as Float32Array).subarray(from, from + elements), (k * channels + c) * elements);
+    }
+  }
+  return { weights, K };
+}
+
 const POINT: Omit<Window, "size" | "outputSize"> = {
   kernel: 1,
   stride: 1,
@@ -151,6 +173,11 @@ const POINT: Omit<Window, "size" | "outputSize"> = {
 
 /** The windows of a weighted node over x; those of products of matrices are single positions. */
 export function windowsOf(node: Node, x: Bytes, weights: readonly number[]): Windows {
+  if (node.op === "ConvTranspose") {
+    const all = transposedWindows({ node, inputs: [] }, x.shape.slice(2), weights.slice(2));
+    const { depth, rows, columns } = volumeOf(all);
+    return flat(node, x, depth, { rows, columns });
+  }
   if (node.op !== "Conv") {
     const { H, W } = x.storage;
     return { rows: { ...POINT, size: H, outputSize: H }, columns: { ...POINT, size: W, outputSize: W } };

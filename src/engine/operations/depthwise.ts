@@ -1,11 +1,10 @@
 // Depthwise convolution as one call of its kernel.
 
-import type { Bytes } from "../bytes.js";
 import type { EngineMemory } from "../memory.js";
 import type { Kernels } from "../module.js";
-import { putParameters } from "./convolution.js";
+import { type Places, putParameters } from "./convolution.js";
 import type { Run } from "./operation.js";
-import { elementOffsets, putPlaces, putWindows } from "./positions.js";
+import { elementOffsets, putWindows } from "./positions.js";
 import { depthwiseKernel } from "./product-kernels.js";
 import { sumBounds } from "./sum-bounds.js";
 import type { WeightedSum } from "./weighted-sum.js";
@@ -16,7 +15,7 @@ export const CHANNELS = 16;
 /** @returns null where sums are too large for its rounding @throws QdgError `unsupported-op` for sums that may leave int32 */
 export function preparedDepthwise(
   sum: WeightedSum,
-  y: Bytes,
+  places: Places,
   target: number,
   memory: EngineMemory,
   kernels: Kernels,
@@ -63,7 +62,7 @@ export function preparedDepthwise(
   if (offsets.length % 2 !== 0) offsets.push(offsets.at(-1) as number);
   const call = [
     putWindows(memory, kernels, x.storage, windows, 1),
-    putPlaces(memory, kernels, y.storage, 1),
+    places(1, 0),
     windows.rows.outputSize * windows.columns.outputSize,
     memory.put(firsts),
     blocks,

@@ -9,8 +9,8 @@ import type { EngineMemory } from "../memory.js";
 import type { Kernels } from "../module.js";
 import { type Places, preparedConvolution } from "./convolution.js";
 import { CHANNELS, preparedDepthwise } from "./depthwise.js";
-import type { Limits, Operation } from "./operation.js";
-import { listAddresses, type Windows, widenFor } from "./positions.js";
+import type { Limits, Operation, Run } from "./operation.js";
+import { type Grid, listAddresses, type Windows, widenFor } from "./positions.js";
 
 /** The sums of one node. */
 export interface WeightedSum {
@@ -25,92 +25,136 @@ export interface WeightedSum {
   readonly multiplier: Float32Array;
 }
 
+/** Sums whose results are rows and columns of an image, every stride-th from a first one on. */
+export interface Part {
+  readonly sum: WeightedSum;
+  readonly rows: Lattice;
+  readonly columns: Lattice;
+}
+
+interface Lattice {
+  readonly first: number;
+  readonly stride: number;
+}
+
+const ALL: Lattice = { first: 0, stride: 1 };
+
+/** All results of an image from one sum. */
+export function undivided(sum: WeightedSum): Part[] {
+  return [{ sum, rows: ALL, columns: ALL }];
+}
+
 /** Bytes. Its preparation throws QdgError `unsupported-op` for sums that may leave int32. */
-export function weightedSum(sum: WeightedSum, y: Bytes, limits: Limits): Operation {
-  widenFor(sum.x, sum.windows, sum.zeroX);
-  const isByChannel = isDepthwise(sum);
+export function weightedSum(parts: readonly Part[], y: Bytes, limits: Limits): Operation {
+  const { where, x } = widened(parts);
+  const isByChannel = parts.every(({ sum }) => isDepthwise(sum));
   if (isByChannel) {
-    for (const { storage } of [sum.x, y]) {
+    for (const { storage } of [x, y]) {
       if (storage.C < CHANNELS) storage.step = CHANNELS;
     }
   }
   return {
-    where: sum.where,
-    reads: [sum.x],
+    where,
+    reads: [x],
     writes: y,
     prepare: (memory, kernels) => {
-      const target = memory.putTarget(limits.low, limits.high, limits.zeroPoint);
-      const depthwise = isByChannel ? preparedDepthwise(sum, y, target, memory, kernels) : null;
-      if (depthwise) return depthwise;
-      const convolution = preparedConvolution(sum, memory, kernels);
       const { storage } = y;
-      if (!convolution.isNear) {
-        const reals = realImage(storage, memory, kernels);
-        const run = convolution.into(reals.places, 0, 4);
-        const call = roundingCall(storage, reals.address, target);
-        return () => {
-          run();
-          kernels.quantize(...call);
-        };
-      }
-      const { H, W, step } = storage;
-      const places: Places = (multiple, offset) =>
-        listAddresses(memory, kernels, {
-          rows: H,
-          columns: W,
-          first: addressOf(storage, 0, 0) + offset,
-          pitch: pitchOf(storage),
-          step,
-          multiple,
-        });
-      return convolution.into(places, target, 1);
+      const target = memory.putTarget(limits.low, limits.high, limits.zeroPoint);
+      const image: Image = { first: addressOf(storage, 0, 0), pitch: pitchOf(storage), step: storage.step };
+      const near = parts.map((part): Run | null => {
+        const places = placesOf(part, image, 1, memory, kernels);
+        const depthwise = isByChannel && preparedDepthwise(part.sum, places, target, memory, kernels);
+        if (depthwise) return depthwise;
+        const convolution = preparedConvolution(part.sum, memory, kernels);
+        return convolution.isNear ? convolution.into(places, target, 1) : null;
+      });
+      if (near.every((run) => run !== null)) return inTurn(near);
+      const reals = realImage(storage, memory);
+      const run = inTurn(
+        parts.map((part) => {
+          const places = placesOf(part, reals, 4, memory, kernels);
+          return preparedConvolution(part.sum, memory, kernels).into(places, 0, 4);
+        }),
+      );
+      const call = roundingCall(storage, reals.first, target);
+      return (tensors) => {
+        run(tensors);
+        kernels.quantize(...call);
+      };
     },
   };
 }
 
 /** `fl(fl(acc) * m[k])` as float32 of that shape. */
 export function realSum(
-  sum: WeightedSum,
+  parts: readonly Part[],
   value: Value,
   shape: readonly number[],
   channelAxis: number,
 ): Operation {
-  widenFor(sum.x, sum.windows, sum.zeroX);
+  const { where, x } = widened(parts);
   // Where the elements of the result are, as if it were bytes.
   const y = newBytes(value.name, shape, channelAxis);
   return {
-    where: sum.where,
-    reads: [sum.x],
+    where,
+    reads: [x],
     writes: null,
     prepare: (memory, kernels) => {
-      const reals = realImage(y.storage, memory, kernels);
-      const run = preparedConvolution(sum, memory, kernels).into(reals.places, 0, 4);
-      const inFileOrder = fileOrder(y, reals.address, memory, kernels);
+      const reals = realImage(y.storage, memory);
+      const run = inTurn(
+        parts.map((part) => {
+          const places = placesOf(part, reals, 4, memory, kernels);
+          return preparedConvolution(part.sum, memory, kernels).into(places, 0, 4);
+        }),
+      );
+      const inFileOrder = fileOrder(y, reals.first, memory, kernels);
       return (tensors) => {
-        run();
+        run(tensors);
         tensors.set(value, float32(shape, inFileOrder()));
       };
     },
   };
 }
 
-/** Memory for the sums of an image as float32, and where those of each position are. */
-function realImage(
-  { H, W, step }: Storage,
+/** Asks for the borders that all parts reach into; what the parts have in common. */
+function widened(parts: readonly Part[]): WeightedSum {
+  for (const { sum } of parts) widenFor(sum.x, sum.windows, sum.zeroX);
+  return (parts[0] as Part).sum;
+}
+
+function inTurn(runs: readonly Run[]): Run {
+  const [only] = runs;
+  if (only && runs.length === 1) return only;
+  return (tensors) => {
+    for (const run of runs) run(tensors);
+  };
+}
+
+/** Where results go: the first, from row to row, and from column to column. */
+type Image = Pick<Grid, "first" | "pitch" | "step">;
+
+function placesOf(
+  { sum, rows, columns }: Part,
+  { first, pitch, step }: Image,
+  size: number,
   memory: EngineMemory,
   kernels: Kernels,
-): { readonly address: number; readonly places: Places } {
-  const address = memory.reserve(H * W * step * 4);
-  const places: Places = (multiple, offset) =>
+): Places {
+  const { windows } = sum;
+  return (multiple, offset) =>
     listAddresses(memory, kernels, {
-      rows: 1,
-      columns: H * W,
-      first: address + offset * 4,
-      pitch: 0,
-      step: step * 4,
+      rows: windows.rows.outputSize,
+      columns: windows.columns.outputSize,
+      first: first + rows.first * pitch + columns.first * step + offset * size,
+      pitch: rows.stride * pitch,
+      step: columns.stride * step,
       multiple,
     });
-  return { address, places };
+}
+
+/** Memory for an image as float32. */
+function realImage({ H, W, step }: Storage, memory: EngineMemory): Image {
+  return { first: memory.reserve(H * W * step * 4), pitch: W * step * 4, step: step * 4 };
 }
 
 /** Rounds an image of float32 to bytes. */
