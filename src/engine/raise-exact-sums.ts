@@ -141,9 +141,8 @@ function wholeSum(
   const x = raising.bytesAlong(operand.source, inputAxisOf(node, operand.source));
   return {
     where: whereOf(node),
-    x,
     zeroX: operand.zeroPoint,
-    windows: windowsOf(node, x, stored.shape),
+    ...windowsOf(node, x, stored.shape, operand.zeroPoint, raising),
     group: intAttribute(node, "group", 1),
     weights: whole.weights,
     bias: whole.bias,

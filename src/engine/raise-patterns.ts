@@ -23,6 +23,7 @@ import type { Windows } from "./operations/positions.js";
 import { fusedAdd, product } from "./operations/two-images.js";
 import { realSum, undivided, type WeightedSum, weightedSum } from "./operations/weighted-sum.js";
 import { factorsOf, operandsOf, type Raising, refused } from "./raising.js";
+import { convolutionWindows, poolWindows } from "./stacks.js";
 
 const f = Math.fround;
 
@@ -78,9 +79,8 @@ function weightedSumOf(
   const image = raising.bytesAlong(x.q, inputAxisOf(node, x.q));
   return {
     where: whereOf(node),
-    x: image,
     zeroX: zeroOf(x),
-    windows: windowsOf(node, image, stored.shape),
+    ...windowsOf(node, image, stored.shape, zeroOf(x), raising),
     group: intAttribute(node, "group", 1),
     weights: centredWeights(node, weights, K, w),
     bias: bias ?? new Int32Array(K),
@@ -171,19 +171,24 @@ const POINT: Omit<Window, "size" | "outputSize"> = {
   padEnd: 0,
 };
 
-/** The windows of a weighted node over x; those of products of matrices are single positions. */
-export function windowsOf(node: Node, x: Bytes, weights: readonly number[]): Windows {
+/** The windows of a weighted node, and the bytes that they are over; those of products of matrices are single positions. */
+export function windowsOf(
+  node: Node,
+  x: Bytes,
+  weights: readonly number[],
+  zero: number,
+  raising: Raising,
+): { readonly x: Bytes; readonly windows: Windows } {
   if (node.op === "ConvTranspose") {
     const all = transposedWindows({ node, inputs: [] }, x.shape.slice(2), weights.slice(2));
-    const { depth, rows, columns } = volumeOf(all);
-    return flat(node, x, depth, { rows, columns });
+    return { x, windows: volumeOf(all) };
   }
   if (node.op !== "Conv") {
     const { H, W } = x.storage;
-    return { rows: { ...POINT, size: H, outputSize: H }, columns: { ...POINT, size: W, outputSize: W } };
+    const rows = { ...POINT, size: H, outputSize: H };
+    return { x, windows: { rows, columns: { ...POINT, size: W, outputSize: W } } };
   }
-  const { depth, rows, columns } = convGeometry({ node, inputs: [] }, x.shape, weights);
-  return flat(node, x, depth, { rows, columns });
+  return convolutionWindows(node, x, convGeometry({ node, inputs: [] }, x.shape, weights), zero, raising);
 }
 
 /** Whether a reduction [N, C, ...] is over all positions, which stay as axes of 1. */
@@ -200,15 +205,6 @@ export function reducesPositions(node: Node, x: Value, { constants }: Raising): 
 /** @throws QdgError `unsupported-op` for what is computed image by image where one sample has several */
 export function requireOneImage(node: Node, { shape }: Bytes): void {
   if (shape[0] !== 1) throw refused(whereOf(node), `windows over ${shape[0]} images of one sample`);
-}
-
-/** @throws QdgError `unsupported-op` for windows over volumes or over several images */
-export function flat(node: Node, x: Bytes, depth: Window, windows: Windows): Windows {
-  requireOneImage(node, x);
-  if (depth.size !== 1 || depth.kernel !== 1 || depth.outputSize !== 1) {
-    throw refused(whereOf(node), "windows over volumes");
-  }
-  return windows;
 }
 
 function raisePair({ kind, node, a, b, target, outputs }: PairPattern, raising: Raising): Bytes {
@@ -244,8 +240,7 @@ function raiseAverage({ kind, node, x, target, outputs }: PoolPattern, raising: 
     raising.add(totalOfPositions({ where, x: image, zeroX: zeroOf(x), multiplier }, y, limits));
     return y;
   }
-  const { depth, rows, columns } = poolGeometry({ node, inputs: [] }, image.shape);
-  const windows = flat(node, image, depth, { rows, columns });
+  const windows = poolWindows(image, poolGeometry({ node, inputs: [] }, image.shape));
   const includePad = intAttribute(node, "count_include_pad", 0) !== 0;
   const mean = { where, x: image, windows, zeroX: zeroOf(x), scaleX, scaleY: target.scale, includePad };
   raising.add(meanOfWindows(mean, y, limits));

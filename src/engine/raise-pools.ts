@@ -7,7 +7,8 @@ import type { Bytes } from "./bytes.js";
 import { largestOfWindows } from "./operations/pools.js";
 import type { Windows } from "./operations/positions.js";
 import { type Raising, refused } from "./raising.js";
-import { flat, reducesPositions, requireOneImage } from "./raise-patterns.js";
+import { reducesPositions, requireOneImage } from "./raise-patterns.js";
+import { poolWindows } from "./stacks.js";
 
 /** MaxPool, GlobalMaxPool, and ReduceMax over all positions; null for another node. */
 export function raisePool(node: Node, value: Value, raising: Raising): Bytes | null {
@@ -21,8 +22,7 @@ export function raisePool(node: Node, value: Value, raising: Raising): Bytes | n
 }
 
 function windowsOf(node: Node, x: Bytes): Windows {
-  const { depth, rows, columns } = poolGeometry({ node, inputs: [] }, x.shape);
-  return flat(node, x, depth, { rows, columns });
+  return poolWindows(x, poolGeometry({ node, inputs: [] }, x.shape));
 }
 
 function along(size: number): Windows["rows"] {

@@ -15,7 +15,6 @@ const TRIALS = 12;
 
 /** What it refuses, and how. */
 const REFUSED: Readonly<Record<string, string>> = {
-  "AveragePool along one axis": "windows over 2 images of one sample",
   "MatMul of two computed operands": "weights that are computed",
 };
 

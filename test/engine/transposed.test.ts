@@ -41,7 +41,12 @@ function model(random: Random, { axes, depthwise, quantized }: Kind): Model {
     Array.from({ length: K }, () => random.integer(-500, 500)),
   );
   let y = sketch.node("ConvTranspose", [real, sketch.constant("w", float32(shape, weights)), bias], {
-    ...{ group, kernel_shape: kernel, strides, dilations, pads, output_padding: extra },
+    group,
+    kernel_shape: kernel,
+    strides,
+    dilations,
+    pads,
+    output_padding: extra,
   });
   const output = sizes.map((size, axis) => {
     const [k, s, d] = [kernel, strides, dilations].map((each) => each[axis] as number) as [
@@ -54,9 +59,10 @@ function model(random: Random, { axes, depthwise, quantized }: Kind): Model {
   });
   // A window that padding leaves nothing of is another trial.
   if (output.some((size) => size < 1)) return model(random, { axes, depthwise, quantized });
-  y.shape = [1, K, ...output];
-  if (quantized) y = sketch.node("Mul", [y, sketch.real("m", 0.02)], {}, "float32", y.shape);
-  return sketch.model(y, y.shape as number[], quantized ? { scale: 1, zeroPoint: 100 } : null);
+  const result = [1, K, ...output];
+  y.shape = result;
+  if (quantized) y = sketch.node("Mul", [y, sketch.real("m", 0.02)], {}, "float32", result);
+  return sketch.model(y, result, quantized ? { scale: 1, zeroPoint: 100 } : null);
 }
 
 test.each([

@@ -2,7 +2,7 @@
 
 import type { EngineMemory } from "../memory.js";
 import type { Kernels } from "../module.js";
-import { elementOffsets, putWindows } from "./positions.js";
+import { elementOffsets, elementsOf, putWindows, resultRows } from "./positions.js";
 import { convolutionKernel, type PackedWeights } from "./product-kernels.js";
 import { sumBounds, type WeightTotals } from "./sum-bounds.js";
 import type { WeightedSum } from "./weighted-sum.js";
@@ -32,7 +32,7 @@ export function preparedConvolution(
   kernels: Kernels,
 ): PreparedConvolution {
   const { x, windows } = sum;
-  const elements = windows.rows.kernel * windows.columns.kernel;
+  const elements = elementsOf(windows);
   const groups = groupsOf(sum);
   const parts = groups.map((group) => packed(group, elements, memory, kernels));
   const { bias, isNear } = sumBounds(
@@ -41,7 +41,7 @@ export function preparedConvolution(
   );
   const kernel = convolutionKernel(parts, kernels);
   const { multiple } = kernel;
-  const positions = Math.ceil((windows.rows.outputSize * windows.columns.outputSize) / multiple) * multiple;
+  const positions = Math.ceil((resultRows(windows) * windows.columns.outputSize) / multiple) * multiple;
   const calls = groups.map(({ channels, firstChannel, outputs, firstOutput }, g) => {
     const { address, blocks, steps } = parts[g] as Packed;
     // As `pack` has it: where channels are odd, every second element begins a byte early.

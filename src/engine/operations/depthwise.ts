@@ -4,7 +4,7 @@ import type { EngineMemory } from "../memory.js";
 import type { Kernels } from "../module.js";
 import { type Places, putParameters } from "./convolution.js";
 import type { Run } from "./operation.js";
-import { elementOffsets, putWindows } from "./positions.js";
+import { elementOffsets, elementsOf, putWindows, resultRows } from "./positions.js";
 import { depthwiseKernel } from "./product-kernels.js";
 import { sumBounds } from "./sum-bounds.js";
 import type { WeightedSum } from "./weighted-sum.js";
@@ -22,7 +22,7 @@ export function preparedDepthwise(
 ): Run | null {
   const { x, windows, weights, multiplier } = sum;
   const { C } = x.storage;
-  const elements = windows.rows.kernel * windows.columns.kernel;
+  const elements = elementsOf(windows);
   let bits = 0;
   const totals = Array.from({ length: C }, (_, c) => {
     let total = 0;
@@ -63,7 +63,7 @@ export function preparedDepthwise(
   const call = [
     putWindows(memory, kernels, x.storage, windows, 1),
     places(1, 0),
-    windows.rows.outputSize * windows.columns.outputSize,
+    resultRows(windows) * windows.columns.outputSize,
     memory.put(firsts),
     blocks,
     address,

@@ -10,10 +10,33 @@ import type { Kernels } from "../module.js";
 export interface Windows {
   readonly rows: Window;
   readonly columns: Window;
+  /** Where rows are those of several images, each of several layers: images and layers stand one below the other. */
+  readonly stack?: Stack;
 }
 
-/** Asks x for the border that windows reach into. */
-export function widenFor(x: Bytes, { rows, columns }: Windows, value: number): void {
+interface Stack {
+  readonly images: number;
+  readonly depth: Window;
+}
+
+const SINGLE: Stack = {
+  images: 1,
+  depth: { size: 1, kernel: 1, stride: 1, dilation: 1, padBegin: 0, padEnd: 0, outputSize: 1 },
+};
+
+/** Positions of a window. */
+export function elementsOf({ rows, columns, stack = SINGLE }: Windows): number {
+  return stack.depth.kernel * rows.kernel * columns.kernel;
+}
+
+/** Rows of results. */
+export function resultRows({ rows, stack = SINGLE }: Windows): number {
+  return stack.images * stack.depth.outputSize * rows.outputSize;
+}
+
+/** Asks x for the border that windows reach into; those over several images or layers reach into none. */
+export function widenFor(x: Bytes, { rows, columns, stack }: Windows, value: number): void {
+  if (stack) return;
   const { H, W } = x.storage;
   widenBorder(
     x,
@@ -36,8 +59,8 @@ function reach({ outputSize, stride, kernel, dilation, padBegin }: Window): numb
 export interface Grid {
   readonly rows: number;
   readonly columns: number;
-  /** The address of the first position; from row to row, and from position to position of a row. */
-  readonly first: number;
+  /** The address of the first position, of several grids one after the other; from row to row, and from position to position of a row. */
+  readonly first: number | readonly number[];
   readonly pitch: number;
   readonly step: number;
   /** The last position again until there are a multiple of this. */
@@ -47,9 +70,14 @@ export interface Grid {
 /** Puts the addresses of positions. */
 export function listAddresses(memory: EngineMemory, kernels: Kernels, grid: Grid): number {
   const { rows, columns, first, pitch, step, multiple } = grid;
-  const count = Math.ceil((rows * columns) / multiple) * multiple;
+  const firsts = typeof first === "number" ? [first] : first;
+  const each = rows * columns;
+  const count = Math.ceil((firsts.length * each) / multiple) * multiple;
   const list = memory.reserve(count * 4);
-  kernels.listPositions(list, count, rows, columns, first, pitch, step);
+  firsts.forEach((address, i) => {
+    const own = i === firsts.length - 1 ? count - i * each : each;
+    kernels.listPositions(list + i * each * 4, own, rows, columns, address, pitch, step);
+  });
   return list;
 }
 
@@ -58,14 +86,21 @@ export function putWindows(
   memory: EngineMemory,
   kernels: Kernels,
   x: Storage,
-  { rows, columns }: Windows,
+  { rows, columns, stack = SINGLE }: Windows,
   multiple: number,
   offset = 0,
 ): number {
+  const { images, depth } = stack;
+  const first = Array.from({ length: images * depth.outputSize }, (_, i) => {
+    const image = Math.floor(i / depth.outputSize);
+    const layer = (i % depth.outputSize) * depth.stride - depth.padBegin;
+    const row = (image * depth.size + layer) * rows.size;
+    return addressOf(x, row - rows.padBegin, -columns.padBegin) + offset;
+  });
   return listAddresses(memory, kernels, {
     rows: rows.outputSize,
     columns: columns.outputSize,
-    first: addressOf(x, -rows.padBegin, -columns.padBegin) + offset,
+    first,
     pitch: rows.stride * pitchOf(x),
     step: columns.stride * x.step,
     multiple,
@@ -80,12 +115,15 @@ export function putPlaces(memory: EngineMemory, kernels: Kernels, y: Storage, mu
 }
 
 /** From the beginning of a window to each of its elements, row by row. */
-export function elementOffsets(x: Storage, { rows, columns }: Windows): number[] {
+export function elementOffsets(x: Storage, windows: Windows): number[] {
+  const { rows, columns, stack = SINGLE } = windows;
   const pitch = pitchOf(x);
-  return Array.from({ length: rows.kernel * columns.kernel }, (_, element) => {
-    const r = Math.floor(element / columns.kernel);
+  return Array.from({ length: elementsOf(windows) }, (_, element) => {
     const s = element % columns.kernel;
-    return r * rows.dilation * pitch + s * columns.dilation * x.step;
+    const line = Math.floor(element / columns.kernel);
+    const layer = Math.floor(line / rows.kernel) * stack.depth.dilation * rows.size;
+    const row = layer + (line % rows.kernel) * rows.dilation;
+    return row * pitch + s * columns.dilation * x.step;
   });
 }
 
@@ -98,27 +136,32 @@ export interface Covered {
 }
 
 export function putCovered(memory: EngineMemory, x: Storage, windows: Windows): Covered {
-  const { rows, columns } = windows;
+  const { rows, columns, stack = SINGLE } = windows;
   const offsets = elementOffsets(x, windows);
-  const lists = new Uint32Array(rows.outputSize * columns.outputSize * 2);
+  const lists = new Uint32Array(resultRows(windows) * columns.outputSize * 2);
   const inside = new Float32Array(lists.length / 2);
   const cells = new Float32Array(lists.length / 2);
   const known = new Map<string, number>();
   for (let at = 0; at < inside.length; at++) {
-    const y = Math.floor(at / columns.outputSize);
-    const hs = elementsInside(rows, y);
+    const line = Math.floor(at / columns.outputSize);
+    const ds = elementsInside(stack.depth, Math.floor(line / rows.outputSize) % stack.depth.outputSize);
+    const hs = elementsInside(rows, line % rows.outputSize);
     const vs = elementsInside(columns, at % columns.outputSize);
-    const key = `${hs.inside.join()}|${vs.inside.join()}`;
+    const key = [ds, hs, vs].map(({ inside: each }) => each.join()).join("|");
     let address = known.get(key);
     if (address === undefined) {
-      const list = hs.inside.flatMap((r) => vs.inside.map((s) => offsets[r * columns.kernel + s] as number));
+      const list = ds.inside.flatMap((t) =>
+        hs.inside.flatMap((r) =>
+          vs.inside.map((s) => offsets[(t * rows.kernel + r) * columns.kernel + s] as number),
+        ),
+      );
       address = memory.put(Uint32Array.from(list));
       known.set(key, address);
     }
-    const count = hs.inside.length * vs.inside.length;
+    const count = ds.inside.length * hs.inside.length * vs.inside.length;
     lists.set([address, count], at * 2);
     inside[at] = count;
-    cells[at] = hs.cells * vs.cells;
+    cells[at] = ds.cells * hs.cells * vs.cells;
   }
   return { lists: memory.put(lists), inside, cells };
 }

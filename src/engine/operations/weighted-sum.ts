@@ -10,7 +10,7 @@ import type { Kernels } from "../module.js";
 import { type Places, preparedConvolution } from "./convolution.js";
 import { CHANNELS, preparedDepthwise } from "./depthwise.js";
 import type { Limits, Operation, Run } from "./operation.js";
-import { type Grid, listAddresses, type Windows, widenFor } from "./positions.js";
+import { elementsOf, type Grid, listAddresses, resultRows, type Windows, widenFor } from "./positions.js";
 
 /** The sums of one node. */
 export interface WeightedSum {
@@ -131,7 +131,7 @@ function inTurn(runs: readonly Run[]): Run {
 }
 
 /** Where results go: the first, from row to row, and from column to column. */
-type Image = Pick<Grid, "first" | "pitch" | "step">;
+type Image = Pick<Grid, "pitch" | "step"> & { readonly first: number };
 
 function placesOf(
   { sum, rows, columns }: Part,
@@ -143,7 +143,7 @@ function placesOf(
   const { windows } = sum;
   return (multiple, offset) =>
     listAddresses(memory, kernels, {
-      rows: windows.rows.outputSize,
+      rows: resultRows(windows),
       columns: windows.columns.outputSize,
       first: first + rows.first * pitch + columns.first * step + offset * size,
       pitch: rows.stride * pitch,
@@ -197,6 +197,6 @@ function fileOrder(
 }
 
 function isDepthwise({ x, group, weights, bias, windows }: WeightedSum): boolean {
-  const elements = windows.rows.kernel * windows.columns.kernel;
+  const elements = elementsOf(windows);
   return group > 1 && group === x.storage.C && bias.length === group && weights.length === group * elements;
 }
