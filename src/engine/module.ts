@@ -17,6 +17,16 @@ type FusedAdd = (
   target: number,
 ) => void;
 
+type LookUp = (
+  from: number,
+  to: number,
+  rows: number,
+  length: number,
+  pitchFrom: number,
+  pitchTo: number,
+  table: number,
+) => void;
+
 /** Exports of assembly/simd.ts; addresses are numbers. */
 interface SimdKernels {
   convolution(
@@ -76,15 +86,7 @@ interface SimdKernels {
     addend: number,
     target: number,
   ): void;
-  lookUp(
-    from: number,
-    to: number,
-    rows: number,
-    length: number,
-    pitchFrom: number,
-    pitchTo: number,
-    table: number,
-  ): void;
+  readonly lookUp: LookUp;
   quantize(
     x: number,
     to: number,
@@ -174,6 +176,7 @@ interface RelaxedKernels {
   convolutionEach(...call: [...Convolution, shift: number]): void;
   convolutionQuads(...call: Convolution): void;
   depthwisePairs(...call: [...Depthwise, shift: number, group: number]): void;
+  readonly selectLookUp: LookUp;
   readonly maddAdd: FusedAdd;
   readonly multiplyAdd: (a: number, b: number, c: number) => number;
   readonly twoProducts: Products;
@@ -213,6 +216,7 @@ export async function instantiate({ simd, relaxed }: EngineModules, memory: Wasm
   const more = relaxed && ((await webAssembly.instantiate(relaxed, imports)).exports as RelaxedKernels);
   return {
     ...kernels,
+    ...(more && { lookUp: more.selectLookUp }),
     ...(more && isFused(more.multiplyAdd) && { fusedAdd: more.maddAdd }),
     pairs: more && isExact(more.twoProducts, 2, [-64, -8, -1, 7, 8, 31, 64]) ? more : null,
     quads: more && isExact(more.fourProducts, 4, [-128, -1, 1, 64, 127]) ? more : null,

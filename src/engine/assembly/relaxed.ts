@@ -4,3 +4,4 @@ export { convolutionEach, convolutionOnce, convolutionPairs } from "./convolutio
 export { convolutionQuads, fourProducts } from "./convolution-quads";
 export { depthwisePairs, twoProducts } from "./depthwise-pairs";
 export { maddAdd, multiplyAdd } from "./fused-add";
+export { selectLookUp } from "./selected-table";
