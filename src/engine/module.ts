@@ -175,6 +175,8 @@ interface RelaxedKernels {
   convolutionOnce(...call: [...Convolution, shift: number]): void;
   convolutionEach(...call: [...Convolution, shift: number]): void;
   convolutionQuads(...call: Convolution): void;
+  depthwiseQuads(...call: Depthwise): void;
+  depthwiseOnce(...call: [...Depthwise, shift: number]): void;
   depthwisePairs(...call: [...Depthwise, shift: number, group: number]): void;
   readonly selectLookUp: LookUp;
   readonly maddAdd: FusedAdd;
@@ -188,10 +190,10 @@ export interface Kernels extends SimdKernels {
   /** Weights whose pairs of products fit 16 bits. */
   readonly pairs: Pick<
     RelaxedKernels,
-    "convolutionPairs" | "convolutionOnce" | "convolutionEach" | "depthwisePairs"
+    "convolutionPairs" | "convolutionOnce" | "convolutionEach" | "depthwiseOnce" | "depthwisePairs"
   > | null;
   /** Any weights. */
-  readonly quads: Pick<RelaxedKernels, "convolutionQuads"> | null;
+  readonly quads: Pick<RelaxedKernels, "convolutionQuads" | "depthwiseQuads"> | null;
 }
 
 export interface EngineModules {

@@ -1,7 +1,9 @@
 // The engine's products against the reference's: weights for each way in which sums are held, and results that leave bytes far behind.
 
-import { describe, expect, test } from "vitest";
+import { readFileSync } from "node:fs";
+import { describe, expect, test, vi } from "vitest";
 import { sizeOf, tensor } from "../../src/base/tensor.js";
+import { webAssembly } from "../../src/engine/web-assembly.js";
 import { encodeModel } from "../../src/onnx/codec.js";
 import { graphToModel } from "../../src/onnx/from-graph.js";
 import { engineRuntime } from "../../src/runtime/engine.js";
@@ -18,6 +20,10 @@ interface Layer {
   readonly spread: number;
   readonly real: boolean;
 }
+
+const hasRelaxedSimd = webAssembly.validate(readFileSync("dist/engine/relaxed.wasm"));
+
+const fourProducts = (w: number, x: number): number => 4 * w * x;
 
 /** The weight of element i, counted as channels of positions of the window, row by row. */
 type WeightOf = (random: Random, i: number) => number;
@@ -104,6 +110,32 @@ describe("sums of products are exact", () => {
 
   test("of weights that are all zero", async () => {
     expect((await compared(LAYERS, () => 0)).differing).toEqual(LAYERS.map(() => 0));
+  });
+
+  // The kernels of processors that add four products in 32 bits: on others these are as exact while pairs fit 16 bits.
+  test("four at a time, where a machine can do that", async () => {
+    const real = webAssembly.instantiate.bind(webAssembly);
+    const called = new Set<string>();
+    const spy = vi.spyOn(webAssembly, "instantiate").mockImplementation(async (module, imports) => {
+      const { exports } = (await real(module, imports)) as { exports: Record<string, unknown> };
+      if (!("fourProducts" in exports)) return { exports };
+      const counted =
+        (name: string) =>
+        (...call: number[]) => {
+          called.add(name);
+          (exports[name] as (...call: number[]) => void)(...call);
+        };
+      const kernels = ["convolutionQuads", "depthwiseQuads"].map((name) => [name, counted(name)]);
+      // No pairs, as if none of the weights' fitted.
+      return {
+        exports: { ...exports, ...Object.fromEntries(kernels), fourProducts, twoProducts: () => 0 },
+      };
+    });
+    const { differing, levels } = await compared(LAYERS, (random) => random.integer(-64, 63));
+    spy.mockRestore();
+    expect(differing).toEqual(LAYERS.map(() => 0));
+    expect(levels).toBeGreaterThan(10);
+    expect(called.size).toBe(hasRelaxedSimd ? 2 : 0);
   });
 
   test("where multipliers bring them far beyond a byte", async () => {

@@ -2,6 +2,7 @@
 
 export { convolutionEach, convolutionOnce, convolutionPairs } from "./convolution-pairs";
 export { convolutionQuads, fourProducts } from "./convolution-quads";
-export { depthwisePairs, twoProducts } from "./depthwise-pairs";
+export { depthwiseOnce, depthwisePairs, twoProducts } from "./depthwise-pairs";
+export { depthwiseQuads } from "./depthwise-quads";
 export { maddAdd, multiplyAdd } from "./fused-add";
 export { selectLookUp } from "./selected-table";

@@ -5,7 +5,7 @@ import type { Kernels } from "../module.js";
 import { type Places, putParameters } from "./convolution.js";
 import type { Run } from "./operation.js";
 import { elementOffsets, elementsOf, putWindows, resultRows } from "./positions.js";
-import { depthwiseKernel } from "./product-kernels.js";
+import { depthwiseKernel, type PackedWeights } from "./product-kernels.js";
 import { sumBounds } from "./sum-bounds.js";
 import type { WeightedSum } from "./weighted-sum.js";
 
@@ -37,40 +37,59 @@ export function preparedDepthwise(
   });
   const { bias, isNear } = sumBounds(sum, totals);
   if (!isNear) return null;
-  const pairs = Math.ceil(elements / 2);
   const blocks = Math.ceil(C / CHANNELS);
   // The last block ends with the last channel where there are enough: it computes some channels again.
   const firsts = Uint32Array.from({ length: blocks }, (_, b) =>
     Math.max(0, Math.min(b * CHANNELS, C - CHANNELS)),
   );
-  const packed = new Int8Array(blocks * pairs * CHANNELS * 2);
   const blockBias = new Int32Array(blocks * CHANNELS);
   const blockMultiplier = new Float32Array(blocks * CHANNELS);
   firsts.forEach((first, b) => {
     for (let i = 0; i < CHANNELS && first + i < C; i++) {
-      const c = first + i;
-      blockBias[b * CHANNELS + i] = bias[c] as number;
-      blockMultiplier[b * CHANNELS + i] = multiplier[c] as number;
-      for (let e = 0; e < elements; e++) {
-        packed[((b * pairs + (e >> 1)) * CHANNELS + i) * 2 + (e & 1)] = weights[c * elements + e] as number;
-      }
+      blockBias[b * CHANNELS + i] = bias[first + i] as number;
+      blockMultiplier[b * CHANNELS + i] = multiplier[first + i] as number;
     }
   });
-  const address = memory.put(packed);
-  const kernel = depthwiseKernel({ address, blocks, steps: pairs, bits }, kernels);
+  const packed = (width: number): PackedWeights => {
+    const steps = Math.ceil(elements / width);
+    const address = memory.put(packedWeights(weights, firsts, C, elements, width));
+    return { address, blocks, steps, bits };
+  };
+  const { multiple, width, run, address, steps } = depthwiseKernel(packed, kernels);
   const offsets = elementOffsets(x.storage, windows);
-  if (offsets.length % 2 !== 0) offsets.push(offsets.at(-1) as number);
+  while (offsets.length % width !== 0) offsets.push(offsets.at(-1) as number);
   const call = [
-    putWindows(memory, kernels, x.storage, windows, 1),
-    places(1, 0),
-    resultRows(windows) * windows.columns.outputSize,
+    putWindows(memory, kernels, x.storage, windows, multiple),
+    places(multiple, 0),
+    Math.ceil((resultRows(windows) * windows.columns.outputSize) / multiple) * multiple,
     memory.put(firsts),
     blocks,
     address,
     putParameters(memory, blockBias, blockMultiplier, 0, blockBias.length, CHANNELS),
     memory.put(Uint32Array.from(offsets)),
-    pairs,
+    steps,
     target,
   ] as const;
-  return () => kernel.run(...call);
+  return () => run(...call);
+}
+
+/** [C, elements] as [blocks][steps][16 channels][width]. */
+function packedWeights(
+  weights: Int8Array,
+  firsts: Uint32Array,
+  C: number,
+  elements: number,
+  width: number,
+): Int8Array {
+  const steps = Math.ceil(elements / width);
+  const packed = new Int8Array(firsts.length * steps * CHANNELS * width);
+  firsts.forEach((first, b) => {
+    for (let i = 0; i < CHANNELS && first + i < C; i++) {
+      for (let e = 0; e < elements; e++) {
+        const at = (b * steps + Math.floor(e / width)) * CHANNELS + i;
+        packed[at * width + (e % width)] = weights[(first + i) * elements + e] as number;
+      }
+    }
+  });
+  return packed;
 }

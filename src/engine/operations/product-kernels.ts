@@ -16,14 +16,17 @@ export interface PackedWeights {
   readonly bits: number;
 }
 
-export interface ConvolutionKernel {
+export interface ProductKernel<Call extends readonly number[]> {
   /** Positions at a time. */
   readonly multiple: number;
-  run(...call: Convolution): void;
+  readonly run: (...call: Call) => void;
 }
 
 /** May divide the weights in memory by a power of two that the kernel puts back. */
-export function convolutionKernel(parts: readonly PackedWeights[], kernels: Kernels): ConvolutionKernel {
+export function convolutionKernel(
+  parts: readonly PackedWeights[],
+  kernels: Kernels,
+): ProductKernel<Convolution> {
   const { pairs, quads } = kernels;
   if (quads) return { multiple: 6, run: (...call) => quads.convolutionQuads(...call) };
   const sums = pairs && pairSums(parts, kernels);
@@ -35,17 +38,32 @@ export function convolutionKernel(parts: readonly PackedWeights[], kernels: Kern
   return { multiple: 4, run: (...call) => pairs.convolutionPairs(...call, shift, group) };
 }
 
-export interface DepthwiseKernel {
-  run(...call: Depthwise): void;
+export interface DepthwiseKernel extends ProductKernel<Depthwise>, PackedWeights {
+  /** Elements of the window a step. */
+  readonly width: number;
 }
 
-/** See convolutionKernel. */
-export function depthwiseKernel(weights: PackedWeights, kernels: Kernels): DepthwiseKernel {
-  const { pairs } = kernels;
+/** See convolutionKernel. @param packed puts the weights by so many elements a step */
+export function depthwiseKernel(packed: (width: number) => PackedWeights, kernels: Kernels): DepthwiseKernel {
+  const { pairs, quads } = kernels;
+  const weights = packed(2);
   const sums = pairs && pairSums([weights], kernels);
-  if (!sums) return { run: (...call) => kernels.depthwise(...call) };
-  const { shift, group } = sums;
-  return { run: (...call) => pairs.depthwisePairs(...call, shift, group) };
+  if (sums) {
+    const { shift, group } = sums;
+    const once = group >= weights.steps;
+    return {
+      ...weights,
+      width: 2,
+      multiple: 2,
+      run: once
+        ? (...call) => pairs.depthwiseOnce(...call, shift)
+        : (...call) => pairs.depthwisePairs(...call, shift, group),
+    };
+  }
+  if (quads) {
+    return { ...packed(4), width: 4, multiple: 1, run: (...call) => quads.depthwiseQuads(...call) };
+  }
+  return { ...weights, width: 2, multiple: 1, run: (...call) => kernels.depthwise(...call) };
 }
 
 /** How many steps' sums of pairs fit 16 bits, once all weights are divided by the power of two that they share; null for none. */
