@@ -76,14 +76,19 @@ export function unpackBitPlanes(planes: Uint8Array, bits: number, n: number): In
   }
   spread ??= spreadBits();
   const words = new Uint32Array(2 * stride);
-  for (let b = 0; b < bits; b++) {
-    // Four bits at a time, a byte each; the sign plane's stand for all higher ones, too.
-    const factor = b === bits - 1 ? 256 - 2 ** b : 2 ** b;
-    for (let i = 0, at = b * stride; i < 2 * stride; i += 2, at++) {
-      const row = 2 * (planes[at] as number);
-      words[i] = (words[i] as number) | Math.imul(spread[row] as number, factor);
-      words[i + 1] = (words[i + 1] as number) | Math.imul(spread[row + 1] as number, factor);
+  // Eight integers at a time, a byte each; the bits of the sign's plane stand for all higher ones, too.
+  const sign = 256 - 2 ** (bits - 1);
+  for (let i = 0; i < stride; i++) {
+    let row = 2 * (planes[(bits - 1) * stride + i] as number);
+    let low = Math.imul(spread[row] as number, sign);
+    let high = Math.imul(spread[row + 1] as number, sign);
+    for (let b = 0, at = i; b < bits - 1; b++, at += stride) {
+      row = 2 * (planes[at] as number);
+      low |= (spread[row] as number) << b;
+      high |= (spread[row + 1] as number) << b;
     }
+    words[2 * i] = low;
+    words[2 * i + 1] = high;
   }
   return new Int8Array(words.buffer, 0, n);
 }
