@@ -11,14 +11,7 @@ import { integerAdd, product } from "./operations/two-images.js";
 import { type Part, realSum, undivided, type WeightedSum, weightedSum } from "./operations/weighted-sum.js";
 import { factorsOf, operandsOf, type Raising } from "./raising.js";
 import { transposedParts } from "./transposed.js";
-import {
-  inputAxisOf,
-  outputAxisOf,
-  reducesPositions,
-  requireOneImage,
-  weightsByOutput,
-  windowsOf,
-} from "./raise-patterns.js";
+import { inputAxisOf, outputAxisOf, reducesPositions, weightsByOutput, windowsOf } from "./raise-patterns.js";
 
 const WEIGHTED: ReadonlySet<string> = new Set(["Conv", "ConvTranspose", "Gemm", "MatMul"]);
 
@@ -50,7 +43,6 @@ function total(
   if (!operand || multiplier.length !== 1) return null;
   if (!reducesPositions(node, operand.source, raising)) return null;
   const x = raising.bytesAlong(operand.source, 1);
-  requireOneImage(node, x);
   const y = raising.create(output, 1, limits);
   const where = whereOf(node);
   raising.add(

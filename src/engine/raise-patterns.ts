@@ -202,11 +202,6 @@ export function reducesPositions(node: Node, x: Value, { constants }: Raising): 
   return intAttribute(node, "keepdims", 1) === 1 && sorted.join() === positions.join();
 }
 
-/** @throws QdgError `unsupported-op` for what is computed image by image where one sample has several */
-export function requireOneImage(node: Node, { shape }: Bytes): void {
-  if (shape[0] !== 1) throw refused(whereOf(node), `windows over ${shape[0]} images of one sample`);
-}
-
 function raisePair({ kind, node, a, b, target, outputs }: PairPattern, raising: Raising): Bytes {
   const limits = limitsOf(target, node);
   const output = outputs[0] as Value;
@@ -234,8 +229,7 @@ function raiseAverage({ kind, node, x, target, outputs }: PoolPattern, raising: 
   const where = whereOf(node);
   const scaleX = x.scale[0] as number;
   if (kind === "global-average") {
-    requireOneImage(node, image);
-    const count = image.storage.H * image.storage.W;
+    const count = (image.storage.H / (image.shape[0] as number)) * image.storage.W;
     const multiplier = f(scaleX / f(target.scale * count));
     raising.add(totalOfPositions({ where, x: image, zeroX: zeroOf(x), multiplier }, y, limits));
     return y;

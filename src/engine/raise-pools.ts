@@ -7,7 +7,7 @@ import type { Bytes } from "./bytes.js";
 import { largestOfWindows } from "./operations/pools.js";
 import type { Windows } from "./operations/positions.js";
 import { type Raising, refused } from "./raising.js";
-import { reducesPositions, requireOneImage } from "./raise-patterns.js";
+import { reducesPositions } from "./raise-patterns.js";
 import { poolWindows } from "./stacks.js";
 
 /** MaxPool, GlobalMaxPool, and ReduceMax over all positions; null for another node. */
@@ -29,11 +29,12 @@ function along(size: number): Windows["rows"] {
   return { size, kernel: size, stride: 1, dilation: 1, padBegin: 0, padEnd: 0, outputSize: 1 };
 }
 
-/** One window over all positions. */
+/** One window over all positions of an image. */
 function whole(node: Node, x: Bytes, raising: Raising): Windows {
-  requireOneImage(node, x);
   if (node.op === "ReduceMax" && !reducesPositions(node, node.inputs[0] as Value, raising)) {
     throw refused(whereOf(node), "a maximum over some axes");
   }
-  return { rows: along(x.storage.H), columns: along(x.storage.W) };
+  const images = x.shape[0] as number;
+  const rows = along(x.storage.H / images);
+  return { rows, columns: along(x.storage.W), stack: { images, depth: along(1) } };
 }

@@ -10,7 +10,15 @@ import { type Model, Random, Sketch } from "../runtime/sketch.js";
 
 const TRIALS = 16;
 
-type Op = "Conv" | "depthwise Conv" | "MaxPool" | "AveragePool";
+const OPS = [
+  "Conv",
+  "depthwise Conv",
+  "MaxPool",
+  "AveragePool",
+  "GlobalMaxPool",
+  "GlobalAveragePool",
+] as const;
+type Op = (typeof OPS)[number];
 
 function model(random: Random, op: Op, axes: number, images: number): Model {
   const sketch = new Sketch();
@@ -37,7 +45,14 @@ function model(random: Random, op: Op, axes: number, images: number): Model {
     const y = sketch.node("MaxPool", [x], window, "uint8", shape);
     return sketch.model(y, shape, null);
   }
+  const ones = [images, C, ...sizes.map(() => 1)];
+  if (op === "GlobalMaxPool") {
+    return sketch.model(sketch.node("GlobalMaxPool", [x], {}, "uint8", ones), ones, null);
+  }
   const real = sketch.dequantize(x, scale, random.integer(0, 255));
+  if (op === "GlobalAveragePool") {
+    return sketch.model(sketch.node("GlobalAveragePool", [real]), ones, { scale: scale / 3, zeroPoint: 9 });
+  }
   if (op === "AveragePool") {
     const include = random.integer(0, 1);
     const y = sketch.node("AveragePool", [real], { ...window, count_include_pad: include });
@@ -57,12 +72,7 @@ function model(random: Random, op: Op, axes: number, images: number): Model {
 }
 
 test.each(
-  (["Conv", "depthwise Conv", "MaxPool", "AveragePool"] as const).flatMap((op) => [
-    [op, 3, 1] as const,
-    [op, 2, 3] as const,
-    [op, 1, 2] as const,
-    [op, 3, 2] as const,
-  ]),
+  OPS.flatMap((op) => [[op, 3, 1] as const, [op, 2, 3] as const, [op, 1, 2] as const, [op, 3, 2] as const]),
 )("%s along %i axes of %i images is computed exactly", async (op, axes, images) => {
   for (let trial = 0; trial < TRIALS; trial++) {
     const { graph, feeds } = model(new Random(trial), op, axes, images);

@@ -61,7 +61,7 @@ export function meanOfWindows(mean: Mean, y: Bytes, limits: Limits): Operation {
   };
 }
 
-/** `requantize(sum (q - z) over all positions, m)`. */
+/** `requantize(sum (q - z) over all positions of each image, m)`. */
 export interface Total {
   readonly where: string;
   readonly x: Bytes;
@@ -80,19 +80,28 @@ export function totalOfPositions(
     writes: y,
     prepare: (memory, kernels) => {
       const { H, W, C, step } = x.storage;
-      const call = [
-        addressOf(x.storage, 0, 0),
-        H,
-        W,
-        pitchOf(x.storage),
-        step,
-        Math.ceil(C / 8) * 8,
-        addressOf(y.storage, 0, 0),
-        -zeroX * H * W,
-        multiplier,
-        memory.putTarget(limits.low, limits.high, limits.zeroPoint),
-      ] as const;
-      return () => kernels.total(...call);
+      const images = x.shape[0] as number;
+      const rows = H / images;
+      const target = memory.putTarget(limits.low, limits.high, limits.zeroPoint);
+      const calls = Array.from(
+        { length: images },
+        (_, n) =>
+          [
+            addressOf(x.storage, n * rows, 0),
+            rows,
+            W,
+            pitchOf(x.storage),
+            step,
+            Math.ceil(C / 8) * 8,
+            addressOf(y.storage, n, 0),
+            -zeroX * rows * W,
+            multiplier,
+            target,
+          ] as const,
+      );
+      return () => {
+        for (const call of calls) kernels.total(...call);
+      };
     },
   };
 }
