@@ -84,7 +84,7 @@ function weightedSumOf(
     group: intAttribute(node, "group", 1),
     weights: centredWeights(node, weights, K, w),
     bias: bias ?? new Int32Array(K),
-    multiplier: Float32Array.from({ length: K }, (_, k) =>
+    multiplier: new Float32Array(K).map((_, k) =>
       multiplierOf(w.scale[w.scale.length > 1 ? k : 0] as number),
     ),
   };

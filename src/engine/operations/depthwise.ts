@@ -84,10 +84,12 @@ function packedWeights(
   const steps = Math.ceil(elements / width);
   const packed = new Int8Array(firsts.length * steps * CHANNELS * width);
   firsts.forEach((first, b) => {
-    for (let i = 0; i < CHANNELS && first + i < C; i++) {
-      for (let e = 0; e < elements; e++) {
-        const at = (b * steps + Math.floor(e / width)) * CHANNELS + i;
-        packed[at * width + (e % width)] = weights[(first + i) * elements + e] as number;
+    const end = Math.min(first + CHANNELS, C) * elements;
+    for (let e = 0; e < elements; e++) {
+      const place = e % width;
+      let to = (b * steps * width + e - place) * CHANNELS + place;
+      for (let from = first * elements + e; from < end; from += elements, to += width) {
+        packed[to] = weights[from] as number;
       }
     }
   });
