@@ -3,7 +3,7 @@
 
 import { QdgError } from "../base/error.js";
 import type { DType, Tensor } from "../base/tensor.js";
-import { allocate } from "../base/tensor.js";
+import { allocate, sizeOf } from "../base/tensor.js";
 import { intAttribute, stringAttribute } from "../graph/graph.js";
 import type { Call, Kernel, NumberData } from "./kernel.js";
 import { inputAt, invalid, isBig, newTensor, numbersOf, unsupported } from "./kernel.js";
@@ -109,6 +109,7 @@ function resultShape(call: Call, operands: readonly Tensor[]): number[] {
 /** The elements of `value` as they stand in a tensor of shape `to`. */
 function spread(value: Tensor, to: readonly number[]): Tensor["data"] {
   if (sameShape(value.shape, to)) return value.data;
+  if (value.data.length === 1) return allocate(value.dtype, sizeOf(to)).fill(value.data[0] as never);
   const index = broadcastIndex(value.shape, to);
   const data = allocate(value.dtype, index.length);
   for (let i = 0; i < index.length; i++) data[i] = value.data[index[i] as number] as never;

@@ -96,21 +96,27 @@ export class EngineMemory {
 
   put(values: Int8Array | Uint8Array | Int32Array | Uint32Array | Float32Array): number {
     const address = this.reserve(values.byteLength);
-    const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-    new Uint8Array(this.memory.buffer, address).set(bytes);
+    // A view of the same type: the buffer of a small array would be made for it alone.
+    const View = values.constructor as new (
+      buffer: ArrayBuffer,
+      address: number,
+      length: number,
+    ) => typeof values;
+    new View(this.memory.buffer, address, values.length).set(values);
     return address;
   }
 
   /** The target of requantize.ts. */
   putTarget(low: number, high: number, zeroPoint: number): number {
-    const block = new Float32Array(24);
-    block
+    const address = this.reserve(96);
+    const { buffer } = this.memory;
+    new Float32Array(buffer, address, 12)
       .fill(low - zeroPoint, 0, 4)
       .fill(high - zeroPoint, 4, 8)
       .fill(ROUNDING, 8, 12);
-    new Int32Array(block.buffer).fill(ROUNDING_BITS - zeroPoint, 12, 16);
-    new Uint8Array(block.buffer).fill(low, 64, 80).fill(high, 80, 96);
-    return this.put(block);
+    new Int32Array(buffer, address + 48, 4).fill(ROUNDING_BITS - zeroPoint);
+    new Uint8Array(buffer, address + 64, 32).fill(low, 0, 16).fill(high, 16, 32);
+    return address;
   }
 }
 

@@ -146,13 +146,14 @@ export function putParameters(
   count: number,
   block: number,
 ): number {
-  const blocks = Math.ceil(count / block);
-  const floats = new Float32Array(blocks * block * 2);
-  const integers = new Int32Array(floats.buffer);
+  const address = memory.reserve(Math.ceil(count / block) * block * 8);
+  const { buffer } = memory.memory;
+  const integers = new Int32Array(buffer, address);
+  const floats = new Float32Array(buffer, address);
   for (let k = 0; k < count; k++) {
-    const at = Math.floor(k / block) * block * 2 + (k % block);
+    const at = 2 * k - (k % block);
     integers[at] = bias[first + k] as number;
     floats[at + block] = multiplier[first + k] as number;
   }
-  return memory.put(floats);
+  return address;
 }
