@@ -54,6 +54,7 @@ function aligned(size: number): number {
 export class EngineMemory {
   readonly memory: WasmMemory;
   #scratch: { readonly address: number; readonly size: number };
+  readonly #made = new Map<string, number>();
   #end: number;
 
   constructor(arenaEnd: number) {
@@ -80,6 +81,13 @@ export class EngineMemory {
         });
       }
     }
+    return address;
+  }
+
+  /** The address of what `make` puts, once for each key. */
+  once(key: string, make: () => number): number {
+    const address = this.#made.get(key) ?? make();
+    this.#made.set(key, address);
     return address;
   }
 

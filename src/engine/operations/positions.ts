@@ -67,18 +67,21 @@ export interface Grid {
   readonly multiple: number;
 }
 
-/** Puts the addresses of positions. */
+/** Puts the addresses of positions. What one layer writes another reads: the same lists are there once. */
 export function listAddresses(memory: EngineMemory, kernels: Kernels, grid: Grid): number {
   const { rows, columns, first, pitch, step, multiple } = grid;
   const firsts = typeof first === "number" ? [first] : first;
-  const each = rows * columns;
-  const count = Math.ceil((firsts.length * each) / multiple) * multiple;
-  const list = memory.reserve(count * 4);
-  firsts.forEach((address, i) => {
-    const own = i === firsts.length - 1 ? count - i * each : each;
-    kernels.listPositions(list + i * each * 4, own, rows, columns, address, pitch, step);
+  const key = [rows, columns, pitch, step, multiple, ...firsts].join();
+  return memory.once(key, () => {
+    const each = rows * columns;
+    const count = Math.ceil((firsts.length * each) / multiple) * multiple;
+    const list = memory.reserve(count * 4);
+    firsts.forEach((address, i) => {
+      const own = i === firsts.length - 1 ? count - i * each : each;
+      kernels.listPositions(list + i * each * 4, own, rows, columns, address, pitch, step);
+    });
+    return list;
   });
-  return list;
 }
 
 /** Where the window of each position begins: maybe in the border. */
