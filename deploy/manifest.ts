@@ -21,10 +21,11 @@ export async function readManifest(): Promise<Manifest> {
   return parseManifest(await response.text(), MANIFEST_URL);
 }
 
-/** `?device=wasm`, `?engine=qdg`: what is none of these is not heeded. */
-export function askedFor(): Pick<LoadOptions, "device" | "engine"> {
+/** `?device=wasm`, `?engine=qdg`, `?threads=2`: what is none of these is not heeded. */
+export function askedFor(): Pick<LoadOptions, "device" | "engine" | "threads"> {
   const asked = new URLSearchParams(location.search);
   const device = (["wasm", "webgpu"] as const).find((each) => each === asked.get("device"));
   const engine = (["qdg", "onnxruntime"] as const).find((each) => each === asked.get("engine"));
-  return { ...(device && { device }), ...(engine && { engine }) };
+  const threads = Number(/^\d{1,2}$/.exec(asked.get("threads") ?? "")?.[0]);
+  return { ...(device && { device }), ...(engine && { engine }), ...(threads && { threads }) };
 }

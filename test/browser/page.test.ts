@@ -208,6 +208,22 @@ test("ONNX Runtime is asked for by the address, tests itself and classifies", IN
   expect(complaints).toEqual([]);
 });
 
+test(
+  "the engine has as many threads as the address asks for, and computes the same",
+  IN_BROWSER,
+  async () => {
+    const { page, complaints } = await visit(site.path, { query: "?threads=3" });
+    await ready(page);
+    expect(await read(page, "device")).toBe("qdg's engine, 3 threads");
+    expect(page.workers()).toHaveLength(2);
+    expect(await read(page, "self-test")).toBe("passed: 3 pictures, 31,872 integers equal");
+    await drawRing(page);
+    await answered(page);
+    expect(await read(page, "answer")).toMatch(/^ring, /);
+    expect(complaints).toEqual([]);
+  },
+);
+
 test("a drawing is run through every runtime of the site, side by side", IN_BROWSER, async () => {
   const folder = await exportShapes(join(root, "out-compared"), ["cpu", "wasm"]);
   await exportModel({ model: SHAPES_MODEL, output: join(folder, "float.onnx"), float: true });

@@ -48,10 +48,10 @@ export const engine: WebRuntime = {
     starting.catch(() => {
       if (compiled === starting) compiled = null;
     });
-    const [{ modules, shared }, { openEngine }] = await Promise.all([starting, script]);
+    const [own, { openEngine }] = await Promise.all([starting, script]);
     const others: Threads | null =
-      threads === 1 ? null : { count: threads - 1, modules: await shared(), spawn };
-    return { threads, open: (model, where) => openEngine(modules, model, where, others) };
+      threads === 1 ? null : { count: threads - 1, modules: await own.shared(), spawn };
+    return { threads, open: (model, where) => openEngine(own.modules, model, where, others) };
   },
 };
 
@@ -76,23 +76,25 @@ async function spawn(task: ThreadTask): Promise<void> {
   const worker = new Worker(new URL("../../runtime/engine-thread-web.js", import.meta.url), {
     type: "module",
   });
-  const fail = (what: string): QdgError =>
-    new QdgError("unavailable", "the engine", `a thread did not start: ${what}; use one`);
   const ready = new Promise<void>((resolve, reject) => {
     worker.addEventListener("message", ({ data }) => {
       if (data === "ready") resolve();
-      else reject(fail(String(data)));
+      else reject(failed(String(data)));
     });
-    worker.addEventListener("error", ({ message = "its script does not load" }) => reject(fail(message)));
+    worker.addEventListener("error", ({ message = "its script does not load" }) => reject(failed(message)));
   });
   // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker has none
   worker.postMessage(task);
   try {
-    await within(START_LIMIT_MS, ready, () => fail(`it did not answer in ${START_LIMIT_MS / 1000} s`));
+    await within(START_LIMIT_MS, ready, () => failed(`it did not answer in ${START_LIMIT_MS / 1000} s`));
   } catch (thrown) {
     worker.terminate();
     throw thrown;
   }
+}
+
+function failed(what: string): QdgError {
+  return new QdgError("unavailable", "the engine", `a thread did not start: ${what}; use one`);
 }
 
 async function compile([files, { compileModules, compileShared }]: readonly [
