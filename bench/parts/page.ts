@@ -16,15 +16,19 @@ import { serveSite } from "../served-site.js";
 import { quartiles, speedup, spread } from "../statistics.js";
 
 const STARTS = 5;
-const MOST_MS = 3000;
-const MOST_SCRIPT_BYTES = 60_000;
-const FIRST = "first result in a cold browser, wasm";
+const MOST_MS = { engine: 700, wasm: 3000 } as const;
+const MOST_ENGINE_BYTES = 45_000;
+const FIRST = {
+  engine: "first result in a cold browser, the engine",
+  wasm: "first result in a cold browser, ONNX Runtime on wasm",
+} as const;
 const SECOND = "first result on the second visit, the server stopped";
-const SCRIPT = "JavaScript of the page, ONNX Runtime's loaders included, brotli";
+const SCRIPT = "engine, loader, codec and preprocessing, brotli";
 const BARS = {
-  [FIRST]: `< ${MOST_MS / 1000} s`,
+  [FIRST.engine]: `<= ${MOST_MS.engine / 1000} s`,
+  [FIRST.wasm]: `< ${MOST_MS.wasm / 1000} s`,
   [SECOND]: "works",
-  [SCRIPT]: `< ${MOST_SCRIPT_BYTES / 1000} kB`,
+  [SCRIPT]: `<= ${MOST_ENGINE_BYTES / 1000} kB`,
 };
 
 export const pagePart: Part = {
@@ -50,12 +54,13 @@ interface Sites {
   /** The folder that `qdg deploy` wrote. */
   readonly deployed: string;
   readonly bare: string;
+  /** Scripts and kernels of a visit with the engine, the page's own not among them. */
   readonly scripts: readonly DeployedFile[];
 }
 
 interface DeployedFile {
   readonly path: string;
-  readonly role: string;
+  readonly roles: readonly string[];
   readonly brotliBytes: number;
 }
 
@@ -80,7 +85,12 @@ async function makeSites(network: Network, { code, reporter }: PartContext): Pro
   const flags = ["deploy", dirname(model.path), "--to", deployed, "--labels", labels, "--json"];
   const { stdout } = await promisify(execFile)(process.execPath, [CLI, ...flags], { maxBuffer: 1e8 });
   const { files } = JSON.parse(stdout) as { files: DeployedFile[] };
-  const scripts = files.filter(({ path, role }) => role === "page" && path.endsWith(".js"));
+  const scripts = files.filter(
+    ({ path, roles }) =>
+      /\.(js|wasm)$/.test(path) &&
+      (roles.includes("page") || roles.includes("engine")) &&
+      !/^(sw\.js|assets\/(index|offline)-)/.test(path),
+  );
   return { network, model, deployed, bare, scripts };
 }
 
@@ -91,6 +101,7 @@ async function visitRows(
 ): Promise<Row[]> {
   const picture = await gradient();
   const cold: number[] = [];
+  const wasm: number[] = [];
   const offline: number[] = [];
   const peer: number[] = [];
   let version = "";
@@ -102,20 +113,31 @@ async function visitRows(
       offline.push(times.offlineMs);
       version = times.version;
     };
+    const visitWasm = async (): Promise<void> =>
+      void wasm.push(await visitOnce(program, deployed, picture, "?device=wasm"));
     const visitPeer = async (): Promise<void> => void peer.push(await visitOnce(program, bare, picture));
-    for (const each of start % 2 === 0 ? [visit, visitPeer] : [visitPeer, visit]) await each();
+    const visits = [visit, visitWasm, visitPeer];
+    for (const each of start % 2 === 0 ? visits : visits.toReversed()) await each();
   }
   const [first, second] = [quartiles(cold), quartiles(offline)];
   const what = `${network.name} W8A8, ${(model.result.sizeBytes / 1000).toFixed(0)} kB; browser ${version}`;
   const bytes = scripts.reduce((sum, { brotliBytes }) => sum + brotliBytes, 0);
   const largest = Math.max(...cold);
+  const byWasm = quartiles(wasm);
   return [
     {
-      name: FIRST,
+      name: FIRST.engine,
       value: `${spread(first, 0)} ms`,
-      bar: BARS[FIRST],
-      reached: first.median < MOST_MS ? "yes" : "no",
+      bar: BARS[FIRST.engine],
+      reached: first.median <= MOST_MS.engine ? "yes" : "no",
       detail: `slowest of ${cold.length} starts ${largest.toFixed(0)} ms; ${spread(speedup(peer, cold), 2)} x as fast as the page written by hand (${spread(quartiles(peer), 0)} ms); ${what}`,
+    },
+    {
+      name: FIRST.wasm,
+      value: `${spread(byWasm, 0)} ms`,
+      bar: BARS[FIRST.wasm],
+      reached: byWasm.median < MOST_MS.wasm ? "yes" : "no",
+      detail: `asked for by the address; ${spread(speedup(peer, wasm), 2)} x as fast as the page written by hand`,
     },
     {
       name: SECOND,
@@ -129,7 +151,7 @@ async function visitRows(
       name: SCRIPT,
       value: `${(bytes / 1000).toFixed(1)} kB`,
       bar: BARS[SCRIPT],
-      reached: bytes < MOST_SCRIPT_BYTES ? "yes" : "no",
+      reached: bytes <= MOST_ENGINE_BYTES ? "yes" : "no",
       detail: scripts
         .map(({ path, brotliBytes }) => `${path} ${(brotliBytes / 1000).toFixed(1)} kB`)
         .join(", "),
@@ -160,11 +182,11 @@ async function visitTwice(program: string, folder: string, picture: Uint8Array):
   }
 }
 
-async function visitOnce(program: string, folder: string, picture: Uint8Array): Promise<number> {
+async function visitOnce(program: string, folder: string, picture: Uint8Array, query = ""): Promise<number> {
   const site = await serveSite(folder);
   const visitor = await newVisitor(program);
   try {
-    return (await firstResultMs(visitor.context, site.url, picture)).elapsedMs;
+    return (await firstResultMs(visitor.context, site.url + query, picture)).elapsedMs;
   } finally {
     await visitor.close();
     await site.stop();

@@ -21,6 +21,10 @@ const LINES: readonly (readonly [what: string, text: string])[] = [
     "W8A8: ResNet-18 {latency: resnet-18 on wasm, W8A8 (integer form)}, darknet-tiny {latency: darknet-tiny on wasm, W8A8 (integer form)}, MobileNetV2 0.35 {latency: mobilenet-v2-0.35 on wasm, W8A8 (float form)}",
   ],
   [
+    "the engine against ONNX Runtime there, on float32 and on the same integers",
+    "W4A8, no VNNI: MobileNetV2 0.35 {engine: mobilenet-v2-0.35 W4A8 against float32} and {engine: mobilenet-v2-0.35 W4A8 against the same integers}, EfficientNet-Lite0 {engine: efficientnet-lite0 W4A8 against float32} and {engine: efficientnet-lite0 W4A8 against the same integers}, ResNet-18 {engine: resnet-18 W4A8 against float32} and {engine: resnet-18 W4A8 against the same integers}",
+  ],
+  [
     "same class as float32, calibrated",
     "MobileNetV2 0.35, 64 images: W8A8 {lowbits-mobilenet-v2-0.35: mobilenet-v2-0.35, W8A8}, W4A8 {lowbits-mobilenet-v2-0.35: mobilenet-v2-0.35, W4A8}, by layer {lowbits-mobilenet-v2-0.35: mobilenet-v2-0.35, W4A8 mixed}, W3A8 by layer {lowbits-mobilenet-v2-0.35: mobilenet-v2-0.35, W3A8 mixed}, W4A4 {lowbits-mobilenet-v2-0.35: mobilenet-v2-0.35, W4A4}",
   ],
@@ -30,7 +34,7 @@ const LINES: readonly (readonly [what: string, text: string])[] = [
   ],
   [
     "a page with a 1-MB model",
-    "first result in a cold browser after {page: first result in a cold browser, wasm}; offline, second visit {page: first result on the second visit, the server stopped}",
+    "first result in a cold browser after {page: first result in a cold browser, the engine}, {page: first result in a cold browser, ONNX Runtime on wasm} with ONNX Runtime; offline, second visit {page: first result on the second visit, the server stopped}",
   ],
 ];
 
