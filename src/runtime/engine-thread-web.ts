@@ -5,13 +5,15 @@ import { serve, type ThreadTask } from "../engine/team.js";
 interface Scope {
   addEventListener(type: "message", listener: (event: { readonly data: ThreadTask }) => void): void;
   postMessage(message: unknown): void;
+  close(): void;
 }
 
 const scope = globalThis as unknown as Scope;
 scope.addEventListener("message", ({ data }) => {
   // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker has none
-  serve(data, () => scope.postMessage("ready")).catch((thrown: unknown) => {
+  const served = serve(data, () => scope.postMessage("ready")).catch((thrown: unknown) => {
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker has none
     scope.postMessage(String(thrown));
   });
+  void served.then(() => scope.close());
 });
