@@ -33,8 +33,6 @@ const CALLS = 3;
 /** A kernel's number and its arguments. */
 const SLOT = 16;
 
-/** Positions that kernels take at a time: 2, 4 or 6, so parts begin at a multiple of all. */
-const MULTIPLE = 12;
 /** Products below which a call is done before a thread wakes. */
 const LEAST_PRODUCTS = 200_000;
 /** How long a thread looks out for the next layer before it sleeps: waking takes longer than most layers do. */
@@ -46,24 +44,24 @@ function controlMemory(threads: number): SharedArrayBuffer {
   return new SharedArrayBuffer(4 * (CALLS + SLOT * threads));
 }
 
-/** The kernels whose work falls into positions, in the order of their numbers. */
+/** The kernels whose work falls into positions, in the order of their numbers, and how many they take at a time. */
 const SPLIT = [
-  "convolution",
-  "convolutionPairs",
-  "convolutionOnce",
-  "convolutionEach",
-  "convolutionQuads",
-  "depthwise",
-  "depthwisePairs",
-  "depthwiseOnce",
-  "depthwiseQuads",
+  ["convolution", 2],
+  ["convolutionPairs", 4],
+  ["convolutionOnce", 4],
+  ["convolutionEach", 4],
+  ["convolutionQuads", 6],
+  ["depthwise", 1],
+  ["depthwisePairs", 2],
+  ["depthwiseOnce", 2],
+  ["depthwiseQuads", 1],
 ] as const;
-const FIRST_DEPTHWISE: number = SPLIT.indexOf("depthwise");
+const FIRST_DEPTHWISE = 5;
 
 /** null for what the machine has not. */
 function splitKernels(kernels: Kernels): readonly (Split | null)[] {
   const all = { ...kernels, ...kernels.pairs, ...kernels.quads } as unknown as Record<string, Split>;
-  return SPLIT.map((name) => all[name] ?? null);
+  return SPLIT.map(([name]) => all[name] ?? null);
 }
 
 /** A thread's life: computes its calls until it is stopped. @param ready called before it waits for the first */
@@ -113,9 +111,10 @@ function withTeam(kernels: Kernels, control: Int32Array, threads: number): Kerne
   let isWhole = true;
   const shared = splitKernels(kernels).map((kernel, number): Split | null => {
     if (!kernel) return null;
+    const [, multiple] = SPLIT[number] ?? [null, 1];
     return (...call) => {
       const [windows = 0, places = 0, positions = 0] = call;
-      const size = Math.ceil(positions / (threads + 1) / MULTIPLE) * MULTIPLE;
+      const size = Math.ceil(positions / (threads + 1) / multiple) * multiple;
       if (!isWhole || positions <= size || positions * productsOf(number, call) < LEAST_PRODUCTS) {
         kernel(...call);
         return;
@@ -142,7 +141,7 @@ function withTeam(kernels: Kernels, control: Int32Array, threads: number): Kerne
       for (let i = 1; i <= threads; i++) if ((part(i)[2] as number) > 0) kernel(...part(i));
     };
   });
-  const named = Object.fromEntries(SPLIT.map((name, i) => [name, shared[i]]));
+  const named = Object.fromEntries(SPLIT.map(([name], i) => [name, shared[i]]));
   return {
     ...kernels,
     ...named,
