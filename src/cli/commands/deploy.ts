@@ -95,7 +95,8 @@ function formatResult(
         .filter(({ roles }) => roles.includes("page") || roles.includes(role))
         .reduce((sum, file) => sum + file[column], 0),
     );
-  const roles = VISITS.filter(([role]) => files.some((file) => file.roles.includes(role)));
+  const used = manifest.runtime.files.map(({ engine, device }) => (engine === "qdg" ? "engine" : device));
+  const roles = VISITS.filter(([role]) => used.some((each) => each === role));
   const visits = roles.map(
     ([role, name]) =>
       `a first visit with ${name} loads ${visit(role, "sizeBytes")}, ${visit(role, "brotliBytes")} as brotli`,
