@@ -1,7 +1,7 @@
 // From an address to a Model: fetch, check, choose the device, start it, test it, and fall back with the
 // reason kept. A file that is not what the manifest promises is never tried on another device: it is an error.
 
-import { errorText, QdgError } from "../base/error.js";
+import { errorText, QdgError, type QdgErrorCode } from "../base/error.js";
 import type { Session } from "../runtime/runtime.js";
 import type { OnnxOptions } from "./bare-onnx.js";
 import { bareClassifier } from "./bare-onnx.js";
@@ -152,16 +152,31 @@ async function tryRuntimes(
     try {
       return await attempt(candidate, description);
     } catch (thrown) {
-      // Only what the runtime is to blame for: a damaged file or an abort must not look like a slow machine.
-      const blamed =
-        thrown instanceof QdgError && ["runtime", "unavailable", "unsupported-op"].includes(thrown.code);
-      if (!blamed || i === candidates.length - 1) throw thrown;
+      if (!isBlamed(candidate, thrown) || i === candidates.length - 1) throw thrown;
       fallbacks.push({ engine, device, reason: errorText(thrown) });
       checkSignal(options.signal, url);
     }
   }
   const reasons = fallbacks.map((fallback) => `${nameOfRuntime(fallback)}: ${fallback.reason}`).join("; ");
   throw new QdgError("unavailable", url, `got nothing that can run it (${reasons})`);
+}
+
+/** What no other runtime would do better: a damaged file or an abort must not look like a slow machine. */
+const ALIKE: ReadonlySet<QdgErrorCode> = new Set<QdgErrorCode>([
+  "usage",
+  "interrupted",
+  "not-found",
+  "io",
+  "invalid-path",
+  "invalid-json",
+  "invalid-data",
+]);
+
+/** Whether a failure is the runtime's. Of the engine whatever goes wrong in it is: ONNX Runtime is there for that. */
+function isBlamed({ engine }: WebRuntime, thrown: unknown): boolean {
+  if (!(thrown instanceof QdgError)) return engine === "qdg";
+  if (engine === "qdg") return !ALIKE.has(thrown.code);
+  return thrown.code === "runtime" || thrown.code === "unavailable";
 }
 
 /** @throws QdgError `usage` for an engine that is not on that device */

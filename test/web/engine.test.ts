@@ -38,6 +38,10 @@ const without = (engine: WebEngine): Manifest => ({
   runtime: { files: site.manifest.runtime.files.filter((file) => file.engine !== engine) },
 });
 
+function raise(error: Error): never {
+  throw error;
+}
+
 describe("the engine", () => {
   test("is what auto takes, with or without a GPU, and nothing of ONNX Runtime is fetched", async () => {
     for (const adapter of [NO_GPU, GPU]) {
@@ -117,6 +121,22 @@ describe("the engine", () => {
     expect(model.fallbacks[0]?.reason).toMatch(/the first is "relu3"; the engine of this machine does not/);
     // The model's bytes serve both.
     expect(server.requests.filter((path) => path === "slips/model.onnx")).toHaveLength(1);
+    await model.dispose();
+  });
+
+  test.each<[string, () => never]>([
+    ["traps", () => raise(new RangeError("memory access out of bounds"))],
+    [
+      "finds a graph that contradicts itself",
+      () => raise(new QdgError("invalid-graph", "relu3", "has no shape")),
+    ],
+  ])("that %s is left for ONNX Runtime", async (_, fail) => {
+    const failing = machine(NO_GPU, ({ engine }, session) =>
+      engine === "qdg" ? { ...session, run: async () => fail() } : session,
+    );
+    const model = await loadOn(failing, place("fails", {}));
+    expect(model.engine).toBe("onnxruntime");
+    expect(model.fallbacks[0]?.reason).toMatch(/out of bounds|has no shape/);
     await model.dispose();
   });
 
