@@ -2,12 +2,13 @@
 // it computes with and whether that was tested. Computes nothing itself; that is qdg/web's.
 
 import { formatBytes } from "../src/base/format-bytes.js";
-import { type Classification, load, type Manifest, type Model } from "../src/web.js";
+import type { Classification, Manifest, Model } from "../src/web.js";
 import { type Camera, frameRate, hasCameras, startCamera } from "./camera.js";
 import { page, showNoResult, showPaper, showPen, showProbabilities } from "./classifier-view.js";
 import { comparableRuntimes, type Compared, compareOn } from "./comparison.js";
-import { askedFor, MANIFEST_URL, readManifest } from "./manifest.js";
+import { MANIFEST_URL } from "./manifest.js";
 import { keepOffline } from "./offline.js";
+import { openModel } from "./open-model.js";
 import { pictureInput } from "./picture-input.js";
 import { roleOf } from "./runtime-names.js";
 import { sketchOn } from "./sketch.js";
@@ -18,7 +19,6 @@ import {
   showFact,
   showLoaded,
   showProblem,
-  showProgress,
   showRows,
   showRuntime,
   textOf,
@@ -65,16 +65,9 @@ void start();
 
 async function start(): Promise<void> {
   try {
-    const sizes = readManifest();
-    // Its error is that of load too, which is waited for first.
-    sizes.catch(() => undefined);
-    model = await load(MANIFEST_URL, {
-      ...askedFor(),
-      // The service worker keeps the files; a second copy would take the space twice.
-      cache: false,
-      onProgress: ({ loadedBytes, totalBytes }) => showProgress(loadedBytes, totalBytes),
-    });
-    const manifest = await sizes;
+    const opened = await openModel();
+    const { manifest } = opened;
+    model = opened.model;
     showRuntime(model, manifest, count(model.labels.length, "class", "es"), "picture");
     offerComparison(manifest);
     page.camera.hidden = !hasCameras();

@@ -1,12 +1,12 @@
 // The page of a network that classifies no images: runs it on numbers that follow from a seed, and shows what comes out.
 // Computes nothing itself; that is qdg/web's.
 
-import { load, type Manifest, type Model, type SeededNumbers, type Tensor } from "../src/web.js";
+import type { Manifest, Model, SeededNumbers, Tensor } from "../src/web.js";
 import { seededTensor } from "../src/web/self-test-case.js";
-import { askedFor, MANIFEST_URL, readManifest } from "./manifest.js";
 import { keepOffline } from "./offline.js";
+import { openModel } from "./open-model.js";
 import { roleOf } from "./runtime-names.js";
-import { showTensors } from "./tensor-view.js";
+import { short, showTensors } from "./tensor-view.js";
 import {
   count,
   element,
@@ -14,7 +14,6 @@ import {
   showFact,
   showLoaded,
   showProblem,
-  showProgress,
   showRows,
   showRuntime,
   textOf,
@@ -32,16 +31,7 @@ void start();
 
 async function start(): Promise<void> {
   try {
-    const reading = readManifest();
-    // Its error is that of load too, which is waited for first.
-    reading.catch(() => undefined);
-    const model = await load(MANIFEST_URL, {
-      ...askedFor(),
-      // The service worker keeps the files; a second copy would take the space twice.
-      cache: false,
-      onProgress: ({ loadedBytes, totalBytes }) => showProgress(loadedBytes, totalBytes),
-    });
-    const manifest = await reading;
+    const { model, manifest } = await openModel();
     showRuntime(model, manifest, count(model.outputs.length, "output"), "input");
     const inputs = inputsOf(manifest);
     showRows(
@@ -50,7 +40,7 @@ async function start(): Promise<void> {
         name,
         dtype,
         `[${shape.join(", ")}]`,
-        `${shortened(low)} to ${shortened(high)}`,
+        `${short(low)} to ${short(high)}`,
       ]),
     );
     let seed = 0;
@@ -91,8 +81,4 @@ async function run(model: Model, inputs: Inputs, turn: number): Promise<void> {
   } finally {
     page.run.disabled = false;
   }
-}
-
-function shortened(value: number): string {
-  return String(Number(value.toPrecision(4)));
 }

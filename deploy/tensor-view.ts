@@ -99,6 +99,7 @@ function rangeOf(numbers: readonly number[]): [number, number] {
   return [low, high];
 }
 
-function short(value: number): string {
+/** Four digits of a number. */
+export function short(value: number): string {
   return String(Number(value.toPrecision(4)));
 }

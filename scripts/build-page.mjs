@@ -42,7 +42,7 @@ await build({
           groups: [
             {
               name: "page",
-              test: /src\/(base|image|model|quant|web\/(?!onnx-facts)|runtime\/(feeds|time-limit|ort-web-files)|graph\/unknown-shape)/,
+              test: /src\/(base|image|model|quant|web\/(?!onnx-facts)|runtime\/(feeds|threads|time-limit|ort-web-files)|graph\/unknown-shape)/,
             },
             { name: "engine", test: /src\/(engine|compute|onnx|graph|runtime\/(engine|graph))/ },
           ],

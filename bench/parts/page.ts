@@ -89,7 +89,7 @@ async function makeSites(network: Network, { code, reporter }: PartContext): Pro
     ({ path, roles }) =>
       /\.(js|wasm)$/.test(path) &&
       (roles.includes("page") || roles.includes("engine")) &&
-      !/^(sw\.js|assets\/(index|offline)-)/.test(path),
+      !/^(sw\.js|assets\/(index|open-model)-)/.test(path),
   );
   return { network, model, deployed, bare, scripts };
 }

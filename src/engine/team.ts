@@ -40,10 +40,6 @@ const AWAKE_MS = 0.1;
 /** A thread that is this late is taken for dead, and its part is computed by the caller. */
 const LATE_MS = 2000;
 
-function controlMemory(threads: number): SharedArrayBuffer {
-  return new SharedArrayBuffer(4 * (CALLS + SLOT * threads));
-}
-
 /** The kernels whose work falls into positions, in the order of their numbers, and how many they take at a time. */
 const SPLIT = [
   ["convolution", 2],
@@ -92,7 +88,7 @@ export interface Team {
 
 /** Starts threads; the same kernels, their calls shared among the caller and them. */
 export async function startTeam(kernels: Kernels, memory: WasmMemory, threads: Threads): Promise<Team> {
-  const shared = controlMemory(threads.count);
+  const shared = new SharedArrayBuffer(4 * (CALLS + SLOT * threads.count));
   const { modules } = threads;
   const starting = Array.from({ length: threads.count }, (_, slot) =>
     threads.spawn({ modules, memory, control: shared, slot }),
@@ -123,16 +119,14 @@ function withTeam(kernels: Kernels, control: Int32Array, threads: number): Kerne
         const first = Math.min(i * size, positions);
         return [windows + 4 * first, places + 4 * first, Math.min(size, positions - first), ...call.slice(3)];
       };
-      let open = 0;
       for (let i = 0; i < threads; i++) {
         const own = part(i + 1);
         const at = CALLS + SLOT * i;
         // Nothing for this one: a number that no kernel has.
         control[at] = (own[2] as number) > 0 ? number : -1;
         control.set(own, at + 1);
-        open++;
       }
-      Atomics.store(control, OPEN, open);
+      Atomics.store(control, OPEN, threads);
       Atomics.add(control, GENERATION, 1);
       Atomics.notify(control, GENERATION);
       kernel(...part(0));

@@ -7,6 +7,7 @@ import type { Threads } from "../engine/team.js";
 import { openEngine } from "./engine-session.js";
 import { nameOf } from "./onnx-session.js";
 import type { Availability, ModelSource, Runtime, RuntimeOptions, Session } from "./runtime.js";
+import { checkThreads } from "./threads.js";
 
 let compiled: Promise<EngineModules> | undefined;
 let compiledShared: Promise<EngineModules> | undefined;
@@ -78,9 +79,7 @@ export const engineRuntime: Runtime = {
       throw new QdgError("usage", "optimizedModelPath", "the engine writes no files; use cpu");
     }
     const { threads = 1 } = options;
-    if (!Number.isInteger(threads) || threads < 1) {
-      throw new QdgError("usage", "threads", `got ${threads}, expected an integer >= 1`);
-    }
+    checkThreads(threads);
     let modules: EngineModules;
     try {
       modules = await kernels();

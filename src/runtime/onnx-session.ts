@@ -6,6 +6,7 @@ import type { DType, Tensor } from "../base/tensor.js";
 import { allocate, sizeOf } from "../base/tensor.js";
 import { checkFeeds } from "./feeds.js";
 import type { ModelSource, RuntimeOptions, Session, TensorInfo } from "./runtime.js";
+import { checkThreads } from "./threads.js";
 
 /** What qdg uses of a tensor of onnxruntime-common. */
 interface OrtTensor {
@@ -57,9 +58,7 @@ export interface OrtOptions {
  */
 export function ortOptions(provider: "cpu" | "wasm" | "webgpu", options: RuntimeOptions): OrtOptions {
   const threads = options.threads ?? 1;
-  if (!Number.isInteger(threads) || threads < 1) {
-    throw new QdgError("usage", "threads", `got ${threads}, expected an integer >= 1`);
-  }
+  checkThreads(threads);
   return {
     executionProviders: [provider],
     graphOptimizationLevel: options.optimization === "none" ? "disabled" : "all",

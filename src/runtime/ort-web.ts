@@ -6,6 +6,7 @@ import { errorText, QdgError } from "../base/error.js";
 import type { OrtWebDevice } from "./ort-web-files.js";
 import { OnnxSession, ortOptions, runtimeError } from "./onnx-session.js";
 import type { Session } from "./runtime.js";
+import { checkPageThreads, checkThreads, mayThread } from "./threads.js";
 import { within } from "./time-limit.js";
 
 type Ort = typeof import("onnxruntime-web");
@@ -127,19 +128,11 @@ function inTurn<T>(
 async function buildOf(device: OrtWebDevice, options: OrtWebOptions): Promise<Build> {
   const { threads } = options;
   if (threads !== undefined) {
-    if (!Number.isInteger(threads) || threads < 1) {
-      throw new QdgError("usage", "threads", `got ${threads}, expected an integer >= 1`);
-    }
+    checkThreads(threads);
     if (threads > 1 && device === "webgpu") {
       throw new QdgError("usage", "threads", `got ${threads}, expected 1 on webgpu, which has its own`);
     }
-    if (threads > 1 && !mayThread()) {
-      throw new QdgError(
-        "unavailable",
-        "threads",
-        `got ${threads}, but this page is not cross-origin isolated; serve it with Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp`,
-      );
-    }
+    checkPageThreads(threads);
   }
   for (;;) {
     const running = builds.get(device);
@@ -194,11 +187,6 @@ async function load(device: OrtWebDevice): Promise<Ort> {
       { cause: thrown },
     );
   }
-}
-
-/** Memory can be shared with threads: only on pages that no other origin can look into. */
-function mayThread(): boolean {
-  return (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated === true;
 }
 
 /** Half the cores, at most 4, where threads are allowed. */

@@ -50,7 +50,6 @@ export interface WorkerLike {
 }
 
 export interface BrowserGlobals {
-  readonly crossOriginIsolated?: boolean;
   readonly createImageBitmap?: (source: never, options: object) => Promise<BitmapLike>;
   readonly ImageBitmap?: new () => BitmapLike;
   readonly OffscreenCanvas?: new (width: number, height: number) => CanvasLike;

@@ -4,8 +4,9 @@
 import { QdgError } from "../../base/error.js";
 import type { EngineModules } from "../../engine/module.js";
 import type { Threads, ThreadTask } from "../../engine/team.js";
+import { checkPageThreads } from "../../runtime/threads.js";
 import { within } from "../../runtime/time-limit.js";
-import { browserGlobals, type WorkerLike } from "../browser.js";
+import type { WorkerLike } from "../browser.js";
 import type { FetchedFile, WebRuntime } from "./web-runtime.js";
 
 /** What a site calls the kernels; as a bundler finds them, where no manifest says. */
@@ -41,7 +42,7 @@ export const engine: WebRuntime = {
   ],
 
   async start({ threads = 1, files }) {
-    checkThreads(threads);
+    checkPageThreads(threads);
     // A chunk of its own: pages that take ONNX Runtime do without, and others fetch it together with the model.
     const script = import("../../runtime/engine-session.js");
     const starting = (compiled ??= Promise.all([files(), script]).then(compile));
@@ -54,19 +55,6 @@ export const engine: WebRuntime = {
     return { threads, open: (model, where) => openEngine(own.modules, model, where, others) };
   },
 };
-
-/** @throws QdgError `usage`; `unavailable` where memory cannot be shared */
-function checkThreads(threads: number): void {
-  if (!Number.isInteger(threads) || threads < 1) {
-    throw new QdgError("usage", "threads", `got ${threads}, expected an integer >= 1`);
-  }
-  if (threads === 1 || browserGlobals().crossOriginIsolated === true) return;
-  throw new QdgError(
-    "unavailable",
-    "threads",
-    `got ${threads}, but this page is not cross-origin isolated; serve it with Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp`,
-  );
-}
 
 /** A worker that computes its parts until it is told to stop. */
 async function spawn(task: ThreadTask): Promise<void> {
