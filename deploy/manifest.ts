@@ -12,10 +12,7 @@ export const MANIFEST_URL: string = new URL(
 ).href;
 
 export async function readManifest(): Promise<Manifest> {
-  const response = await fetch(MANIFEST_URL, {
-    cache: "no-cache",
-    signal: AbortSignal.timeout(MANIFEST_LIMIT_MS),
-  });
+  const response = await fetch(MANIFEST_URL, { signal: AbortSignal.timeout(MANIFEST_LIMIT_MS) });
   if (!response.ok)
     throw new Error(`${MANIFEST_URL}: got status ${response.status}, expected the model's manifest`);
   return parseManifest(await response.text(), MANIFEST_URL);

@@ -32,13 +32,16 @@ await build({
     target: "es2023",
     // The content security policy allows no data: address and no inline script.
     assetsInlineLimit: 0,
-    // It would load ONNX Runtime's loader for WebGPU on visits that do without.
-    modulePreload: false,
+    // Of what scripts import later it would load ONNX Runtime's loader for WebGPU on visits that do without.
+    modulePreload: {
+      polyfill: false,
+      resolveDependencies: (_, files, { hostType }) => (hostType === "html" ? files : []),
+    },
     rollupOptions: {
       input: ["index.html", "network.html"].map((name) => join(root, "deploy", name)),
       // Few files: each costs a visit its headers. The engine's comes with the model, not before.
       output: {
-        advancedChunks: {
+        codeSplitting: {
           groups: [
             {
               name: "page",

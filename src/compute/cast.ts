@@ -46,6 +46,11 @@ export const castLike: Kernel = (call) => [castTo(call, inputAt(call, 0), inputA
 function castTo(call: Call, x: Tensor, to: DType): Tensor {
   if (x.dtype === to) return x;
   const y = newTensor(call, to, x.shape) as Tensor;
+  if ((to === "float32" || to === "float64") && x.dtype !== "float16" && !isBig(x)) {
+    // A typed array takes them one by one as they are.
+    (y.data as Float32Array).set(x.data as Float32Array);
+    return y;
+  }
   const integer = INTEGERS[to];
   const fromInteger = INTEGERS[x.dtype] !== undefined || x.dtype === "bool";
   for (let i = 0; i < y.data.length; i++) {

@@ -97,26 +97,34 @@ export interface PageTexts {
   readonly manifest: string;
   /** What is loaded, in a few words. */
   readonly sizes: string;
+  /** Files that most visits need, which the browser is to fetch before the script asks for them. */
+  readonly preload: readonly string[];
 }
 
 /**
- * index.html of one model: `<!--qdg:title-->`, `<!--qdg:sizes-->`, the manifest's name and, for classes, `<!--qdg:rows-->`
- * replaced. They are there before any script runs, so that nothing moves when results come.
+ * index.html of one model: `<!--qdg:title-->`, `<!--qdg:sizes-->`, `<!--qdg:preload-->`, the manifest's name and, for classes,
+ * `<!--qdg:rows-->` replaced. They are there before any script runs, so that nothing moves when results come.
  *
  * @throws QdgError `internal` for a page without these places
  */
-export function pageHtml(template: string, { title, labels, manifest, sizes }: PageTexts): string {
+export function pageHtml(template: string, { title, labels, manifest, sizes, preload }: PageTexts): string {
   const few = labels.length <= MOST_ROWS;
   const rows = labels.slice(0, MOST_ROWS).map((label) => row(few ? label : ""));
   return [
     ["<!--qdg:title-->", escapeHtml(title)],
     ["<!--qdg:sizes-->", escapeHtml(sizes)],
+    ["<!--qdg:preload-->", [manifest, ...preload].map(preloadLink).join("\n")],
     ...(labels.length > 0 ? [["<!--qdg:rows-->", rows.join("\n")]] : []),
     [`"./${MANIFEST_FILE}"`, `"./${escapeHtml(manifest)}"`],
   ].reduce((html, [mark = "", text = ""]) => {
     if (!html.includes(mark)) throw new QdgError("internal", "the page", `has no ${mark}`);
     return html.replaceAll(mark, () => text);
   }, template);
+}
+
+function preloadLink(path: string): string {
+  const how = path.endsWith(".js") ? 'rel="modulepreload"' : 'rel="preload" as="fetch" crossorigin';
+  return `<link ${how} href="./${escapeHtml(path)}" />`;
 }
 
 function row(label: string): string {

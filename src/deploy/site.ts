@@ -186,6 +186,7 @@ function putPage(
         labels: classifier?.labels ?? [],
         manifest: facts.manifestPath,
         sizes: facts.roles.has("engine") ? `${model}, engine ${formatBytes(sent)}` : model,
+        preload: [...contents].flatMap(([path, { roles }]) => (roles.includes("engine") ? [path] : [])),
       }),
     ),
   );

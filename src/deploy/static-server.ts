@@ -107,6 +107,8 @@ export async function serveSiteWithin(
   server.setTimeout(limits.idleMs);
   await listen(server, port);
   const { port: actual } = server.address() as AddressInfo;
+  // The first visitor does not wait for what the time until then is enough for.
+  void compressAll(site, server);
   return {
     url: `http://127.0.0.1:${actual}/`,
     port: actual,
@@ -272,6 +274,25 @@ async function compressed(
     remember(site.compressed, key, packed);
   }
   return packed.length < 0.9 * sizeBytes ? packed : null;
+}
+
+/** The files that the site's headers name, one after the other, until the server is closed. */
+async function compressAll(site: Site, server: Server): Promise<void> {
+  for (const { path } of site.rules) {
+    if (!server.listening) return;
+    const file = path.endsWith("*") || PACKED.has(extname(path)) ? null : await fileOf(site.root, path);
+    // A file that cannot be read is its visitor's to hear of.
+    const handle = file && (await open(file).catch(() => null));
+    if (!handle) continue;
+    try {
+      const { etag, sizeBytes } = await identityOf(site, file, handle);
+      await compressed(site, { handle, sizeBytes }, etag, "br");
+    } catch {
+      continue;
+    } finally {
+      await handle.close();
+    }
+  }
 }
 
 function text(status: number, body: string, headers: Readonly<Record<string, string>> = {}): Answer {

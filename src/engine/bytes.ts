@@ -103,32 +103,54 @@ export function addressOf(storage: Storage, y: number, x: number): number {
   return address + (border.top + y) * pitchOf(storage) + (border.left + x) * step;
 }
 
-/** The place of each element in the order of the file: `visit(index, y, x, c)`. */
-export function forEachElement(
-  { shape, channelAxis, storage }: Bytes,
-  visit: (index: number, y: number, x: number, c: number) => void,
-): void {
-  // Axes after the channel's repeat within one channel, those before it around all channels.
-  const [outer, C, inner] = around(shape, channelAxis);
-  const { W } = storage;
-  let index = 0;
-  for (let o = 0; o < outer; o++) {
-    for (let c = 0; c < C; c++) {
-      for (let i = 0; i < inner; i++) {
-        const position = o * inner + i;
-        visit(index++, Math.floor(position / W), position % W, c);
-      }
-    }
-  }
+/** Where the elements of a tensor stand, in the order of the file: element (o, c, i) at `positions[o inner + i] + c`. */
+export interface Order {
+  readonly outer: number;
+  readonly channels: number;
+  readonly inner: number;
+  readonly positions: Uint32Array;
+}
+
+/** Addresses, once the tensor has one. */
+export function addressOrder({ shape, channelAxis, storage }: Bytes): Order {
+  return orderOf(shape, channelAxis, storage, addressOf(storage, 0, 0), pitchOf(storage), storage.step);
 }
 
 /** The address of each element in the order of the file. */
 export function addressesOf(x: Bytes): Uint32Array {
-  const addresses = new Uint32Array(sizeOf(x.shape));
-  const base = addressOf(x.storage, 0, 0);
-  const pitch = pitchOf(x.storage);
-  forEachElement(x, (index, row, column, c) => {
-    addresses[index] = base + row * pitch + column * x.storage.step + c;
-  });
-  return addresses;
+  return elementsOf(addressOrder(x));
+}
+
+/** The place of each element of the file among those of the image. */
+export function placesOf({ shape, channelAxis, storage }: Bytes): Uint32Array {
+  const { W, C } = storage;
+  return elementsOf(orderOf(shape, channelAxis, storage, 0, W * C, C));
+}
+
+function orderOf(
+  shape: readonly number[],
+  channelAxis: number,
+  { W }: Storage,
+  first: number,
+  pitch: number,
+  step: number,
+): Order {
+  // Axes after the channel's repeat within one channel, those before it around all channels.
+  const [outer, channels, inner] = around(shape, channelAxis);
+  const positions = new Uint32Array(outer * inner);
+  for (let p = 0; p < positions.length; p++) {
+    positions[p] = first + Math.floor(p / W) * pitch + (p % W) * step;
+  }
+  return { outer, channels, inner, positions };
+}
+
+function elementsOf({ outer, channels, inner, positions }: Order): Uint32Array {
+  const elements = new Uint32Array(positions.length * channels);
+  let index = 0;
+  for (let o = 0; o < outer; o++) {
+    for (let c = 0; c < channels; c++) {
+      for (let i = 0; i < inner; i++) elements[index++] = (positions[o * inner + i] as number) + c;
+    }
+  }
+  return elements;
 }

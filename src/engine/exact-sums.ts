@@ -80,7 +80,7 @@ export interface WholeWeights {
   readonly factor: Float32Array;
 }
 
-const MOST_BITS = 24;
+const MOST_FACTOR = 2 ** 24;
 
 /** @param weights [K, ...] @returns null where no power of two makes them integers of eight bits */
 export function wholeWeights(
@@ -96,25 +96,34 @@ export function wholeWeights(
   };
   for (let k = 0; k < K; k++) {
     const row = weights.subarray(k * count, (k + 1) * count);
-    const all = [...row, bias?.[k] ?? 0];
-    let factor = 1;
-    while (factor < 2 ** MOST_BITS && !all.every((each) => Number.isInteger(each * factor))) factor *= 2;
-    // Powers of two above 1 that lowering multiplied all by are taken out again.
-    while (factor > 2 ** -MOST_BITS && row.some((each) => !isWeight(each * factor))) factor /= 2;
-    if (
-      !all.every((each) => Number.isInteger(each * factor)) ||
-      !row.every((each) => isWeight(each * factor))
-    )
-      return null;
-    row.forEach((each, i) => {
-      result.weights[k * count + i] = each * factor;
-    });
-    result.bias[k] = (all.at(-1) as number) * factor;
+    const shift = bias?.[k] ?? 0;
+    const factor = wholeFactor(row, shift);
+    if (!Number.isInteger(shift * factor)) return null;
+    for (let i = 0; i < count; i++) {
+      const weight = (row[i] as number) * factor;
+      result.weights[k * count + i] = weight;
+      if (result.weights[k * count + i] !== weight) return null;
+    }
+    result.bias[k] = shift * factor;
     result.factor[k] = factor;
   }
   return result;
 }
 
-function isWeight(number: number): boolean {
-  return number >= -128 && number <= 127;
+/** The least power of two from 1 that makes all of them integers, or a smaller one where weights are above eight bits. */
+function wholeFactor(row: Float32Array, shift: number): number {
+  let factor = 1;
+  const widen = (number: number): void => {
+    while (factor < MOST_FACTOR && Math.trunc(number * factor) !== number * factor) factor *= 2;
+  };
+  let [least, most] = [0, 0];
+  for (const weight of row) {
+    widen(weight);
+    least = Math.min(least, weight);
+    most = Math.max(most, weight);
+  }
+  widen(shift);
+  // Powers of two above 1 that lowering multiplied all by are taken out again.
+  while (factor > 1 / MOST_FACTOR && (least * factor < -128 || most * factor > 127)) factor /= 2;
+  return factor;
 }

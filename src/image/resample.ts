@@ -105,7 +105,8 @@ function filter(
   const end = start[index + 1] as number;
   const total = totals[index] as number;
   const multiplier = gain > 1 ? 2 * gain : 2;
-  const divisor = gain < 1 ? total / gain : total;
+  const half = gain < 1 ? total / gain : total;
+  const divisor = 2 * half;
   for (let k = 0; k < count; k++) {
     let sum = 0;
     let position = from + k;
@@ -113,6 +114,7 @@ function filter(
       sum += (weights[t] as number) * (x[position] as number);
       position += step;
     }
-    out[to + k] = Math.floor((multiplier * sum + divisor) / (2 * divisor));
+    // Storing takes the floor: no quotient is negative, or above 16 bits.
+    out[to + k] = (multiplier * sum + half) / divisor;
   }
 }

@@ -1,22 +1,13 @@
 // Bytes of an ONNX file to plain objects and back, by the schema in proto/onnx.proto. Nothing is ever thinned:
 // a field that the schema does not know is an error, not a loss. Knows no operators; see verify.ts for those.
 
+import { fromLittleEndian, toLittleEndian } from "../base/little-endian.js";
 import { errorText, QdgError } from "../base/error.js";
 import { checkExpansion } from "./expansion.js";
 import type { Int64, ModelProto } from "./model-proto.js";
 import type { FieldPlan, MessagePlan } from "./schema.js";
 import { modelSchema } from "./schema.js";
-import {
-  fromLittleEndian,
-  runSize,
-  toLittleEndian,
-  utf8Length,
-  varintSize,
-  WIRE,
-  WireError,
-  WireReader,
-  WireWriter,
-} from "./wire.js";
+import { runSize, utf8Length, varintSize, WIRE, WireError, WireReader, WireWriter } from "./wire.js";
 
 type Message = Record<string, unknown>;
 type PackedArray = Float32Array | Float64Array | Int32Array | BigInt64Array | BigUint64Array;

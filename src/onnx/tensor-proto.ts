@@ -1,13 +1,13 @@
 // TensorProto to Tensor and back. Sizes are checked against the data before anything is allocated; data in
 // another file is read by external-data.ts. Values are never converted: float16 stays 16 bits.
 
+import { fromLittleEndian, toLittleEndian } from "../base/little-endian.js";
 import { QdgError } from "../base/error.js";
 import type { DataOf, DType, Tensor } from "../base/tensor.js";
 import { allocate } from "../base/tensor.js";
 import { BITS_IN_FILE, DATA_TYPE, dataTypeName, dtypeOf } from "./data-type.js";
 import { readExternalData } from "./external-data.js";
 import type { Int64, TensorProto } from "./model-proto.js";
-import { fromLittleEndian, toLittleEndian } from "./wire.js";
 
 /**
  * A TensorProto with raw_data: little endian; int4 and uint4 two to a byte, the first in the low half,

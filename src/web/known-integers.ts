@@ -2,6 +2,7 @@
 // off by one step somewhere may still give the right class. Keeps no session.
 
 import { QdgError } from "../base/error.js";
+import { toLittleEndian } from "../base/little-endian.js";
 import type { Tensor } from "../base/tensor.js";
 import { sha256Of } from "./fetch-file.js";
 import type { KnownIntegers } from "./manifest.js";
@@ -56,13 +57,13 @@ export function withKnownOutputs(
 export async function hashOfIntegers(tensor: Tensor | undefined, offset = 0): Promise<string | null> {
   if (tensor?.dtype !== "uint8" && tensor?.dtype !== "int8" && tensor?.dtype !== "float32") return null;
   const numbers = tensor.data as Uint8Array | Int8Array | Float32Array;
-  const view = new DataView(new ArrayBuffer(2 * numbers.length));
+  const integers = new Int16Array(numbers.length);
   for (let i = 0; i < numbers.length; i++) {
     const q = (numbers[i] as number) + offset;
-    view.setInt16(2 * i, q, true);
-    if (view.getInt16(2 * i, true) !== q) return null;
+    integers[i] = q;
+    if (integers[i] !== q) return null;
   }
-  return sha256Of(new Uint8Array(view.buffer));
+  return sha256Of(toLittleEndian(integers, 2));
 }
 
 function bytesOfBase64(text: string): Uint8Array<ArrayBuffer> {

@@ -98,6 +98,8 @@ export async function loadOn(
   return loadManifest(loading, address.href);
 }
 
+const HASHED = /\.[0-9a-f]{8}\.json$/;
+
 async function loadManifest(loading: Loading, url: string): Promise<Model> {
   const text = await fetchFile({
     url,
@@ -105,7 +107,8 @@ async function loadManifest(loading: Loading, url: string): Promise<Model> {
     sha256: null,
     cache: null,
     signal: loading.options.signal,
-    revalidate: true,
+    // With its hash in its name it is always the same.
+    revalidate: !HASHED.test(url),
   });
   const manifest = parseManifest(new TextDecoder().decode(text), url);
   const { files } = manifest.runtime;

@@ -140,10 +140,13 @@ describe("a site", () => {
     expect(html.match(/class="bar"/g)).toHaveLength(SHAPE_LABELS.length);
     expect(html).toContain("<h1>Shapes &lt;&amp;&gt; more</h1>");
     expect(html).toMatch(/Model 32\.1 kB, engine \d\d\.\d kB/);
-    const template = '<!--qdg:title--><!--qdg:sizes--><!--qdg:rows--><meta content="./manifest.json" />';
-    const texts = { title: "$&", sizes: "<b>", manifest: "manifest.1.json" };
+    const template =
+      '<!--qdg:preload--><!--qdg:title--><!--qdg:sizes--><!--qdg:rows--><meta content="./manifest.json" />';
+    const texts = { title: "$&", sizes: "<b>", manifest: "manifest.1.json", preload: ["engine.js"] };
     const page = pageHtml(template, { ...texts, labels: ['<img src="x" onerror="y">'] });
     expect(page).toContain('content="./manifest.1.json"');
+    expect(page).toContain('<link rel="preload" as="fetch" crossorigin href="./manifest.1.json" />');
+    expect(page).toContain('<link rel="modulepreload" href="./engine.js" />');
     expect(page).not.toMatch(/<img|<b>/);
     expect(page).toContain("$&");
     const many = Array.from({ length: 1000 }, (_, i) => `class ${i}`);

@@ -4,7 +4,7 @@ import type { Tensor } from "../../base/tensor.js";
 import { allocate } from "../../base/tensor.js";
 import { around } from "../../compute/shapes.js";
 import type { Value } from "../../graph/graph.js";
-import { addressesOf, addressOf, type Bytes, pitchOf } from "../bytes.js";
+import { addressesOf, addressOf, addressOrder, type Bytes, pitchOf } from "../bytes.js";
 import type { Limits, Operation, Tensors } from "./operation.js";
 import { overSpans } from "./spans.js";
 
@@ -67,12 +67,19 @@ export function toTensor(
     reads: [x],
     writes: null,
     prepare: (memory) => {
-      const order = addressesOf(x);
+      const { outer, channels, inner, positions } = addressOrder(x);
+      const numbers = table.data;
       return (tensors) => {
         const bytes = new Uint8Array(memory.memory.buffer);
-        const data = allocate(table.dtype, order.length);
-        for (let i = 0; i < order.length; i++) {
-          data[i] = table.data[bytes[order[i] as number] as number] as never;
+        const data = allocate(table.dtype, positions.length * channels);
+        let index = 0;
+        for (let o = 0; o < outer; o++) {
+          for (let c = 0; c < channels; c++) {
+            for (let i = 0; i < inner; i++) {
+              const address = (positions[o * inner + i] as number) + c;
+              data[index++] = numbers[bytes[address] as number] as never;
+            }
+          }
         }
         tensors.set(value, { dtype: table.dtype, shape, data });
       };

@@ -1,8 +1,7 @@
 // Bytes that change their places: transposes, reshapes, slices, pads, concatenations, resizing to the nearest.
 
-import { sizeOf } from "../../base/tensor.js";
 import type { Bytes } from "../bytes.js";
-import { addressesOf, forEachElement } from "../bytes.js";
+import { addressesOf, placesOf } from "../bytes.js";
 import type { Operation } from "./operation.js";
 
 /** Element `index[i]` of source `source[i]` becomes element i; a negative source is the constant byte -1 - source. */
@@ -17,21 +16,7 @@ export function isSameInMemory(x: Bytes, y: Bytes, { source, index }: Moves): bo
   if (y.storage.H !== H || y.storage.W !== W || y.storage.C !== C) return false;
   if (source.some((each) => each !== 0)) return false;
   const from = placesOf(x);
-  let same = true;
-  forEachElement(y, (i, row, column, c) => {
-    if (from[index[i] as number] !== (row * W + column) * C + c) same = false;
-  });
-  return same;
-}
-
-/** The place of each element of the file among those of the image. */
-function placesOf(x: Bytes): Int32Array {
-  const { W, C } = x.storage;
-  const places = new Int32Array(sizeOf(x.shape));
-  forEachElement(x, (i, row, column, c) => {
-    places[i] = (row * W + column) * C + c;
-  });
-  return places;
+  return placesOf(y).every((place, i) => from[index[i] as number] === place);
 }
 
 export function move(where: string, sources: readonly Bytes[], moves: Moves, y: Bytes): Operation {

@@ -144,13 +144,14 @@ export function putCovered(memory: EngineMemory, x: Storage, windows: Windows): 
   const lists = new Uint32Array(resultRows(windows) * columns.outputSize * 2);
   const inside = new Float32Array(lists.length / 2);
   const cells = new Float32Array(lists.length / 2);
-  const known = new Map<string, number>();
+  const [layers, lines, places] = [coveredAlong(stack.depth), coveredAlong(rows), coveredAlong(columns)];
+  const known = new Map<number, number>();
   for (let at = 0; at < inside.length; at++) {
     const line = Math.floor(at / columns.outputSize);
-    const ds = elementsInside(stack.depth, Math.floor(line / rows.outputSize) % stack.depth.outputSize);
-    const hs = elementsInside(rows, line % rows.outputSize);
-    const vs = elementsInside(columns, at % columns.outputSize);
-    const key = [ds, hs, vs].map(({ inside: each }) => each.join()).join("|");
+    const ds = layers[Math.floor(line / rows.outputSize) % layers.length] as Along;
+    const hs = lines[line % lines.length] as Along;
+    const vs = places[at % places.length] as Along;
+    const key = (ds.kind * lines.length + hs.kind) * places.length + vs.kind;
     let address = known.get(key);
     if (address === undefined) {
       const list = ds.inside.flatMap((t) =>
@@ -167,4 +168,23 @@ export function putCovered(memory: EngineMemory, x: Storage, windows: Windows): 
     cells[at] = ds.cells * hs.cells * vs.cells;
   }
   return { lists: memory.put(lists), inside, cells };
+}
+
+/** What the window of one output covers along one axis. */
+interface Along {
+  readonly inside: readonly number[];
+  readonly cells: number;
+  /** The same for all outputs that cover the same. */
+  readonly kind: number;
+}
+
+function coveredAlong(window: Window): Along[] {
+  const kinds = new Map<string, number>();
+  return Array.from({ length: window.outputSize }, (_, output) => {
+    const { inside, cells } = elementsInside(window, output);
+    const key = inside.join();
+    const kind = kinds.get(key) ?? kinds.size;
+    kinds.set(key, kind);
+    return { inside, cells, kind };
+  });
 }
