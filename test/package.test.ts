@@ -55,6 +55,9 @@ test.each(manifest.files)("the file or folder %s of the package is there", (path
 test("what the code reads at run time is in the package", () => {
   for (const path of [
     "proto/onnx.proto",
+    "dist/engine/simd.wasm",
+    "dist/engine/relaxed.wasm",
+    "dist/train/backends/loops.wasm",
     "models/shapes/model.json",
     ...shardsOf("models/shapes/model.json"),
   ]) {

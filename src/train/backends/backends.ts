@@ -6,6 +6,7 @@ import * as tf from "@tensorflow/tfjs";
 import { errorText, QdgError } from "../../base/error.js";
 import { startTensorflow, TENSORFLOW_BACKEND } from "./tensorflow.js";
 import { startWasm, WASM_BACKEND } from "./wasm.js";
+import { LOOPS_FILE } from "./wasm-kernels/loops.js";
 
 /** Fastest first. */
 export const BACKEND_NAMES = ["tensorflow", "wasm"] as const;
@@ -42,9 +43,14 @@ export function remedyAt(setupScript: URL = SETUP_SCRIPT): string {
   );
 }
 
+/** What gets the WebAssembly backend: its package, or in a clone our own loops over it. */
+export function wasmRemedyAt(loops: URL = LOOPS_FILE): string {
+  return existsSync(loops) ? "npm install @tensorflow/tfjs-backend-wasm" : "npm run build";
+}
+
 const BACKENDS: Readonly<Record<BackendName, Backend>> = {
   tensorflow: { registered: TENSORFLOW_BACKEND, start: startTensorflow, remedy: remedyAt() },
-  wasm: { registered: WASM_BACKEND, start: startWasm, remedy: "npm install @tensorflow/tfjs-backend-wasm" },
+  wasm: { registered: WASM_BACKEND, start: startWasm, remedy: wasmRemedyAt() },
 };
 
 /**

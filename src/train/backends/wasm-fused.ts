@@ -3,8 +3,8 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { addressOf, allocate, floatsOf, type WasmBackend } from "./wasm-kernels/heap.js";
+import { loopsOf } from "./wasm-kernels/loops.js";
 import { inRounds, patternOf } from "./wasm-kernels/rounds.js";
-import { loopsOf } from "./wasm-simd/loops.js";
 
 /** Sums are made over so many rounds in float32, and those added up in float64. */
 const BLOCK = 256;

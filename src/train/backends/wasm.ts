@@ -7,6 +7,7 @@ import * as tf from "@tensorflow/tfjs";
 import type * as Wasm from "@tensorflow/tfjs-backend-wasm";
 import { registerKernel } from "./kernel.js";
 import { WASM_KERNELS } from "./wasm-kernels/kernels.js";
+import { type Heap, loopsOf } from "./wasm-kernels/loops.js";
 
 /** What tfjs calls the backend of training. */
 export const WASM_BACKEND = "qdg-wasm";
@@ -28,6 +29,7 @@ export async function startWasm(): Promise<string> {
     try {
       if (!(await tf.setBackend("wasm"))) throw new Error("WebAssembly did not start");
       const backend = tf.backend();
+      loopsOf(backend as unknown as Heap);
       tf.copyRegisteredKernels("wasm", WASM_BACKEND);
       for (const kernel of WASM_KERNELS) registerKernel(kernel, WASM_BACKEND);
       tf.registerBackend(WASM_BACKEND, () => backend, 0);

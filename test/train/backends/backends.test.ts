@@ -4,7 +4,7 @@ import * as tf from "@tensorflow/tfjs";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { QdgError } from "../../../src/base/error.js";
 import { tfjsRuntime } from "../../../src/runtime/tfjs.js";
-import { remedyAt, useBackend } from "../../../src/train/backends/backends.js";
+import { remedyAt, useBackend, wasmRemedyAt } from "../../../src/train/backends/backends.js";
 import { BACKENDS, describeOnBackends } from "../support/backends.js";
 
 const native = BACKENDS.find(({ name }) => name === "tensorflow")?.options ?? {};
@@ -63,6 +63,11 @@ test("the remedy is one that is there: in an installed package, which has no scr
       `^npm install @tensorflow/tfjs-node@${version} beside qdg, .*; a clone of qdg builds it without`,
     ),
   );
+});
+
+test("the remedy for WebAssembly is npm run build where our own loops are not compiled", () => {
+  expect(wasmRemedyAt()).toBe("npm install @tensorflow/tfjs-backend-wasm");
+  expect(wasmRemedyAt(new URL("nowhere/loops.wasm", import.meta.url))).toBe("npm run build");
 });
 
 test("auto without any backend gives every reason", async () => {

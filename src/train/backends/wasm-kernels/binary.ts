@@ -3,7 +3,7 @@
 // multiplies by one number a channel in every pass.
 
 import * as tf from "@tensorflow/tfjs";
-import type { PeriodicName } from "../wasm-simd/loops.js";
+import type { PeriodicName } from "./loops.js";
 import { elementwise } from "./elementwise.js";
 import type { WasmKernel } from "./heap.js";
 

@@ -1,7 +1,7 @@
 // Sums over all axes but the last, straight from memory.
 
 import * as tf from "@tensorflow/tfjs";
-import { loopsOf } from "../wasm-simd/loops.js";
+import { loopsOf } from "./loops.js";
 import { addressOf, allocate, floatsOf, type WasmBackend } from "./heap.js";
 
 /** Sums are made over so many pixels in float32, and those added up in float64. */

@@ -1,7 +1,7 @@
 // Two float tensors element by element, by a vector loop, for the ways in which training broadcasts.
 
 import * as tf from "@tensorflow/tfjs";
-import { loopsOf, type PeriodicName } from "../wasm-simd/loops.js";
+import { loopsOf, type PeriodicName } from "./loops.js";
 import { allocate, floatsOf, type WasmBackend } from "./heap.js";
 import { inRounds, patternOf } from "./rounds.js";
 

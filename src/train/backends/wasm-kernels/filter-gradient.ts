@@ -1,7 +1,7 @@
 // How the gradient of a filter is cut into sums that fit the registers and the nearest cache.
 
 import type * as tf from "@tensorflow/tfjs";
-import { loopsOf, type ProductsName } from "../wasm-simd/loops.js";
+import { loopsOf, type ProductsName } from "./loops.js";
 import { addressOf, type WasmBackend } from "./heap.js";
 import type { Window, WindowAxis } from "./window.js";
 

@@ -2,7 +2,7 @@
 
 import * as tf from "@tensorflow/tfjs";
 import type { Kernel } from "../kernel.js";
-import type { Heap } from "../wasm-simd/loops.js";
+import type { Heap } from "./loops.js";
 
 /** What tfjs's BackendWasm has that a kernel written here needs. */
 export interface WasmBackend extends Heap {

@@ -1,8 +1,8 @@
 // Runs a vector loop, which takes whole rounds of elements, over tensors of any size.
 
 import * as tf from "@tensorflow/tfjs";
-import { ROUND } from "../wasm-simd/elementwise.js";
 import { addressOf, allocate, boolsOf, floatsOf, type WasmBackend } from "./heap.js";
+import { ROUND } from "./loops.js";
 
 /** A short pattern is laid out over and over up to about so many elements, for loops to be long. */
 const LONG = 1024;

@@ -1,6 +1,6 @@
 // where(condition, a, b). tfjs's own kernel mispredicts a branch an element; here bits are mixed by a mask.
 
-import { loopsOf } from "../wasm-simd/loops.js";
+import { loopsOf } from "./loops.js";
 import { allocate, type WasmKernel } from "./heap.js";
 import { inRounds } from "./rounds.js";
 
