@@ -47,7 +47,11 @@ await build({
               name: "page",
               test: /src\/(base|image|model|quant|web\/(?!onnx-facts)|runtime\/(feeds|threads|time-limit|ort-web-files)|graph\/unknown-shape)/,
             },
-            { name: "engine", test: /src\/(engine|compute|onnx|graph|runtime\/(engine|graph))/ },
+            // Operators that few networks have, and threads, come when they are needed.
+            {
+              name: "engine",
+              test: /src\/(engine\/(?!team)|compute\/(?!(operators|convolution|filling|places|pooling|reduction|resize|selection)\.)|onnx|graph|runtime\/(engine|graph))/,
+            },
           ],
         },
       },

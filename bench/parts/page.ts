@@ -54,7 +54,7 @@ interface Sites {
   /** The folder that `qdg deploy` wrote. */
   readonly deployed: string;
   readonly bare: string;
-  /** Scripts and kernels of a visit with the engine, the page's own not among them. */
+  /** Scripts and kernels of a visit with the engine, the page's own not among them, nor what few networks need. */
   readonly scripts: readonly DeployedFile[];
 }
 
@@ -89,7 +89,7 @@ async function makeSites(network: Network, { code, reporter }: PartContext): Pro
     ({ path, roles }) =>
       /\.(js|wasm)$/.test(path) &&
       (roles.includes("page") || roles.includes("engine")) &&
-      !/^(sw\.js|assets\/(index|open-model)-)/.test(path),
+      !/^(sw\.js|assets\/(index|open-model|operators|team|engine-thread)-)/.test(path),
   );
   return { network, model, deployed, bare, scripts };
 }

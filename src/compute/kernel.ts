@@ -14,6 +14,22 @@ export interface Call {
 
 export type Kernel = (call: Call) => readonly Tensor[];
 
+/** Kernels by ONNX name. */
+export type Operators = ReadonlyMap<string, Kernel>;
+
+/** @throws QdgError `unsupported-op` */
+export function kernelOf(node: Node, operators: Operators): Kernel {
+  const kernel = node.domain === "" ? operators.get(node.op) : undefined;
+  if (!kernel) {
+    throw new QdgError(
+      "unsupported-op",
+      whereOf(node),
+      "the reference interpreter has no such operator; run this model on cpu or wasm",
+    );
+  }
+  return kernel;
+}
+
 export type NumberData = Exclude<Tensor["data"], BigInt64Array | BigUint64Array>;
 
 /** The node as messages name it: `origin (Op)`. */

@@ -2,26 +2,12 @@
 // quantized values are in fused-kernels.ts.
 
 import type { Tensor } from "../base/tensor.js";
-import { intAttribute, intsAttribute } from "../graph/graph.js";
+import { intAttribute } from "../graph/graph.js";
 import { RANGE_BY_DTYPE } from "./quantize.js";
-import type { Call, Kernel } from "./kernel.js";
-import { float32At, inputAt, invalid, newTensor, numbersAt, unsupported } from "./kernel.js";
-import type { Volume, Window } from "./window.js";
-import { elementsInside, volumeOf, windowAttributes, windowsOver } from "./window.js";
-
-export interface PoolGeometry extends Volume {
-  readonly outputShape: readonly number[];
-}
-
-export function poolGeometry(call: Call, shape: readonly number[]): PoolGeometry {
-  const kernel = intsAttribute(call.node, "kernel_shape");
-  if (!kernel || kernel.length !== shape.length - 2) {
-    throw invalid(call, `kernel_shape [${kernel?.join(", ") ?? ""}] for input [${shape.join(", ")}]`);
-  }
-  const windows = windowsOver(call, shape.slice(2), windowAttributes(call, kernel));
-  const outputShape = [...shape.slice(0, 2), ...windows.map((window) => window.outputSize)];
-  return { ...volumeOf(windows), outputShape };
-}
+import type { Kernel } from "./kernel.js";
+import { float32At, inputAt, newTensor, numbersAt, unsupported } from "./kernel.js";
+import { type PoolGeometry, poolGeometry } from "./geometry.js";
+import { elementsInside, type Window } from "./window.js";
 
 /**
  * Calls `visit(to, window)` for each output with the indices in x that its window covers, row by row;

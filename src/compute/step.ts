@@ -4,9 +4,8 @@ import { errorText, QdgError } from "../base/error.js";
 import type { Tensor } from "../base/tensor.js";
 import { sizeOf } from "../base/tensor.js";
 import type { Node, Value } from "../graph/graph.js";
-import { whereOf } from "./kernel.js";
+import { kernelOf, type Operators, whereOf } from "./kernel.js";
 import { type LiveValues, MAX_LIVE_BYTES } from "./live-values.js";
-import { kernelOf } from "./operators.js";
 
 export interface Step {
   /** The node that says what is computed, for messages. */
@@ -17,8 +16,8 @@ export interface Step {
 }
 
 /** The step of a node as it is written. @throws QdgError `unsupported-op` */
-export function stepOf(node: Node): Step {
-  const kernel = kernelOf(node);
+export function stepOf(node: Node, operators: Operators): Step {
+  const kernel = kernelOf(node, operators);
   return {
     node,
     inputs: node.inputs,

@@ -53,11 +53,19 @@ const TEMPLATES = { classifier: "index.html", network: "network.html" } as const
 
 /** Scripts that only visits with one runtime load, by the name of the module that Vite makes them of. */
 const RUNTIME_SCRIPTS: readonly (readonly [script: RegExp, roles: PageFile["roles"]])[] = [
-  [/^assets\/engine-/, ["engine"]],
+  [/^assets\/(engine|operators|team)-/, ["engine"]],
   [/^assets\/ort\.wasm\./, ["wasm"]],
   [/^assets\/ort\.webgpu\./, ["webgpu"]],
   [/^assets\/ort-web-/, ["wasm", "webgpu"]],
 ];
+
+/** Scripts of the engine that few visits load: for threads that are asked for, for operators that few networks have. */
+const RARE_SCRIPTS = /^assets\/(engine-thread|operators|team)-/;
+
+/** Whether every visit loads a file that has its role, and not just some of them. */
+export function isAlwaysLoaded(path: string): boolean {
+  return !RARE_SCRIPTS.test(path);
+}
 
 export interface PageFile {
   readonly bytes: Uint8Array;

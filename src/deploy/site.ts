@@ -20,7 +20,14 @@ import {
 } from "../web/manifest.js";
 import { type DeployedModels, type ModelChoices, readDeployedModels } from "./deployed-models.js";
 import { formatHeaders, HEADERS_FILE, parseHeaders, siteHeaders } from "./headers.js";
-import { builtPageFolder, pageFiles, pageHtml, readPage, WORKER_SOURCE } from "./page-files.js";
+import {
+  builtPageFolder,
+  isAlwaysLoaded,
+  pageFiles,
+  pageHtml,
+  readPage,
+  WORKER_SOURCE,
+} from "./page-files.js";
 import { filesOf, type PublishedFile, publishSite } from "./publish-site.js";
 import { engineFiles, onnxruntimeFiles, type RuntimeFile } from "./runtime-files.js";
 import { manifestClassifier, selfTestOf } from "./self-test.js";
@@ -174,7 +181,10 @@ function putPage(
   }
   // As a server sends them. ONNX Runtime is loaded by few, and is not told of in the page's first line.
   const engine = [...contents].filter(
-    ([path, { roles }]) => (roles.includes("engine") || roles.includes("page")) && /\.(js|wasm)$/.test(path),
+    ([path, { roles }]) =>
+      (roles.includes("engine") || roles.includes("page")) &&
+      /\.(js|wasm)$/.test(path) &&
+      isAlwaysLoaded(path),
   );
   const sent = engine.reduce((sum, [, { bytes }]) => sum + brotliCompressSync(bytes).length, 0);
   const model = `Model ${formatBytes(files[0]?.bytes.length ?? 0)}`;
@@ -186,7 +196,9 @@ function putPage(
         labels: classifier?.labels ?? [],
         manifest: facts.manifestPath,
         sizes: facts.roles.has("engine") ? `${model}, engine ${formatBytes(sent)}` : model,
-        preload: [...contents].flatMap(([path, { roles }]) => (roles.includes("engine") ? [path] : [])),
+        preload: [...contents].flatMap(([path, { roles }]) =>
+          roles.includes("engine") && isAlwaysLoaded(path) ? [path] : [],
+        ),
       }),
     ),
   );

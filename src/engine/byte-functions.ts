@@ -3,6 +3,7 @@
 
 import type { Tensor } from "../base/tensor.js";
 import { allocate, tensor } from "../base/tensor.js";
+import type { Operators } from "../compute/kernel.js";
 import { stepOf } from "../compute/step.js";
 import type { Node, Value } from "../graph/graph.js";
 
@@ -32,10 +33,12 @@ export interface ByteFunction {
 /** Finds functions of one byte; each value is looked at once. */
 export class ByteFunctions {
   readonly #constants: ReadonlyMap<Value, Tensor>;
+  readonly #operators: Operators;
   readonly #found = new Map<Value, ByteFunction | null>();
 
-  constructor(constants: ReadonlyMap<Value, Tensor>) {
+  constructor(constants: ReadonlyMap<Value, Tensor>, operators: Operators) {
     this.#constants = constants;
+    this.#operators = operators;
   }
 
   /** A value of uint8 is a function of itself. */
@@ -78,7 +81,7 @@ export class ByteFunctions {
     }
     if (!source) return null;
     if (isTable) inputs[1] = withinRows(inputs[1] as Tensor, inputs[0]?.data.length ?? 0);
-    const [table] = stepOf(node).run(inputs);
+    const [table] = stepOf(node, this.#operators).run(inputs);
     return table && table.data.length === BYTES ? { source, table } : null;
   }
 }

@@ -3,6 +3,7 @@
 import { QdgError } from "../base/error.js";
 import type { Tensor } from "../base/tensor.js";
 import { allocate } from "../base/tensor.js";
+import type { Operators } from "../compute/kernel.js";
 import { consumers, type Graph, type Value } from "../graph/graph.js";
 import type { ImageInput } from "../image/to-tensor.js";
 import type { Bytes, Storage } from "./bytes.js";
@@ -12,7 +13,7 @@ import { type EngineModules, instantiate, type Kernels } from "./module.js";
 import type { Operation, Run, Tensors } from "./operations/operation.js";
 import { type Pixels, pixelWriter } from "./pixels.js";
 import { raise } from "./raise.js";
-import { startTeam, type Threads } from "./team.js";
+import type { Threads } from "./team.js";
 
 export interface EngineNetwork {
   /** Bytes of WebAssembly memory. */
@@ -33,19 +34,21 @@ export interface EngineNetwork {
 
 /**
  * @param graph raised from a file's bytes; changed
+ * @param operators that are here for what is no integer pattern
  * @param threads that share the work of large layers
  * @throws QdgError `unsupported-op` naming what the engine does not compute
  */
 export async function loadEngine(
   graph: Graph,
   modules: EngineModules,
+  operators: Operators,
   threads: Threads | null = null,
 ): Promise<EngineNetwork> {
   const { outputs } = graph;
-  const { operations, batched } = raise(graph);
+  const { operations, batched } = raise(graph, operators);
   const memory = new EngineMemory(placeStorages(lifetimesOf(operations)), threads !== null);
   const own = await instantiate(threads?.modules ?? modules, memory.memory);
-  const team = threads && (await startTeam(own, memory.memory, threads));
+  const team = threads && (await (await import("./team.js")).startTeam(own, memory.memory, threads));
   const kernels = team?.kernels ?? own;
   const begin = quantizerOfInput(graph, operations);
   const runs: Run[] = [];

@@ -44,7 +44,7 @@ export function raiseMove(node: Node, value: Value, raising: Raising): Bytes | n
     return tensor("int32", raising.shapeOf(input), places);
   });
   if (sources.length === 0) return null;
-  const result = stepOf(node).run(inputs)[node.outputs.indexOf(value)] as Tensor<"int32">;
+  const result = stepOf(node, raising.operators).run(inputs)[node.outputs.indexOf(value)] as Tensor<"int32">;
   const moves = movesOf(result.data, starts);
   const [first] = sources as [Bytes];
   for (const axis of channelAxes(node, first, result.shape)) {

@@ -2,7 +2,7 @@
 
 import type { Tensor } from "../base/tensor.js";
 import { allocate } from "../base/tensor.js";
-import { convGeometry, transposedWindows } from "../compute/convolution.js";
+import { convGeometry, poolGeometry, transposedWindows } from "../compute/geometry.js";
 import type {
   IntegerPattern,
   Operand,
@@ -12,7 +12,6 @@ import type {
   WeightedPattern,
 } from "../compute/integer-patterns.js";
 import { whereOf } from "../compute/kernel.js";
-import { poolGeometry } from "../compute/pooling.js";
 import { type Window, volumeOf } from "../compute/window.js";
 import { intAttribute, type Node, type Value } from "../graph/graph.js";
 import { requantizeMultiplier } from "../quant/affine.js";

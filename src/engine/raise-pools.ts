@@ -1,7 +1,7 @@
 // Operations of pools that take the largest byte.
 
 import { whereOf } from "../compute/kernel.js";
-import { poolGeometry } from "../compute/pooling.js";
+import { poolGeometry } from "../compute/geometry.js";
 import type { Node, Value } from "../graph/graph.js";
 import type { Bytes } from "./bytes.js";
 import { largestOfWindows } from "./operations/pools.js";

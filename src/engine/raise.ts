@@ -4,7 +4,7 @@
 import { sizeOf, type Tensor } from "../base/tensor.js";
 import { foldedConstants } from "../compute/folded-constants.js";
 import { type IntegerPattern, integerPatterns } from "../compute/integer-patterns.js";
-import { whereOf } from "../compute/kernel.js";
+import { type Operators, whereOf } from "../compute/kernel.js";
 import { broadcastIndex, sameShape } from "../compute/shapes.js";
 import { stepOf } from "../compute/step.js";
 import { consumers, type Dim, type Graph, intsAttribute, type Node, type Value } from "../graph/graph.js";
@@ -34,13 +34,15 @@ const REAL_PRODUCTS: ReadonlySet<string> = new Set(["Conv", "ConvTranspose", "Ge
 
 /**
  * @param graph raised from a file; its shapes are made those of one sample
+ * @param operators that are here for what is computed as it is written
  * @throws QdgError `unsupported-op` naming what the engine does not compute
  */
-export function raise(graph: Graph): RaisedGraph {
-  return new GraphRaiser(graph).raise();
+export function raise(graph: Graph, operators: Operators): RaisedGraph {
+  return new GraphRaiser(graph, operators).raise();
 }
 
 class GraphRaiser implements Raising {
+  readonly operators: Operators;
   readonly constants: ReadonlyMap<Value, Tensor>;
   readonly #uses: ReadonlyMap<Value, readonly Node[]>;
   readonly #graph: Graph;
@@ -52,14 +54,15 @@ class GraphRaiser implements Raising {
   readonly #operations: Operation[] = [];
   readonly #batched: boolean;
 
-  constructor(graph: Graph) {
+  constructor(graph: Graph, operators: Operators) {
     this.#graph = graph;
+    this.operators = operators;
     const { inputs, outputs } = graph;
     this.#batched = [...inputs, ...outputs].every(({ shape }) => typeof shape[0] === "string");
-    this.constants = foldedConstants(graph);
+    this.constants = foldedConstants(graph, operators);
     this.#patterns = integerPatterns(graph, this.constants);
     this.#uses = consumers(graph);
-    this.#functions = new ByteFunctions(this.constants);
+    this.#functions = new ByteFunctions(this.constants, operators);
     settleShapes(graph, this.constants);
   }
 
@@ -236,7 +239,7 @@ class GraphRaiser implements Raising {
     }
     for (const output of node.outputs) this.#real.add(output);
     for (const input of node.inputs) if (input) this.#tensorOf(input);
-    const step = stepOf(node);
+    const step = stepOf(node, this.operators);
     const { constants } = this;
     this.add({
       where: whereOf(node),

@@ -2,12 +2,15 @@
 
 import { QdgError } from "../base/error.js";
 import { sizeOf, type Tensor } from "../base/tensor.js";
+import type { Operators } from "../compute/kernel.js";
 import { sameShape } from "../compute/shapes.js";
 import type { Value } from "../graph/graph.js";
 import type { Bytes } from "./bytes.js";
 import type { Limits, Operation } from "./operations/operation.js";
 
 export interface Raising {
+  /** For what is no integer pattern. */
+  readonly operators: Operators;
   readonly constants: ReadonlyMap<Value, Tensor>;
   /** Bytes in whatever order they are. */
   bytesOf(value: Value): Bytes;

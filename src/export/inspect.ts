@@ -11,6 +11,7 @@ import { isUnknownRank } from "../graph/unknown-shape.js";
 import { SHIFT_FUNCTION } from "../lower/shift-function.js";
 import { type OnnxMetadata, readOnnxMetadata } from "../model/onnx-metadata.js";
 import { decodeModel } from "../onnx/codec.js";
+import { dataIn } from "../onnx/external-data.js";
 import type { ModelProto, TensorProto, ValueInfoProto } from "../onnx/model-proto.js";
 import { resultShape } from "../onnx/result-shape.js";
 import { modelToGraph } from "../onnx/to-graph.js";
@@ -123,7 +124,7 @@ async function inspect(
         valuesOf(graph).flatMap((value) => (value.constant ? [[value, value.constant]] : [])),
       );
     } else {
-      graph = modelToGraph(model, { folder: dirname(path) });
+      graph = modelToGraph(model, { external: dataIn(dirname(path)) });
       ({ constants } = planOf(graph));
       completeShapes(graph, constants);
     }

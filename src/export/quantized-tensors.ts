@@ -3,6 +3,7 @@
 import { QdgError } from "../base/error.js";
 import type { Graph, Node, Value } from "../graph/graph.js";
 import { consumers, valuesOf } from "../graph/graph.js";
+import { dataIn } from "../onnx/external-data.js";
 import type { ModelProto } from "../onnx/model-proto.js";
 import { type ListedIntegers, readOnnxMetadata } from "../model/onnx-metadata.js";
 import { modelToGraph } from "../onnx/to-graph.js";
@@ -28,7 +29,7 @@ export interface QuantizedTensor {
  * @param folder the folder of the file, for tensors kept in other files
  */
 export function quantizedTensors(model: ModelProto, folder?: string): QuantizedTensor[] {
-  const graph = modelToGraph(model, folder === undefined ? {} : { folder });
+  const graph = modelToGraph(model, folder === undefined ? {} : { external: dataIn(folder) });
   const { quantized } = readOnnxMetadata(model.metadataProps ?? [], "ONNX model");
   return quantized ? floatTensors(graph, quantized) : integerTensors(graph);
 }

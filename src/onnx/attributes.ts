@@ -6,7 +6,7 @@ import { int64 } from "../base/tensor.js";
 import type { Attribute } from "../graph/graph.js";
 import type { AttributeProto, Int64, NodeProto } from "./model-proto.js";
 import { ATTRIBUTE_TYPE } from "./model-proto.js";
-import { protoToTensor } from "./tensor-proto.js";
+import { type ExternalData, protoToTensor } from "./tensor-proto.js";
 
 /** Attributes of a calling node by name; absent ones are not there. */
 export type Bindings = ReadonlyMap<string, AttributeProto>;
@@ -55,7 +55,7 @@ export function resolveAttributes(
  * @throws QdgError `unsupported-op` for graphs, lists of tensors and the like, which a Graph's attributes do not
  * have; `invalid-onnx` for a value that is missing
  */
-export function raiseAttribute(attribute: AttributeProto, where: string, folder?: string): Attribute {
+export function raiseAttribute(attribute: AttributeProto, where: string, external?: ExternalData): Attribute {
   const name = attribute.name ?? "";
   switch (typeOf(attribute)) {
     case ATTRIBUTE_TYPE.int:
@@ -74,7 +74,7 @@ export function raiseAttribute(attribute: AttributeProto, where: string, folder?
     }
     case ATTRIBUTE_TYPE.tensor:
       if (!attribute.t) throw new QdgError("invalid-onnx", where, `attribute ${name} has no tensor`);
-      return protoToTensor(attribute.t, `${where} attribute ${name}`, folder);
+      return protoToTensor(attribute.t, `${where} attribute ${name}`, external);
     case ATTRIBUTE_TYPE.graph:
     case ATTRIBUTE_TYPE.graphs:
       throw new QdgError(
@@ -92,14 +92,18 @@ export function raiseAttribute(attribute: AttributeProto, where: string, folder?
 }
 
 /** The tensor that a Constant node stands for. @throws QdgError as raiseAttribute */
-export function constantOf(attributes: readonly AttributeProto[], where: string, folder?: string): Tensor {
+export function constantOf(
+  attributes: readonly AttributeProto[],
+  where: string,
+  external?: ExternalData,
+): Tensor {
   const [attribute] = attributes;
   if (!attribute || attributes.length !== 1) {
     throw new QdgError("invalid-onnx", where, `Constant has ${attributes.length} values, expected 1`);
   }
   switch (attribute.name ?? "") {
     case "value": {
-      const tensor = raiseAttribute(attribute, where, folder);
+      const tensor = raiseAttribute(attribute, where, external);
       if (typeof tensor === "object" && "dtype" in tensor) return tensor;
       throw new QdgError("invalid-onnx", where, "Constant has a value that is no tensor");
     }

@@ -1,27 +1,29 @@
-// Reads tensor data that a model keeps in other files. A model is hostile until shown otherwise: it may only
+// Reads tensor data that a model keeps in other files; not for browsers. A model is hostile until shown otherwise: it may only
 // name regular files in its own folder, and no more bytes of them than its tensor needs.
 
-import type fs from "node:fs";
-import type nodePath from "node:path";
+import { closeSync, fstatSync, openSync, readSync, realpathSync, statSync } from "node:fs";
+import { join, sep } from "node:path";
 import { errorText, QdgError } from "../base/error.js";
 import type { StringStringEntryProto } from "./model-proto.js";
+import type { ExternalData } from "./tensor-proto.js";
 
-/** Of Node, asked for where a file is read: what decodes a model loads in a browser too, and has no folder there. */
-const fileSystem = (): typeof fs => process.getBuiltinModule("node:fs");
-const paths = (): typeof nodePath => process.getBuiltinModule("node:path");
+/** Data of a model whose file lies in `folder`. @throws QdgError what comes of it as readExternalData */
+export function dataIn(folder: string): ExternalData {
+  return (entries, sizeBytes, where) => readExternalData(entries, sizeBytes, where, folder);
+}
 
 /**
  * The `sizeBytes` bytes at `offset` (default 0) of the file `location`, which is relative to `folder`.
  *
  * @throws QdgError `invalid-path` for a location that is absolute, a URL, or leaves the folder by `..` or a
- * link; `not-found`; `invalid-onnx` for a length other than `sizeBytes`, bytes beyond the end of the file,
+ * link; `not-found`, `io`; `invalid-onnx` for a length other than `sizeBytes`, bytes beyond the end of the file,
  * unknown or repeated keys
  */
-export function readExternalData(
+function readExternalData(
   entries: readonly StringStringEntryProto[],
   sizeBytes: number,
   where: string,
-  folder: string | undefined,
+  folder: string,
 ): Uint8Array {
   const values = new Map<string, string>();
   for (const { key = "", value = "" } of entries) {
@@ -36,14 +38,6 @@ export function readExternalData(
   if (length !== sizeBytes) {
     throw new QdgError("invalid-onnx", where, `external data of ${length} bytes, expected ${sizeBytes}`);
   }
-  if (folder === undefined) {
-    throw new QdgError(
-      "not-found",
-      where,
-      `its data is in another file, ${JSON.stringify(location)}, and the model's folder is not known; open the model by its path`,
-    );
-  }
-  const { closeSync, fstatSync, openSync, readSync, statSync } = fileSystem();
   const path = pathInside(folder, location, where);
   // Looked at before it is opened: opening a pipe would wait for ever.
   if (!statSync(path).isFile()) throw new QdgError("invalid-path", where, `${location} is no regular file`);
@@ -98,13 +92,10 @@ function pathInside(folder: string, location: string, where: string): string {
   if (/^([/\\]|[A-Za-z]:)/.test(location)) refuse("is an absolute path");
   if (location.includes("://")) refuse("is a URL");
   if (location.split(/[/\\]/).includes("..")) refuse("leaves the folder");
-  const { realpathSync } = fileSystem();
-  const nodePaths = paths();
   try {
     const root = realpathSync(folder);
-    const path = realpathSync(nodePaths.join(root, location));
-    if (!path.startsWith(root.endsWith(nodePaths.sep) ? root : root + nodePaths.sep))
-      refuse("is a link out of the folder");
+    const path = realpathSync(join(root, location));
+    if (!path.startsWith(root.endsWith(sep) ? root : root + sep)) refuse("is a link out of the folder");
     return path;
   } catch (thrown) {
     if (thrown instanceof QdgError) throw thrown;

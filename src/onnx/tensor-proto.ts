@@ -1,13 +1,19 @@
 // TensorProto to Tensor and back. Sizes are checked against the data before anything is allocated; data in
-// another file is read by external-data.ts. Values are never converted: float16 stays 16 bits.
+// another file is read by whoever knows where that is (external-data.ts). Values are never converted: float16 stays 16 bits.
 
 import { fromLittleEndian, toLittleEndian } from "../base/little-endian.js";
 import { QdgError } from "../base/error.js";
 import type { DataOf, DType, Tensor } from "../base/tensor.js";
 import { allocate } from "../base/tensor.js";
 import { BITS_IN_FILE, DATA_TYPE, dataTypeName, dtypeOf } from "./data-type.js";
-import { readExternalData } from "./external-data.js";
-import type { Int64, TensorProto } from "./model-proto.js";
+import type { Int64, StringStringEntryProto, TensorProto } from "./model-proto.js";
+
+/** Finds the `sizeBytes` bytes of a tensor that lie in another file, by what its TensorProto says of them (external-data.ts). */
+export type ExternalData = (
+  entries: readonly StringStringEntryProto[],
+  sizeBytes: number,
+  where: string,
+) => Uint8Array;
 
 /**
  * A TensorProto with raw_data: little endian; int4 and uint4 two to a byte, the first in the low half,
@@ -30,7 +36,7 @@ export function tensorToProto(tensor: Tensor, name?: string): TensorProto {
  * The tensor in raw_data, in the typed list of its data type, or in another file. Its data may be a view on the
  * bytes that were decoded.
  *
- * @param folder the folder of the model's file, for data in other files; without it those are refused
+ * @param external for data in other files; without it those are refused
  * @throws QdgError `unsupported-op` for a data type that a Tensor cannot hold; `invalid-onnx` for dims below
  * 0 or beyond what fits, data of another length, two kinds of data, integers out of range; `invalid-path`,
  * `not-found` for other files
@@ -38,11 +44,18 @@ export function tensorToProto(tensor: Tensor, name?: string): TensorProto {
 export function protoToTensor(
   proto: TensorProto,
   where = `tensor ${proto.name ?? ""}`,
-  folder?: string,
+  external?: ExternalData,
 ): Tensor {
   const { dtype, shape, length, sizeBytes, source } = layoutOf(proto, where);
   if (source === "external") {
-    const bytes = readExternalData(proto.externalData ?? [], sizeBytes, where, folder);
+    if (!external) {
+      throw new QdgError(
+        "not-found",
+        where,
+        "its data is in another file, and the model's folder is not known; open the model by its path",
+      );
+    }
+    const bytes = external(proto.externalData ?? [], sizeBytes, where);
     return { dtype, shape, data: fromRaw(bytes, dtype, length, where) };
   }
   if (source === "rawData") {

@@ -19,7 +19,7 @@ import type {
 import { checkExpansion, functionKey, isStandardDomain } from "./expansion.js";
 import { MAX_OPSET, operator, resultType } from "./opset.js";
 import { resultShape } from "./result-shape.js";
-import { protoToTensor } from "./tensor-proto.js";
+import { type ExternalData, protoToTensor } from "./tensor-proto.js";
 import type { NewerNode, OlderNode, Upgrade } from "./upgrade.js";
 
 /** Characters of what stands before names inside functions; beyond, namesakes are told apart by numbers alone. */
@@ -34,7 +34,7 @@ const MAX_PREFIX = 1000;
  *   is UNKNOWN_SHAPE, a dimension UNKNOWN_DIM (graph/unknown-shape.ts); [] is always a scalar.
  * - `origin` is the node's name, or that of its first output; inside functions, that of the call.
  *
- * @param options.folder the folder of the file, for tensors kept in other files
+ * @param options.external for tensors kept in other files
  * @param options.upgrade what nodes of older opsets become; without it they are errors
  * @throws QdgError `unsupported-op` naming the node: control flow, operators that are not in the table of
  * opset.ts at this opset, of other domains, element types that a Tensor lacks; `invalid-onnx` for a
@@ -58,7 +58,7 @@ export function modelToGraph(model: ModelProto, options: ToGraphOptions = {}): G
     raising.define(
       scope,
       name,
-      constantValue(name, protoToTensor(proto, `initializer ${name}`, options.folder)),
+      constantValue(name, protoToTensor(proto, `initializer ${name}`, options.external)),
     );
   }
   const inputs: Value[] = [];
@@ -78,7 +78,7 @@ export function modelToGraph(model: ModelProto, options: ToGraphOptions = {}): G
 }
 
 export interface ToGraphOptions {
-  readonly folder?: string;
+  readonly external?: ExternalData;
   readonly upgrade?: Upgrade;
 }
 
@@ -103,11 +103,11 @@ class Raising {
   readonly #declared = new Map<string, ValueInfoProto>();
   readonly #functions = new Map<string, FunctionProto>();
   readonly #opset: number;
-  readonly #folder: string | undefined;
+  readonly #external: ExternalData | undefined;
   readonly #upgrade: Upgrade;
 
-  constructor(model: ModelProto, { folder, upgrade = () => null }: ToGraphOptions) {
-    this.#folder = folder;
+  constructor(model: ModelProto, { external, upgrade = () => null }: ToGraphOptions) {
+    this.#external = external;
     this.#upgrade = upgrade;
     this.#opset = standardOpset(model.opsetImport, "ONNX model") ?? 1;
     if (this.#opset > MAX_OPSET) {
@@ -153,7 +153,7 @@ class Raising {
           `is of domain "${proto.domain}", expected a standard operator or a function in the file`,
         );
       } else if (proto.opType === "Constant") {
-        const tensor = constantOf(attributes, where, this.#folder);
+        const tensor = constantOf(attributes, where, this.#external);
         const [name = ""] = proto.output ?? [];
         this.define(scope, name, constantValue(this.#outerName(scope, name), tensor));
       } else this.#node(proto, attributes, scope, origin, where);
@@ -169,7 +169,7 @@ class Raising {
   ): void {
     const op = proto.opType ?? "";
     const attributes: Record<string, Attribute> = {};
-    for (const each of protos) attributes[each.name ?? ""] = raiseAttribute(each, where, this.#folder);
+    for (const each of protos) attributes[each.name ?? ""] = raiseAttribute(each, where, this.#external);
     const inputs = (proto.input ?? []).map((name) => this.#read(scope, name, where));
     const outputs = proto.output ?? [];
     const raised = this.#atOpset(

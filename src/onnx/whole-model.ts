@@ -4,6 +4,7 @@
 import { dirname } from "node:path";
 import { readBytes } from "../base/read-bytes.js";
 import { decodeModel, encodeModel } from "./codec.js";
+import { dataIn } from "./external-data.js";
 import type { AttributeProto, FunctionProto, GraphProto, NodeProto, TensorProto } from "./model-proto.js";
 import { protoToTensor, tensorToProto } from "./tensor-proto.js";
 
@@ -20,20 +21,20 @@ export async function readWholeModel(path: string): Promise<Uint8Array> {
  * The same model with every tensor inside. `bytes` itself when nothing lies outside.
  *
  * @param path of the model; its other files are beside it
- * @throws QdgError as decodeModel and readExternalData
+ * @throws QdgError as decodeModel and dataIn
  */
 export function withExternalData(bytes: Uint8Array, path: string): Uint8Array {
   // A tensor outside has an entry with the key "location". Decoding would take time and memory for nothing
   // in the usual file, where no byte sequence says so.
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (!buffer.includes("location")) return bytes;
-  const folder = dirname(path);
+  const external = dataIn(dirname(path));
   let moved = 0;
   const tensor = (proto: TensorProto): TensorProto => {
     if (proto.dataLocation !== 1) return proto;
     moved++;
     const where = `${path}, tensor ${proto.name ?? ""}`;
-    return tensorToProto(protoToTensor(proto, where, folder), proto.name);
+    return tensorToProto(protoToTensor(proto, where, external), proto.name);
   };
   const attribute = (proto: AttributeProto): AttributeProto => ({
     ...proto,

@@ -2,6 +2,8 @@
 
 import { QdgError } from "../base/error.js";
 import type { DType } from "../base/tensor.js";
+import { USUAL_OPERATORS } from "../compute/usual-operators.js";
+import type { Operators } from "../compute/kernel.js";
 import { loadEngine } from "../engine/engine.js";
 import type { EngineModules } from "../engine/module.js";
 import type { Threads } from "../engine/team.js";
@@ -24,6 +26,23 @@ export async function openEngine(
   where: string,
   threads: Threads | null = null,
 ): Promise<Session> {
+  try {
+    return await openWith(USUAL_OPERATORS, modules, bytes, where, threads);
+  } catch (thrown) {
+    if (!(thrown instanceof QdgError) || thrown.code !== "unsupported-op") throw thrown;
+    // A page loads what few networks have with the first of them.
+    const { ALL_OPERATORS } = await import("../compute/operators.js");
+    return openWith(ALL_OPERATORS, modules, bytes, where, threads);
+  }
+}
+
+async function openWith(
+  operators: Operators,
+  modules: EngineModules,
+  bytes: Uint8Array,
+  where: string,
+  threads: Threads | null,
+): Promise<Session> {
   const graph = modelToGraph(withUnpackedWeights(decodeModel(bytes, where)));
   if (!valuesOf(graph).some(({ dtype }) => INTEGERS.has(dtype))) {
     throw new QdgError(
@@ -33,7 +52,7 @@ export async function openEngine(
     );
   }
   return GraphSession.open(graph, where, async () => {
-    const network = await loadEngine(graph, modules, threads);
+    const network = await loadEngine(graph, modules, operators, threads);
     return {
       run: (feeds) => network.run(feeds),
       onImages: (input) => network.pixelRun(input),

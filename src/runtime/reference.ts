@@ -28,8 +28,12 @@ export const referenceRuntime: Runtime = {
     if (!("path" in model)) return openGraph(modelToGraph(decodeModel(model.bytes, where)), where);
     const { readBytes } = await import("../base/read-bytes.js");
     const bytes = await readBytes(model.path);
+    const { dataIn } = await import("../onnx/external-data.js");
     const path = await import("node:path");
-    return openGraph(modelToGraph(decodeModel(bytes, where), { folder: path.dirname(model.path) }), where);
+    return openGraph(
+      modelToGraph(decodeModel(bytes, where), { external: dataIn(path.dirname(model.path)) }),
+      where,
+    );
   },
 };
 

@@ -2,7 +2,8 @@
 // what became of it is told.
 
 import { float32 } from "../../src/base/tensor.js";
-import { kernelOf } from "../../src/compute/operators.js";
+import { kernelOf } from "../../src/compute/kernel.js";
+import { ALL_OPERATORS } from "../../src/compute/operators.js";
 import { type Graph, type Node, stringAttribute, type Value } from "../../src/graph/graph.js";
 import { FLOAT_PASSES, runPasses } from "../../src/graph/passes/pipelines.js";
 import { kindOf, type NodeKind } from "../../src/graph/node-kinds.js";
@@ -157,7 +158,7 @@ function valueOf(isConstant: boolean): Value {
 
 function isComputed(node: Node): boolean {
   try {
-    kernelOf(node);
+    kernelOf(node, ALL_OPERATORS);
     return true;
   } catch {
     return false;

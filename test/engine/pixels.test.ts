@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { readFileSync } from "node:fs";
 import type { Tensor } from "../../src/base/tensor.js";
 import { tensor } from "../../src/base/tensor.js";
+import { ALL_OPERATORS } from "../../src/compute/operators.js";
 import { type EngineNetwork, loadEngine } from "../../src/engine/engine.js";
 import { compileModules } from "../../src/engine/module.js";
 import type { Graph } from "../../src/graph/graph.js";
@@ -50,7 +51,7 @@ function network(channels: 1 | 3, layout: Layout, scale: number, zeroPoint: numb
 }
 
 async function loaded(graph: Graph): Promise<EngineNetwork> {
-  return loadEngine(graph, await compileModules(readFileSync("dist/engine/simd.wasm"), null));
+  return loadEngine(graph, await compileModules(readFileSync("dist/engine/simd.wasm"), null), ALL_OPERATORS);
 }
 
 function onlyOf(results: ReadonlyMap<unknown, Tensor>): Tensor {

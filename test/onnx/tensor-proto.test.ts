@@ -8,6 +8,7 @@ import type { DType, Tensor } from "../../src/base/tensor.js";
 import { allocate } from "../../src/base/tensor.js";
 import { decodeModel, encodeModel } from "../../src/onnx/codec.js";
 import { BITS_IN_FILE, DATA_TYPE } from "../../src/onnx/data-type.js";
+import { dataIn } from "../../src/onnx/external-data.js";
 import type { TensorProto } from "../../src/onnx/model-proto.js";
 import { packNibbles, protoToTensor, tensorToProto, unpackNibbles } from "../../src/onnx/tensor-proto.js";
 
@@ -166,7 +167,7 @@ describe("external data", () => {
   const read = (location: string, more: Record<string, string> = {}, known = true): readonly number[] => {
     const externalData = [entry("location", location), ...Object.entries(more).map(([k, v]) => entry(k, v))];
     const proto: TensorProto = { dims: [2], dataType: 1, dataLocation: 1, externalData };
-    return [...protoToTensor(proto, "w", known ? folder : undefined).data].map(Number);
+    return [...protoToTensor(proto, "w", known ? dataIn(folder) : undefined).data].map(Number);
   };
 
   test("is read from the model's folder, at its offset", () => {

@@ -8,6 +8,7 @@ import { intAttribute } from "../../graph/graph.js";
 import { kindOf } from "../../graph/node-kinds.js";
 import { isUnknownRank } from "../../graph/unknown-shape.js";
 import { addAgrees, productAgrees } from "../../lower/kernel-ties.js";
+import { dataIn } from "../../onnx/external-data.js";
 import type { ModelProto } from "../../onnx/model-proto.js";
 import { resultShape } from "../../onnx/result-shape.js";
 import { modelToGraph } from "../../onnx/to-graph.js";
@@ -15,6 +16,7 @@ import { isPowerOfTwo, requantizeMultiplier } from "../../quant/affine.js";
 import type { Quantization } from "../../quant/spec.js";
 import { integerPatterns } from "../../compute/integer-patterns.js";
 import { foldedConstants } from "../../compute/folded-constants.js";
+import { ALL_OPERATORS } from "../../compute/operators.js";
 import { quantizedTensors } from "../quantized-tensors.js";
 import { given, type Known, knownOfConstant, together, unproven } from "./known.js";
 import { apply } from "./rules.js";
@@ -65,8 +67,8 @@ class Walk {
   readonly #rows: LayerExactness[] = [];
 
   constructor(model: ModelProto, folder: string | undefined) {
-    this.#graph = modelToGraph(model, folder === undefined ? {} : { folder });
-    this.#constants = foldedConstants(this.#graph);
+    this.#graph = modelToGraph(model, folder === undefined ? {} : { external: dataIn(folder) });
+    this.#constants = foldedConstants(this.#graph, ALL_OPERATORS);
     this.#fused = integerPatterns(this.#graph, this.#constants);
     this.#layerOf = new Map(quantizedTensors(model, folder).map(({ name, layer }) => [name, layer]));
   }

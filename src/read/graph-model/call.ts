@@ -11,7 +11,8 @@ import {
   tensor,
   transpose,
 } from "../../base/tensor.js";
-import { kernelOf } from "../../compute/operators.js";
+import { kernelOf } from "../../compute/kernel.js";
+import { ALL_OPERATORS } from "../../compute/operators.js";
 import type { Attribute, Dim, Node, Value } from "../../graph/graph.js";
 import { DATA_TYPE } from "../../onnx/data-type.js";
 import type { LearnedQuantizer } from "../../quant/learned.js";
@@ -290,7 +291,7 @@ function fold(node: Node, shapes: readonly (readonly Dim[])[]): readonly Tensor[
   if (inputs.some((input) => input === undefined) || inputs.every((input) => input === null)) return null;
   if (!shapes.every((shape) => isSmall(shape))) return null;
   try {
-    return kernelOf(node)({ node, inputs: inputs as (Tensor | null)[] });
+    return kernelOf(node, ALL_OPERATORS)({ node, inputs: inputs as (Tensor | null)[] });
   } catch (thrown) {
     if (thrown instanceof QdgError && thrown.code === "unsupported-op") return null;
     throw thrown;

@@ -3,7 +3,8 @@
 
 import { errorText, QdgError } from "../../base/error.js";
 import { int64, sizeOf, type Tensor } from "../../base/tensor.js";
-import { kernelOf } from "../../compute/operators.js";
+import { kernelOf } from "../../compute/kernel.js";
+import { ALL_OPERATORS } from "../../compute/operators.js";
 import {
   cloneGraph,
   type Dim,
@@ -79,7 +80,7 @@ function resultsOf(node: Node): readonly Tensor[] | null {
   const grown = node.outputs.map(({ shape }) => elementsOf(shape));
   if (grown.some((count) => count > Math.max(given, MOST_GROWN))) return null;
   try {
-    return kernelOf(node)({ node, inputs: constants });
+    return kernelOf(node, ALL_OPERATORS)({ node, inputs: constants });
   } catch (thrown) {
     if (thrown instanceof QdgError && thrown.code === "unsupported-op") return null;
     if (thrown instanceof QdgError) throw thrown;

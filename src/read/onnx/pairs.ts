@@ -4,7 +4,8 @@
 import { QdgError } from "../../base/error.js";
 import { float32, type Tensor } from "../../base/tensor.js";
 import { RANGE_BY_DTYPE } from "../../compute/quantize.js";
-import { kernelOf } from "../../compute/operators.js";
+import { kernelOf } from "../../compute/kernel.js";
+import { ALL_OPERATORS } from "../../compute/operators.js";
 import {
   cloneGraph,
   type Graph,
@@ -237,7 +238,7 @@ class Taking {
     if (!scale || (zero && !zero.constant))
       return fail(node, "has a computed scale or zero point, expected constants");
     const inputs = node.inputs.map((input) => input?.constant ?? null);
-    const [constant] = kernelOf(node)({ node, inputs });
+    const [constant] = kernelOf(node, ALL_OPERATORS)({ node, inputs });
     const value: Value = { ...outputOf(node), shape: constant?.shape ?? [], ...(constant && { constant }) };
     delete value.producer;
     this.#replaced.set(outputOf(node), value);

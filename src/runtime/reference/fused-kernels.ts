@@ -7,12 +7,13 @@ import type { Tensor } from "../../base/tensor.js";
 import { QdgError } from "../../base/error.js";
 import { intAttribute } from "../../graph/graph.js";
 import { clip, requantize, requantizeMultiplier, roundHalfEven } from "../../quant/affine.js";
-import { convGeometry, convolve } from "../../compute/convolution.js";
+import { convolve } from "../../compute/convolution.js";
+import { convGeometry, poolGeometry } from "../../compute/geometry.js";
 import type { Operand, Target } from "../../compute/integer-patterns.js";
 import type { Call } from "../../compute/kernel.js";
 import { checkedSize, inputAt, newTensor, numbersOf, whereOf } from "../../compute/kernel.js";
 import { gemmGeometry, matMulGeometry, multiply, multiplyBatches } from "../../compute/matrix.js";
-import { forEachWindow, globalShape, poolGeometry } from "../../compute/pooling.js";
+import { forEachWindow, globalShape } from "../../compute/pooling.js";
 import { around, broadcastIndex, broadcastShape } from "../../compute/shapes.js";
 
 const f = Math.fround;

@@ -5,6 +5,7 @@ import { breathe } from "../../base/breathe.js";
 import type { Tensor } from "../../base/tensor.js";
 import { foldedConstants } from "../../compute/folded-constants.js";
 import { LiveValues } from "../../compute/live-values.js";
+import { ALL_OPERATORS } from "../../compute/operators.js";
 import { evaluate, isConstant, type Replace, type Step, stepOf } from "../../compute/step.js";
 import type { Graph, Value } from "../../graph/graph.js";
 import { fuse } from "./fusion.js";
@@ -21,11 +22,11 @@ export interface Plan {
  * running would reach it
  */
 export function planOf(graph: Graph): Plan {
-  const constants = foldedConstants(graph);
+  const constants = foldedConstants(graph, ALL_OPERATORS);
   const fused = fuse(graph, constants);
   const unfolded = graph.nodes.filter((node) => node.outputs.some((output) => !constants.has(output)));
   const live = liveSteps(
-    unfolded.map((node) => fused.get(node) ?? stepOf(node)),
+    unfolded.map((node) => fused.get(node) ?? stepOf(node, ALL_OPERATORS)),
     graph.outputs,
   );
   const steps: Step[] = [];

@@ -19,6 +19,7 @@ import {
 } from "../../model/classifier-output.js";
 import { type OnnxMetadata, readOnnxMetadata } from "../../model/onnx-metadata.js";
 import { decodeModel } from "../../onnx/codec.js";
+import { dataIn } from "../../onnx/external-data.js";
 import { modelToGraph } from "../../onnx/to-graph.js";
 import { openModel } from "../../open/open-model.js";
 import { modelPath } from "../../read/model-path.js";
@@ -68,7 +69,13 @@ export async function openClassifier(
   const model = decodeModel(await readBytes(found.path), found.path);
   const metadata = readOnnxMetadata(model.metadataProps ?? [], found.path);
   return metadata.learned === null
-    ? openFile(found.path, modelToGraph(model, { folder: dirname(found.path) }), metadata, targets, options)
+    ? openFile(
+        found.path,
+        modelToGraph(model, { external: dataIn(dirname(found.path)) }),
+        metadata,
+        targets,
+        options,
+      )
     : openSource(found.path, targets, options, progress);
 }
 
