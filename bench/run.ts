@@ -80,7 +80,7 @@ async function main({ parts, images, smoke }: Arguments): Promise<readonly Row[]
     const part = PARTS[name] as Part;
     reporter.say(`${name}: ${part.title}`);
     const rows = await part.run(context);
-    const result: PartResult = { part: name, title: part.title, method: part.method(context), rows };
+    const result: PartResult = { part: name, title: part.title, method: part.method(context, rows), rows };
     const run = { time: new Date().toISOString(), ...where, parts: [result] };
     // Part by part, so that an interrupted run has left what it measured.
     if (!smoke) await saveRun(RESULTS_FOLDER, run, Object.keys(PARTS));
