@@ -6,6 +6,7 @@ import { parseArgs } from "node:util";
 import { environment, RESULTS_FOLDER } from "./environment.js";
 import type { Part } from "./part.js";
 import { agreementPart } from "./parts/agreement.js";
+import { browserEnginePart } from "./parts/browser-engine.js";
 import { certificatePart } from "./parts/certificate.js";
 import { enginePart } from "./parts/engine.js";
 import { exportPart } from "./parts/export.js";
@@ -27,6 +28,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   export: exportPart,
   latency: latencyPart,
   engine: enginePart,
+  "browser-engine": browserEnginePart,
   page: pagePart,
   threads: threadsPart,
   webgpu: webgpuPart,
