@@ -11,6 +11,7 @@ import { certificatePart } from "./parts/certificate.js";
 import { enginePart } from "./parts/engine.js";
 import { exportPart } from "./parts/export.js";
 import { latencyPart } from "./parts/latency.js";
+import { litertPart } from "./parts/litert.js";
 import { lowbitsParts } from "./parts/lowbits.js";
 import { pagePart } from "./parts/page.js";
 import { parityPart } from "./parts/parity.js";
@@ -29,6 +30,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   latency: latencyPart,
   engine: enginePart,
   "browser-engine": browserEnginePart,
+  litert: litertPart,
   page: pagePart,
   threads: threadsPart,
   webgpu: webgpuPart,
