@@ -13,6 +13,7 @@ import { exportPart } from "./parts/export.js";
 import { latencyPart } from "./parts/latency.js";
 import { litertPart } from "./parts/litert.js";
 import { lowbitsParts } from "./parts/lowbits.js";
+import { memoryPart } from "./parts/memory.js";
 import { pagePart } from "./parts/page.js";
 import { parityPart } from "./parts/parity.js";
 import { sizePart } from "./parts/size.js";
@@ -31,6 +32,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   engine: enginePart,
   "browser-engine": browserEnginePart,
   litert: litertPart,
+  memory: memoryPart,
   page: pagePart,
   threads: threadsPart,
   webgpu: webgpuPart,
