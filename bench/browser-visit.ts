@@ -31,11 +31,16 @@ export interface Visitor {
   close(): Promise<void>;
 }
 
-/** A browser in a process and with a profile of its own. @param program path of Chromium, Chrome or Edge */
-export async function newVisitor(program: string): Promise<Visitor> {
+/**
+ * A browser in a process and with a profile of its own.
+ *
+ * @param program path of Chromium, Chrome or Edge
+ * @param flags of its command line, beside those of every visit
+ */
+export async function newVisitor(program: string, flags: readonly string[] = []): Promise<Visitor> {
   const browser: Browser = await chromium.launch({
     executablePath: program,
-    args: [...FLAGS],
+    args: [...FLAGS, ...flags],
     // Chromium refuses its sandbox to root, and only to root may it be switched off.
     chromiumSandbox: process.getuid?.() !== 0,
     timeout: LIMIT_MS,

@@ -43,9 +43,9 @@ function coprime(a: number, b: number): boolean {
 }
 
 /** The same noise in 0..1 for every session of a network: how long a kernel takes does not depend on it. */
-function feedsOf(session: Session): Record<string, Tensor> {
+export function feedsOf({ inputs }: Pick<Session, "inputs">): Record<string, Tensor> {
   return Object.fromEntries(
-    session.inputs.map(({ name, shape }) => {
+    inputs.map(({ name, shape }) => {
       const dims = shape.map((dim, axis) => (typeof dim === "number" ? dim : axis === 0 ? 1 : 224));
       const size = dims.reduce((product, dim) => product * dim, 1);
       const data = gaussian(size, 11, 0.4).map((x) => Math.min(1, Math.abs(x)));

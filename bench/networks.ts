@@ -8,7 +8,8 @@ import { exportModel, type ExportOptions, type ExportResult, parsePreprocessing 
 import { kept } from "./cache.js";
 import { CACHE_FOLDER, hashOfFolders, hashOfModel, PACKAGE_FOLDER, SHARED_FOLDER } from "./environment.js";
 import { gaussian } from "./models/random.js";
-import { resnet18, resnet50Shaped, resnetSmall } from "./models/resnet.js";
+import { mobilenetV1Tiny } from "./models/mobilenet.js";
+import { resnet18, resnet50Shaped, resnet8, resnetSmall } from "./models/resnet.js";
 import { writeNpy } from "./npy.js";
 import type { Reporter } from "./reporter.js";
 import { runNode } from "./child.js";
@@ -23,6 +24,8 @@ export const NETWORK_NAMES = [
   "resnet-small",
   "resnet-18",
   "resnet-50",
+  "resnet-8",
+  "mobilenet-v1-0.25",
 ] as const;
 export type NetworkName = (typeof NETWORK_NAMES)[number];
 
@@ -91,6 +94,10 @@ export async function openNetwork(name: NetworkName): Promise<Network | { readon
       return synthetic(name, await generated(name, resnet18));
     case "resnet-50":
       return synthetic(name, await generated(name, resnet50Shaped));
+    case "resnet-8":
+      return synthetic(name, await generated(name, resnet8), 32);
+    case "mobilenet-v1-0.25":
+      return synthetic(name, await generated(name, mobilenetV1Tiny), 96);
     default:
       return name satisfies never;
   }
@@ -108,8 +115,8 @@ function shared(
   return { ...found, ...(preprocessing && { preprocessing }) };
 }
 
-async function synthetic(name: NetworkName, model: string): Promise<Network> {
-  return { name, model, data: await noise(), synthetic: true, learned: false };
+async function synthetic(name: NetworkName, model: string, size: number = NOISE_SIZE): Promise<Network> {
+  return { name, model, data: await noise(size), synthetic: true, learned: false };
 }
 
 /** A copy of the trained model that says nothing of scales, for bits that it was not trained at. */
@@ -134,11 +141,12 @@ async function generated(name: string, save: (path: string) => Promise<number>):
   return path;
 }
 
-async function noise(): Promise<string> {
-  const shape = [NOISE_SAMPLES, NOISE_SIZE, NOISE_SIZE, 3];
-  const path = join(CACHE_FOLDER, "noise.npy");
-  await kept(join(CACHE_FOLDER, "noise.json"), async () => {
-    const data = gaussian(NOISE_SAMPLES * NOISE_SIZE * NOISE_SIZE * 3, 7, 0.6);
+async function noise(size: number): Promise<string> {
+  const shape = [NOISE_SAMPLES, size, size, 3];
+  const name = size === NOISE_SIZE ? "noise" : `noise-${size}`;
+  const path = join(CACHE_FOLDER, `${name}.npy`);
+  await kept(join(CACHE_FOLDER, `${name}.json`), async () => {
+    const data = gaussian(NOISE_SAMPLES * size * size * 3, 7, 0.6);
     await writeNpy(
       path,
       shape,

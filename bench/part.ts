@@ -15,7 +15,7 @@ export interface PartContext {
 
 export interface Part {
   readonly title: string;
-  /** How it is measured, for the reader of the table. */
-  method(context: PartContext): string;
+  /** How it is measured, for the reader of the table. @param rows what {@link run} gave, where it tells */
+  method(context: PartContext, rows: readonly Row[]): string;
   run(context: PartContext): Promise<readonly Row[]>;
 }

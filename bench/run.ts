@@ -6,11 +6,14 @@ import { parseArgs } from "node:util";
 import { environment, RESULTS_FOLDER } from "./environment.js";
 import type { Part } from "./part.js";
 import { agreementPart } from "./parts/agreement.js";
+import { browserEnginePart } from "./parts/browser-engine.js";
 import { certificatePart } from "./parts/certificate.js";
 import { enginePart } from "./parts/engine.js";
 import { exportPart } from "./parts/export.js";
 import { latencyPart } from "./parts/latency.js";
+import { litertPart } from "./parts/litert.js";
 import { lowbitsParts } from "./parts/lowbits.js";
+import { memoryPart } from "./parts/memory.js";
 import { pagePart } from "./parts/page.js";
 import { parityPart } from "./parts/parity.js";
 import { sizePart } from "./parts/size.js";
@@ -27,6 +30,9 @@ const PARTS: Readonly<Record<string, Part>> = {
   export: exportPart,
   latency: latencyPart,
   engine: enginePart,
+  "browser-engine": browserEnginePart,
+  litert: litertPart,
+  memory: memoryPart,
   page: pagePart,
   threads: threadsPart,
   webgpu: webgpuPart,
@@ -80,7 +86,7 @@ async function main({ parts, images, smoke }: Arguments): Promise<readonly Row[]
     const part = PARTS[name] as Part;
     reporter.say(`${name}: ${part.title}`);
     const rows = await part.run(context);
-    const result: PartResult = { part: name, title: part.title, method: part.method(context), rows };
+    const result: PartResult = { part: name, title: part.title, method: part.method(context, rows), rows };
     const run = { time: new Date().toISOString(), ...where, parts: [result] };
     // Part by part, so that an interrupted run has left what it measured.
     if (!smoke) await saveRun(RESULTS_FOLDER, run, Object.keys(PARTS));

@@ -3,8 +3,8 @@
 // constant takes over, so parity checks on them mean something.
 
 import type { LayersModel } from "./layers-model.js";
-import { LayersModelBuilder, saveLayersModel } from "./layers-model.js";
-import { gaussian, seeded } from "./random.js";
+import { saveLayersModel } from "./layers-model.js";
+import { RandomLayers, type Signal } from "./random-layers.js";
 
 export interface ResnetOptions {
   /** Residual blocks a stage; each stage but the first halves H and W and doubles the channels. */
@@ -21,8 +21,6 @@ export interface ResnetOptions {
   readonly seed?: number;
 }
 
-const EPSILON = 1e-3;
-
 /**
  * A residual network for inputs in [-1, 1], channels last, without softmax.
  *
@@ -33,7 +31,7 @@ const EPSILON = 1e-3;
  */
 export function resnet(options: ResnetOptions): LayersModel {
   const { blocks, width, size, classes, bottleneck = false, stem = "small" } = options;
-  const net = new Layers(options.seed ?? 1);
+  const net = new RandomLayers(options.seed ?? 1);
   const input = net.builder.input("input_1", [size, size, 3]);
   let x: Signal = { name: input, channels: 3, variance: 1 / 3, mean: 0 };
   if (stem === "imagenet") {
@@ -49,23 +47,7 @@ export function resnet(options: ResnetOptions): LayersModel {
       x = residual(net, `stage${stage + 1}_block${block + 1}`, x, width * 2 ** stage, stride, bottleneck);
     }
   });
-  const pooled = net.builder.add("GlobalAveragePooling2D", "pool", [x.name], {
-    data_format: "channels_last",
-  });
-  const output = net.builder.add(
-    "Dense",
-    "logits",
-    [pooled],
-    { units: classes, activation: "linear", use_bias: true },
-    {
-      kernel: {
-        shape: [x.channels, classes],
-        data: net.zeroSum(x.channels, classes, Math.sqrt(4 / x.channels)),
-      },
-      bias: { shape: [classes], data: net.normal(classes, 0, 0.05) },
-    },
-  );
-  return net.builder.build("resnet", input, output);
+  return net.builder.build("resnet", input, net.head(x, classes));
 }
 
 /** The layers of ResNet-18: 11.7 million weights. @returns number of weights */
@@ -85,6 +67,11 @@ export function resnetSmall(path: string): Promise<number> {
   );
 }
 
+/** The layers of MLPerf Tiny's ResNet8, without its softmax: 32x32 images, 78 thousand weights. @returns number of weights */
+export function resnet8(path: string): Promise<number> {
+  return saveLayersModel(path, resnet({ blocks: [1, 1, 1], width: 16, size: 32, classes: 10 }));
+}
+
 /** The layers of ResNet-50: 25.6 million weights. @returns number of weights */
 export function resnet50Shaped(path: string, options: { readonly size?: number } = {}): Promise<number> {
   const size = options.size ?? 224;
@@ -94,16 +81,8 @@ export function resnet50Shaped(path: string, options: { readonly size?: number }
   );
 }
 
-/** A value of the network: the layer that gives it, and what a channel of it is expected to look like. */
-interface Signal {
-  readonly name: string;
-  readonly channels: number;
-  readonly mean: number;
-  readonly variance: number;
-}
-
 function residual(
-  net: Layers,
+  net: RandomLayers,
   name: string,
   x: Signal,
   width: number,
@@ -129,94 +108,4 @@ function residual(
     variance: y.variance + shortcut.variance,
   };
   return net.relu(`${name}_relu`, sum);
-}
-
-class Layers {
-  readonly builder: LayersModelBuilder = new LayersModelBuilder();
-  readonly #next: () => number;
-
-  constructor(seed: number) {
-    this.#next = seeded(seed);
-  }
-
-  /** Conv2D without bias, then BatchNormalization. */
-  convNorm(name: string, x: Signal, filters: number, kernel: number, stride: number, gamma: number): Signal {
-    const fanIn = kernel * kernel * x.channels;
-    const sigma = Math.sqrt(2 / fanIn);
-    const first = x.channels === 3;
-    const data = first ? gaussian(fanIn * filters, this.#next, sigma) : this.zeroSum(fanIn, filters, sigma);
-    const conv = this.builder.add(
-      "Conv2D",
-      name,
-      [x.name],
-      {
-        filters,
-        kernel_size: [kernel, kernel],
-        strides: [stride, stride],
-        padding: "same",
-        data_format: "channels_last",
-        dilation_rate: [1, 1],
-        activation: "linear",
-        use_bias: false,
-      },
-      { kernel: { shape: [kernel, kernel, x.channels, filters], data } },
-    );
-    const variance = 2 * (first ? x.variance + x.mean ** 2 : x.variance);
-    const vector = (values: Float32Array<ArrayBuffer>) => ({ shape: [filters], data: values });
-    const norm = this.builder.add(
-      "BatchNormalization",
-      `${name}_bn`,
-      [conv],
-      { axis: 3, momentum: 0.99, epsilon: EPSILON, center: true, scale: true },
-      {
-        gamma: vector(this.normal(filters, gamma, 0.1 * gamma)),
-        beta: vector(this.normal(filters, 0, 0.1)),
-        moving_mean: vector(this.normal(filters, 0, 0.1 * Math.sqrt(variance))),
-        moving_variance: vector(this.normal(filters, 0, 0.25).map((spread) => variance * Math.exp(spread))),
-      },
-    );
-    return { name: norm, channels: filters, mean: 0, variance: gamma ** 2 };
-  }
-
-  relu(name: string, x: Signal): Signal {
-    return {
-      name: this.builder.add("Activation", name, [x.name], { activation: "relu" }),
-      channels: x.channels,
-      ...rectified(x.mean, x.variance),
-    };
-  }
-
-  normal(n: number, mean: number, sigma: number): Float32Array<ArrayBuffer> {
-    return gaussian(n, this.#next, sigma).map((x) => x + mean);
-  }
-
-  /** Normal numbers [fanIn, filters], the mean of each column taken out. */
-  zeroSum(fanIn: number, filters: number, sigma: number): Float32Array<ArrayBuffer> {
-    const w = gaussian(fanIn * filters, this.#next, sigma);
-    const mean = new Float64Array(filters);
-    for (let row = 0; row < w.length; row += filters) {
-      for (let k = 0; k < filters; k++) mean[k] = (mean[k] as number) + (w[row + k] as number) / fanIn;
-    }
-    for (let row = 0; row < w.length; row += filters) {
-      for (let k = 0; k < filters; k++) w[row + k] = (w[row + k] as number) - (mean[k] as number);
-    }
-    return w;
-  }
-}
-
-/** Mean and variance of max(x, 0) for x normal, by the integral over a grid of 16 standard deviations. */
-function rectified(mean: number, variance: number): { mean: number; variance: number } {
-  const sigma = Math.sqrt(variance);
-  let weight = 0;
-  let first = 0;
-  let second = 0;
-  for (let z = -8; z <= 8; z += 1 / 64) {
-    const density = Math.exp((-z * z) / 2);
-    const y = Math.max(mean + sigma * z, 0);
-    weight += density;
-    first += density * y;
-    second += density * y * y;
-  }
-  first /= weight;
-  return { mean: first, variance: second / weight - first * first };
 }

@@ -4,44 +4,20 @@ import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { runtimeOf, type Session } from "qdg";
-import { interleavedTimesMs } from "../interleaved.js";
 import {
-  type Bits,
-  bitsName,
-  exported,
-  type FileOptions,
-  type NetworkName,
-  openNetwork,
-} from "../networks.js";
+  ENGINE_CASES,
+  engineFileOptions,
+  type EnginePlace,
+  engineRows,
+  ROUNDS,
+  WARM_UP_RUNS,
+} from "../engine-rows.js";
+import { interleavedTimesMs } from "../interleaved.js";
+import { bitsName, exported, openNetwork } from "../networks.js";
 import type { Part, PartContext } from "../part.js";
 import { type Row, skippedRow } from "../row.js";
-import { quartiles, speedup, spread } from "../statistics.js";
+import { quartiles, spread } from "../statistics.js";
 
-const WARM_UP_RUNS = 20;
-const ROUNDS = 31;
-const PRECISIONS: readonly Bits[] = [
-  [8, 8],
-  [4, 8],
-  [3, 8],
-];
-
-interface Case {
-  readonly name: NetworkName;
-  /** Least speed-up over float32: with sums of four products exact, and with none of relaxed SIMD. */
-  readonly unsigned: number;
-  readonly plain: number;
-  /** Over the same integers on ONNX Runtime, with sums of four products exact. */
-  readonly integers: number;
-}
-
-const CASES: readonly Case[] = [
-  { name: "mobilenet-v2-0.35", unsigned: 6, plain: 3, integers: 12 },
-  { name: "darknet-tiny", unsigned: 5, plain: 2, integers: 3.5 },
-  { name: "resnet-18", unsigned: 5.5, plain: 2, integers: 3.5 },
-  { name: "efficientnet-lite0", unsigned: 5, plain: 2.5, integers: 5 },
-];
-/** Over float32 at 4 bits and fewer, where sums of two products are exact. */
-const SATURATING = 3.5;
 /** Processes that load the smallest network, and the most milliseconds from its bytes to its first result. */
 const STARTS = 15;
 const MOST_FIRST_MS = 60;
@@ -52,8 +28,15 @@ export const enginePart: Part = {
   method: () =>
     `In Node ${process.versions.node}, one thread, batch of 1, ${WARM_UP_RUNS} warm-up runs, then ${ROUNDS} rounds in which every file runs once on each runtime, each round in another order. Value: median over rounds of ONNX Runtime's time / the engine's, so more is better; brackets: quartiles; times likewise. What relaxed SIMD is on the machine is told after the engine's version: bars are those of its class. Node 20 has none of it. Last: milliseconds of a new process from the bytes of a file to the first result, median of ${STARTS}.`,
   async run(context) {
+    const here = await inThisProcess(context);
     const rows: Row[] = [];
-    for (const each of CASES) rows.push(...(await engineRows(each, context)));
+    for (const each of ENGINE_CASES) {
+      rows.push(
+        ...("missing" in here
+          ? [skippedRow(each.name, "", here.missing)]
+          : await engineRows(each, here, context)),
+      );
+    }
     rows.push(await firstResultRow(context));
     return rows;
   },
@@ -65,7 +48,7 @@ async function firstResultRow({ code, reporter, smoke }: PartContext): Promise<R
   const title = `${name} ${bitsName([4, 8])} from bytes to its first result`;
   const network = await openNetwork(name);
   if ("missing" in network) return skippedRow(title, "", network.missing);
-  const { path } = await exported(network, fileOptions([4, 8]), code, reporter);
+  const { path } = await exported(network, engineFileOptions([4, 8]), code, reporter);
   reporter.say(title);
   const times: number[] = [];
   for (let start = 0; start < (smoke ? 1 : STARTS); start++) {
@@ -82,77 +65,31 @@ async function firstResultRow({ code, reporter, smoke }: PartContext): Promise<R
   };
 }
 
-/** Which integers the weights are makes no difference to the time. */
-function fileOptions([weightBits, activationBits]: Bits): FileOptions {
-  return {
-    weightBits,
-    activationBits,
-    calibrationCount: 8,
-    heldOutCount: 0,
-    form: "integer",
-    ptq: "nearest",
-  };
-}
-
-async function engineRows(each: Case, { code, reporter, smoke }: PartContext): Promise<Row[]> {
-  const network = await openNetwork(each.name);
-  if ("missing" in network) return [skippedRow(each.name, "", network.missing)];
+async function inThisProcess({ smoke }: PartContext): Promise<EnginePlace | { readonly missing: string }> {
   const [engine, wasm] = await Promise.all([runtimeOf("engine"), runtimeOf("wasm")]);
   const probed = await engine.probe();
-  if (!probed.available) return [skippedRow(each.name, "", probed.reason)];
-  const float = await exported(network, { float: true }, code, reporter);
-  const rows: Row[] = [];
-  for (const bits of PRECISIONS) {
-    const { path } = await exported(network, fileOptions(bits), code, reporter);
-    reporter.say(`engine ${each.name} ${bitsName(bits)}`);
-    const sessions: Session[] = [];
-    try {
-      for (const [runtime, file] of [
-        [engine, path],
-        [wasm, float.path],
-        [wasm, path],
-      ] as const) {
-        sessions.push(await runtime.open({ path: file }, { threads: 1 }));
-      }
-      const [own = [], real = [], integers = []] = await interleavedTimesMs(sessions, {
-        warmUpRuns: smoke ? 1 : WARM_UP_RUNS,
-        rounds: smoke ? 3 : ROUNDS,
-      });
-      const title = `${each.name} ${bitsName(bits)}`;
-      const [least, leastIntegers] = barsOf(each, bits[0], probed.version);
-      rows.push(
-        row(`${title} against float32`, least, real, own, probed.version),
-        row(`${title} against the same integers`, leastIntegers, integers, own, probed.version),
-      );
-    } finally {
-      for (const session of sessions) await session.dispose();
-    }
-  }
-  return rows;
-}
-
-function barsOf(
-  { unsigned, plain, integers }: Case,
-  weightBits: number,
-  version: string,
-): readonly [number, number | null] {
-  if (version.endsWith("unsigned")) return [unsigned, integers];
-  return [version.endsWith("saturating") && weightBits <= 4 ? SATURATING : plain, null];
-}
-
-function row(
-  name: string,
-  least: number | null,
-  peer: readonly number[],
-  own: readonly number[],
-  version: string,
-): Row {
-  const ratio = speedup(peer, own);
+  if (!probed.available) return { missing: probed.reason };
   return {
-    name,
-    value: `${spread(ratio, 2)} x`,
-    bar: least === null ? "" : `>= ${least} x`,
-    reached: least === null ? "-" : ratio.median >= least ? "yes" : "no",
-    detail: `ONNX Runtime ${spread(quartiles(peer), 1)} ms, ${version} ${spread(quartiles(own), 1)} ms`,
+    version: probed.version,
+    nameSuffix: "",
+    detailSuffix: "",
+    async times(quantized, float) {
+      const sessions: Session[] = [];
+      try {
+        for (const [runtime, file] of [
+          [engine, quantized],
+          [wasm, float],
+          [wasm, quantized],
+        ] as const) {
+          sessions.push(await runtime.open({ path: file }, { threads: 1 }));
+        }
+        return await interleavedTimesMs(sessions, {
+          warmUpRuns: smoke ? 1 : WARM_UP_RUNS,
+          rounds: smoke ? 3 : ROUNDS,
+        });
+      } finally {
+        for (const session of sessions) await session.dispose();
+      }
+    },
   };
 }
