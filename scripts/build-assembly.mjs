@@ -86,6 +86,7 @@ async function bundlePage() {
       outDir: join(root, "dist", "engine"),
       emptyOutDir: false,
       target: "es2023",
+      rollupOptions: { output: { codeSplitting: false } },
       lib: {
         entry: join(root, "dist", "runtime", "browser", "page-engine.js"),
         formats: ["es"],

@@ -60,6 +60,7 @@ export async function loadEngine(
     if (operation === begin) first = runs.length;
     runs.push(run);
   }
+  letGoOfWeights(graph);
   const runSample = (tensors: Tensors, all: readonly Run[] = runs): Tensor[] => {
     for (const run of all) run(tensors);
     return outputs.map((output) => {
@@ -89,6 +90,14 @@ export async function loadEngine(
       return (pixels) => named([runSample(new Map(), [...before, () => write(pixels), ...after])]);
     },
   };
+}
+
+/** What runs hold of the graph must not lead to the weights that the kernels have in their memory, nor to the file's bytes. */
+function letGoOfWeights({ nodes, outputs }: Graph): void {
+  for (const node of nodes) {
+    for (const input of node.inputs) if (input && !outputs.includes(input)) delete input.constant;
+    for (const output of node.outputs) delete output.producer;
+  }
 }
 
 /** The operation that quantizes the only input, where nothing else reads it; null for a network that begins otherwise. */

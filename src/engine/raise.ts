@@ -6,7 +6,7 @@ import { foldedConstants } from "../compute/folded-constants.js";
 import { type IntegerPattern, integerPatterns } from "../compute/integer-patterns.js";
 import { type Operators, whereOf } from "../compute/kernel.js";
 import { broadcastIndex, sameShape } from "../compute/shapes.js";
-import { stepOf } from "../compute/step.js";
+import { type Step, stepOf } from "../compute/step.js";
 import { consumers, type Dim, type Graph, intsAttribute, type Node, type Value } from "../graph/graph.js";
 import { resultShape } from "../onnx/result-shape.js";
 import { type ByteFunction, ByteFunctions } from "./byte-functions.js";
@@ -239,21 +239,26 @@ class GraphRaiser implements Raising {
     }
     for (const output of node.outputs) this.#real.add(output);
     for (const input of node.inputs) if (input) this.#tensorOf(input);
-    const step = stepOf(node, this.operators);
-    const { constants } = this;
-    this.add({
-      where: whereOf(node),
-      reads: [],
-      writes: null,
-      prepare: () => (tensors) => {
-        const inputs = node.inputs.map(
-          (input) => input && (constants.get(input) ?? tensors.get(input) ?? null),
-        );
-        const results = step.run(inputs);
-        node.outputs.forEach((output, i) => tensors.set(output, results[i] as Tensor));
-      },
+    const constants = node.inputs.map((input) => {
+      const constant = input && this.constants.get(input);
+      // A copy: what a run holds must not hold the bytes of the whole file.
+      return constant ? { ...constant, data: constant.data.slice() } : null;
     });
+    this.add(asWritten(stepOf(node, this.operators), constants));
   }
+}
+
+/** @param constants of the inputs, null for those that a run computes */
+function asWritten({ node, inputs, outputs, run }: Step, constants: readonly (Tensor | null)[]): Operation {
+  return {
+    where: whereOf(node),
+    reads: [],
+    writes: null,
+    prepare: () => (tensors) => {
+      const results = run(inputs.map((input, i) => input && (constants[i] ?? tensors.get(input) ?? null)));
+      outputs.forEach((output, i) => tensors.set(output, results[i] as Tensor));
+    },
+  };
 }
 
 /** Every shape for one sample, told from those of the inputs. */

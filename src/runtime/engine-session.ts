@@ -8,10 +8,10 @@ import { loadEngine } from "../engine/engine.js";
 import type { EngineModules } from "../engine/module.js";
 import type { Threads } from "../engine/team.js";
 import { withUnpackedWeights } from "../engine/unpacked-weights.js";
-import { valuesOf } from "../graph/graph.js";
+import { type Graph, valuesOf } from "../graph/graph.js";
 import { decodeModel } from "../onnx/codec.js";
 import { modelToGraph } from "../onnx/to-graph.js";
-import { GraphSession } from "./graph-session.js";
+import { type Compute, GraphSession } from "./graph-session.js";
 import type { Session } from "./runtime.js";
 
 export { compileModules, compileShared } from "../engine/module.js";
@@ -51,12 +51,20 @@ async function openWith(
       "has no integers, and the engine is for low-bit networks; run it on wasm",
     );
   }
-  return GraphSession.open(graph, where, async () => {
-    const network = await loadEngine(graph, modules, operators, threads);
-    return {
-      run: (feeds) => network.run(feeds),
-      onImages: (input) => network.pixelRun(input),
-      dispose: () => network.dispose(),
-    };
-  });
+  return GraphSession.open(graph, where, () => computeOf(graph, modules, operators, threads));
+}
+
+/** A function of its own: what it returns holds the network, and not the graph with all its weights. */
+async function computeOf(
+  graph: Graph,
+  modules: EngineModules,
+  operators: Operators,
+  threads: Threads | null,
+): Promise<Compute> {
+  const network = await loadEngine(graph, modules, operators, threads);
+  return {
+    run: (feeds) => network.run(feeds),
+    onImages: (input) => network.pixelRun(input),
+    dispose: () => network.dispose(),
+  };
 }

@@ -73,6 +73,8 @@ export function modelOf(session: Session, facts: Facts, classifier: Classifier |
   const { url, labels } = facts;
   const calls = callsOf(url);
   const runImage = classifier instanceof QdgError ? null : imageRunOf(session, classifier);
+  // Until it is read, it holds the functions that were under way, and with them the bytes of the file.
+  if (classifier instanceof QdgError) void classifier.stack;
   return {
     ...facts,
     inputs: session.inputs,

@@ -3,6 +3,8 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { float32, type Tensor, tensor } from "../../src/base/tensor.js";
 import { instantiate } from "../../src/engine/module.js";
@@ -42,6 +44,23 @@ test("takes any number of samples, and gives each what it gets alone", async () 
   const alone = images(3).data.slice(3072, 6144) as Float32Array;
   const { classes: second } = await session.run({ input: float32([1, 32, 32, 3], alone) });
   expect(second?.data).toEqual(together?.data.slice(7, 14));
+});
+
+test("a loaded network holds neither the bytes of its file nor its weights outside of WebAssembly's memory", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const held = async (): Promise<number> => {
+    for (let i = 0; i < 3; i++) {
+      collect();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    return process.memoryUsage().arrayBuffers;
+  };
+  const before = await held();
+  const session = await engineRuntime.open({ bytes: shapes.slice() });
+  // Weights are 20 kB and more, one array of the floating-point end 3 kB.
+  expect((await held()) - before).toBeLessThan(10_000);
+  await session.dispose();
 });
 
 test("a function that bears the name of qdg's but has another body is computed as its body says", async () => {

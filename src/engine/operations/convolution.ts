@@ -57,10 +57,12 @@ export function preparedConvolution(
     return (to: number, target: number, size: number) =>
       kernel.run(from, to, positions, address, parameters, blocks, list, steps, target, size);
   });
+  // What a run holds is held as long as the network, and groups hold the weights.
+  const firstOutputs = groups.map(({ firstOutput }) => firstOutput);
   return {
     isNear,
     into: (places, target, size) => {
-      const lists = groups.map(({ firstOutput }) => places(multiple, firstOutput));
+      const lists = firstOutputs.map((firstOutput) => places(multiple, firstOutput));
       return () => {
         for (let g = 0; g < calls.length; g++) calls[g]?.(lists[g] as number, target, size);
       };

@@ -19,10 +19,10 @@ export interface WeightedSum {
   readonly zeroX: number;
   readonly windows: Windows;
   readonly group: number;
-  /** [K, C / group, R, S] */
-  readonly weights: Int8Array;
-  readonly bias: Int32Array;
-  readonly multiplier: Float32Array;
+  /** [K, C / group, R, S]. Numbers are let go once the kernels have theirs. */
+  weights: Int8Array;
+  bias: Int32Array;
+  multiplier: Float32Array;
 }
 
 /** Sums whose results are rows and columns of an image, every stride-th from a first one on. */
@@ -68,7 +68,10 @@ export function weightedSum(parts: readonly Part[], y: Bytes, limits: Limits): O
         const convolution = preparedConvolution(part.sum, memory, kernels);
         return convolution.isNear ? convolution.into(places, target, 1) : null;
       });
-      if (near.every((run) => run !== null)) return inTurn(near);
+      if (near.every((run) => run !== null)) {
+        letGo(parts);
+        return inTurn(near);
+      }
       const reals = realImage(storage, memory);
       const run = inTurn(
         parts.map((part) => {
@@ -76,6 +79,7 @@ export function weightedSum(parts: readonly Part[], y: Bytes, limits: Limits): O
           return preparedConvolution(part.sum, memory, kernels).into(places, 0, 4);
         }),
       );
+      letGo(parts);
       const call = roundingCall(storage, reals.first, target);
       return (tensors) => {
         run(tensors);
@@ -107,6 +111,7 @@ export function realSum(
           return preparedConvolution(part.sum, memory, kernels).into(places, 0, 4);
         }),
       );
+      letGo(parts);
       const inFileOrder = fileOrder(y, reals.first, memory, kernels);
       return (tensors) => {
         run(tensors);
@@ -114,6 +119,15 @@ export function realSum(
       };
     },
   };
+}
+
+/** The kernels' own copy is in their memory, and whoever runs an operation holds what it was made from. */
+function letGo(parts: readonly Part[]): void {
+  for (const { sum } of parts) {
+    sum.weights = new Int8Array(0);
+    sum.bias = new Int32Array(0);
+    sum.multiplier = new Float32Array(0);
+  }
 }
 
 /** Asks for the borders that all parts reach into; what the parts have in common. */
