@@ -2,10 +2,10 @@
 // one node. Pure: no file is touched here.
 
 import { QdgError } from "../../base/error.js";
-import type { Graph, Node, Value } from "../../graph/graph.js";
+import type { Dim, Graph, Node, Value } from "../../graph/graph.js";
 import { valuesOf } from "../../graph/graph.js";
 import { kindOf } from "../../graph/node-kinds.js";
-import { isUnknownRank, UNKNOWN_DIM } from "../../graph/unknown-shape.js";
+import { isUnknownRank, UNKNOWN_DIM, UNKNOWN_SHAPE } from "../../graph/unknown-shape.js";
 import type { ModelProto } from "../../onnx/model-proto.js";
 import { operator } from "../../onnx/opset.js";
 import { modelToGraph } from "../../onnx/to-graph.js";
@@ -42,8 +42,10 @@ export function raise(model: ModelProto): Graph {
 
 /** Normalized. @throws QdgError for shapes that are not known and weights that are not finite, as {@link readOnnx} */
 export function asRead(raised: Graph, where: string): Graph {
+  const declared = raised.outputs.map(({ shape }) => shape);
   const graph = normalize(raised);
   checkShapes(graph, where);
+  graph.outputs.forEach((output, index) => checkDeclared(output, declared[index] ?? UNKNOWN_SHAPE));
   for (const node of graph.nodes) checkFinite(node);
   return graph;
 }
@@ -120,6 +122,21 @@ function checkShapes(graph: Graph, where: string): void {
       `computes in ${wide[0]?.dtype}, as at ${wide[0]?.name}, expected float32; export it in that type`,
     );
   }
+}
+
+/** @throws QdgError `invalid-onnx` for an output whose sizes are others than those that follow from the inputs */
+function checkDeclared({ name, shape, producer }: Value, declared: readonly Dim[]): void {
+  if (isUnknownRank(declared) || isUnknownRank(shape)) return;
+  const differs = (dim: Dim, axis: number): boolean => {
+    const told = shape[axis];
+    return typeof dim === "number" && typeof told === "number" && dim !== told;
+  };
+  if (declared.length === shape.length && !declared.some(differs)) return;
+  throw new QdgError(
+    "invalid-onnx",
+    producer ? `${producer.origin} (${producer.op})` : name,
+    `output ${name}: got [${declared.join(", ")}] in the file, expected [${shape.join(", ")}], which its inputs give; export the model again`,
+  );
 }
 
 /** Masks may hold an infinity; what is added up may not. @throws QdgError `invalid-weights` */

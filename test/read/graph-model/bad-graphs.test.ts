@@ -91,7 +91,7 @@ const GRAPHS: readonly (readonly [title: string, graph: TestGraph, code: string,
       outputs: ["a"],
     },
     "invalid-model",
-    /filter: got shape \[1, 1, 3, 1\] for 2 channels/,
+    /filter: got shape \[1, 1, 3, 1\], expected four axes with 2, the channels of the input/,
   ],
   [
     "shapes that do not go together",

@@ -106,9 +106,18 @@ test.each<[string, ModelProto, RegExp]>([
     /computes in float64, as at x, expected float32/,
   ],
   [
+    "an output of another shape than its inputs give",
+    modelOf([node("MatMul", ["x", "w"], ["y"], { name: "dense" })], {
+      initializer: [tensorToProto(float32([4, 1], [1, 2, 3, 4]), "w")],
+      output: [info("y", ["N", 3], 1)],
+    }),
+    /dense \(Gemm\): output y: got \[N, 3\] in the file, expected \[N, 1\], which its inputs give/,
+  ],
+  [
     "a weight that is no number",
     modelOf([node("MatMul", ["x", "w"], ["y"], { name: "dense" })], {
       initializer: [tensorToProto(float32([4, 1], [1, 2, Number.NaN, 4]), "w")],
+      output: [info("y", ["N", 1], 1)],
     }),
     /dense \(Gemm\): weight w\/transposed\[2\]: got NaN, expected a finite number/,
   ],

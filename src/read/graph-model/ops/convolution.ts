@@ -138,7 +138,9 @@ function biasOf(call: OpCall, index: number, channels: Dim): Value {
     return call.constant("bias", filled(channels, Number(constant.data[0])));
   }
   if (constant.data.length !== channels || constant.shape.at(-1) !== channels) {
-    call.failModel(`bias: got shape ${formatShape(constant.shape)} for ${channels} channels`);
+    call.failModel(
+      `bias: got shape ${formatShape(constant.shape)}, expected [${channels}], one for each channel`,
+    );
   }
   return call.constant("bias", { ...constant, shape: [channels] });
 }
@@ -148,10 +150,13 @@ function conv(spatialRank: number): Emit {
   return (call) => {
     const x = call.channelsFirst(call.ranked(0, spatialRank + 2).held);
     const filter = call.shapeOf(1);
-    if (filter.length !== spatialRank + 2) call.failModel(`filter: got shape ${formatShape(filter)}`);
+    if (filter.length !== spatialRank + 2)
+      call.failModel(`filter: got shape ${formatShape(filter)}, expected ${spatialRank + 2} axes`);
     const [channels, filters] = filter.slice(-2) as [Dim, Dim];
     if (x.shape[1] !== channels) {
-      call.failModel(`filter: got shape ${formatShape(filter)} for ${x.shape[1]} channels`);
+      call.failModel(
+        `filter: got shape ${formatShape(filter)}, expected ${x.shape[1]}, the channels of the input, before the last`,
+      );
     }
     const kernel = fixed(call, filter.slice(0, -2));
     const { space, attributes } = windowOf(call, spaceOf(x), kernel, readGeometry(call, spatialRank));
@@ -186,7 +191,9 @@ const depthwise: Emit = (call) => {
   const filter = realConstant(call, 1, "filter");
   const [r, s, channels, multiplier] = filter.shape as [number, number, number, number];
   if (filter.shape.length !== 4 || x.shape[1] !== channels) {
-    call.failModel(`filter: got shape ${formatShape(filter.shape)} for ${x.shape[1]} channels`);
+    call.failModel(
+      `filter: got shape ${formatShape(filter.shape)}, expected four axes with ${x.shape[1]}, the channels of the input, before the last`,
+    );
   }
   const { space, attributes } = windowOf(call, spaceOf(x), [r, s], readGeometry(call, 2));
   const fused = readFused(call);
