@@ -91,7 +91,7 @@ const GRAPHS: readonly (readonly [title: string, graph: TestGraph, code: string,
       outputs: ["a"],
     },
     "invalid-model",
-    /filter: got shape \[1, 1, 3, 1\], expected four axes with 2, the channels of the input/,
+    /filter: got shape \[1, 1, 3, 1\], expected 2, the channels of the input, before the last/,
   ],
   [
     "shapes that do not go together",
