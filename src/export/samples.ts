@@ -74,7 +74,7 @@ export async function openSamples(
     throw new QdgError(
       "usage",
       sources.join(", "),
-      "expected one folder of images for a model with one input, or .npy files (input=file.npy)",
+      `got ${sources.length} for a model with the inputs ${inputs.map(({ name }) => name).join(", ")}, expected one folder of images for one input, or a .npy file for each (input=file.npy)`,
     );
   }
   return imageSamples(folder, input.name, imageInput(input, facts, options.inputSize), options);

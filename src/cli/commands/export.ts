@@ -201,9 +201,9 @@ export function describe(result: ExportResult): string {
     const agreement =
       cost.agreement === null ? "" : `, top-1 agreement ${(100 * cost.agreement).toFixed(1)} %`;
     const samples = cost.drawn ? "drawn images" : "held-out samples";
-    lines.push(
-      `against the float model on ${cost.samples} ${samples}: SQNR ${cost.sqnrDb.toFixed(1)} dB${agreement}`,
-    );
+    const difference =
+      cost.sqnrDb === Number.POSITIVE_INFINITY ? "equal outputs" : `SQNR ${cost.sqnrDb.toFixed(1)} dB`;
+    lines.push(`against the float model on ${cost.samples} ${samples}: ${difference}${agreement}`);
   } else if (result.scales !== "float") {
     const remedy = result.scales === "calibrated" ? "calibration took all; give more" : "give --calibration";
     lines.push(`cost not measured: no held-out samples (${remedy})`);
