@@ -54,11 +54,17 @@ const RULES: ReadonlyMap<string, ShapeRule> = new Map<string, ShapeRule>([
   ["Gemm", gemm],
   ["MatMul", matMul],
   ["MatMulInteger", matMul],
-  ["Shape", (_, x) => [x.length]],
+  ["Shape", shapeSizes],
   ["Size", () => []],
   ["Expand", (node, x) => broadcast(x, constants(node, 1) ?? openShape(node, 1))],
   ["ConstantOfShape", (node) => constants(node, 0) ?? openShape(node, 0)],
 ]);
+
+/** How many of the sizes are asked for: those from `start` to `end`, which count from the end where negative. */
+function shapeSizes(node: Node, x: Shape): Shape {
+  const { start = 0, end = x.length } = node.attributes as { readonly start?: number; readonly end?: number };
+  return [x.slice(start, end).length];
+}
 
 /** The shape of output `index` of a node whose inputs have theirs. */
 export function resultShape(node: Node, index: number): Shape {

@@ -80,6 +80,18 @@ test("functions are looked into, and only those that something calls", () => {
   expect(readOnnx(modelOf([node("Relu", ["x"], ["y"])], {}, called), "m.onnx").nodes).toHaveLength(1);
 });
 
+test.each([
+  [{ start: 1 }, 1],
+  [{ start: -1 }, 1],
+  [{ start: 0, end: 1 }, 1],
+  [{ end: -1 }, 1],
+  [{ start: 2, end: 9 }, 0],
+])("the shape of a Shape with %o has %i sizes", (of, sizes) => {
+  const attribute = Object.entries(of).map(([name, i]) => ({ name, type: ATTRIBUTE_TYPE.int, i }));
+  const model = modelOf([node("Shape", ["x"], ["y"], { attribute })], { output: [info("y", [sizes], 7)] });
+  expect(readOnnx(model, "m.onnx").outputs[0]?.shape).toEqual([sizes]);
+});
+
 test("a network that is quantized already is refused, with what is wanted", () => {
   const scale = tensorToProto(float32([], [0.1]), "s");
   const nodes = [
