@@ -243,7 +243,7 @@ export const TRAIN_OPTIONS: { readonly [K in TrainOptionName]: OptionRow<TrainOp
     argument: "<x>",
     help: "highest learning rate of Adam",
     otherwise: defaultLearningRate,
-    says: "0.003; 0.001 for a trained model, 0.0001 if its statistics are frozen",
+    says: "0.003; 0.001 for a trained model, 0.0003 without batch normalization, 0.0001 if its statistics are frozen",
   },
   schedule: {
     kind: choice(...SCHEDULE_NAMES),

@@ -15,7 +15,13 @@ import type { ResnetStem } from "../models/resnet18.js";
 import type { TrainingNetwork } from "../network.js";
 import { replaceHead } from "../replace-head.js";
 import { resizeInput } from "../resize-input.js";
-import { countWeights, isOnnxNetwork, namedGraphOf, type TrainableModel } from "../trainable-model.js";
+import {
+  countWeights,
+  graphOf,
+  isOnnxNetwork,
+  namedGraphOf,
+  type TrainableModel,
+} from "../trainable-model.js";
 import { checkRuns } from "../check-runs.js";
 import { heldOut } from "./data-defaults.js";
 import type { RunFacts, TrainObserver } from "./observer.js";
@@ -55,6 +61,23 @@ export function inputSize(source: TrainableModel | null, path: string): number {
     "--image-size",
     `got none, and ${path} has an input of [${shape?.join(", ")}], expected a square one; give a size such as 96`,
   );
+}
+
+/** What a trained network bears that has no batch normalization, as files have it whose exporter folded it into the weights. */
+const RATE_WITHOUT_NORMALIZATION = 3e-4;
+
+/** The default learning rate of a trained network, lower where nothing normalizes its activations; says so. */
+export function rateWithoutNormalization(
+  { learningRate }: TrainOptions,
+  source: TrainableModel,
+  observer: TrainObserver,
+): number {
+  const normalizes = graphOf(source).nodes.some(({ op }) => /Normalization$/.test(op));
+  if (normalizes || learningRate <= RATE_WITHOUT_NORMALIZATION) return learningRate;
+  observer.note(
+    `the network has no batch normalization left, and bears less: --learning-rate is ${RATE_WITHOUT_NORMALIZATION}`,
+  );
+  return RATE_WITHOUT_NORMALIZATION;
 }
 
 export async function openImages(

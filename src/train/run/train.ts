@@ -27,6 +27,7 @@ import {
   prepareModel,
   chosenPreprocessing,
   recipeOfRun,
+  rateWithoutNormalization,
   runDescription,
   sourceNotes,
   splitDomains,
@@ -145,7 +146,11 @@ async function trainLocked(request: TrainRequest): Promise<TrainResult> {
       imagesOfAStep,
       methodOf(asked).rule?.passes ?? 2,
     );
-  const options: TrainOptions = { ...asked, imageSize, evalEvery };
+  const learningRate =
+    checkpoint || request.options.learningRate !== undefined || !source
+      ? asked.learningRate
+      : rateWithoutNormalization(asked, source, observer);
+  const options: TrainOptions = { ...asked, imageSize, evalEvery, learningRate };
   const model = prepareModel(source, options, imageSize, dataset.classes.length);
   // What a teacher says may differ in its last bit on another machine.
   const facts = { dataset: datasetFacts(images), model: modelFacts(model) };
