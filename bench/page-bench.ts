@@ -24,6 +24,7 @@ const SCRIPTS = [
   "in-page/harness.js",
   "in-page/litert.js",
   "in-page/memory.js",
+  "in-page/packed.js",
   "interleaved.js",
   "models/random.js",
 ] as const;

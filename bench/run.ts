@@ -14,6 +14,7 @@ import { latencyPart } from "./parts/latency.js";
 import { litertPart } from "./parts/litert.js";
 import { lowbitsParts } from "./parts/lowbits.js";
 import { memoryPart } from "./parts/memory.js";
+import { packedPart } from "./parts/packed.js";
 import { pagePart } from "./parts/page.js";
 import { parityPart } from "./parts/parity.js";
 import { sizePart } from "./parts/size.js";
@@ -36,6 +37,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   page: pagePart,
   threads: threadsPart,
   webgpu: webgpuPart,
+  packed: packedPart,
   training: trainingPart,
   agreement: agreementPart,
   ...lowbitsParts,

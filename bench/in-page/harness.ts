@@ -5,6 +5,7 @@ import type { Session, Tensor } from "qdg";
 import { feedsOf, interleavedTimesMs, type Rounds } from "../interleaved.js";
 import { openLiteRt } from "./litert.js";
 import { type MemoryHarness, memoryHarness } from "./memory.js";
+import { type PackedHarness, packedHarness } from "./packed.js";
 
 export type PageRuntime = "engine" | "onnxruntime" | "litert";
 
@@ -15,7 +16,7 @@ export interface PageFile {
 }
 
 /** What Node may call, one at a time. */
-export interface PageHarness extends MemoryHarness {
+export interface PageHarness extends MemoryHarness, PackedHarness {
   /** "engine 0.1.0, relaxed SIMD saturating" */
   engineVersion(request: object): Promise<string>;
   /** Times of each file, by round. @throws Error on a page whose clock is coarse */
@@ -32,6 +33,7 @@ type Version = typeof import("../../dist/base/version.js");
 
 export const harness: PageHarness = {
   ...memoryHarness,
+  ...packedHarness,
 
   async engineVersion() {
     const { relaxedClass } = (await import(named("dist/engine/module.js"))) as EngineModule;

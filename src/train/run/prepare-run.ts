@@ -72,7 +72,7 @@ export function rateWithoutNormalization(
   source: TrainableModel,
   observer: TrainObserver,
 ): number {
-  const normalizes = graphOf(source).nodes.some(({ op }) => /Normalization$/.test(op));
+  const normalizes = graphOf(source).nodes.some(({ op }) => op.endsWith("Normalization"));
   if (normalizes || learningRate <= RATE_WITHOUT_NORMALIZATION) return learningRate;
   observer.note(
     `the network has no batch normalization left, and bears less: --learning-rate is ${RATE_WITHOUT_NORMALIZATION}`,
