@@ -176,7 +176,9 @@ interface RelaxedKernels {
   convolutionOnce(...call: [...Convolution, shift: number]): void;
   convolutionEach(...call: [...Convolution, shift: number]): void;
   convolutionQuads(...call: Convolution): void;
+  convolutionSigned(...call: Convolution): void;
   depthwiseQuads(...call: Depthwise): void;
+  depthwiseSigned(...call: Depthwise): void;
   depthwiseOnce(...call: [...Depthwise, shift: number]): void;
   depthwisePairs(...call: [...Depthwise, shift: number, group: number]): void;
   readonly selectLookUp: LookUp;
@@ -193,8 +195,15 @@ export interface Kernels extends SimdKernels {
     RelaxedKernels,
     "convolutionPairs" | "convolutionOnce" | "convolutionEach" | "depthwiseOnce" | "depthwisePairs"
   > | null;
-  /** Any weights. */
-  readonly quads: Pick<RelaxedKernels, "convolutionQuads" | "depthwiseQuads"> | null;
+  readonly quads: Quads | null;
+}
+
+/** Sums of four products at a time. */
+export interface Quads extends Pick<RelaxedKernels, "convolutionQuads" | "depthwiseQuads"> {
+  /** What is taken from each byte before it is multiplied; biases make up for it. */
+  readonly centre: 0 | 128;
+  /** Smaller weights may not come out. */
+  readonly leastWeight: -128 | -127;
 }
 
 export interface EngineModules {
@@ -227,20 +236,39 @@ export async function instantiate({ simd, relaxed }: EngineModules, memory: Wasm
     ...(more && { lookUp: more.selectLookUp }),
     ...(more && isFused(more.multiplyAdd) && { fusedAdd: more.maddAdd }),
     pairs: more && isExact(more.twoProducts, 2, [-64, -8, -1, 7, 8, 31, 64]) ? more : null,
-    quads: more && isExact(more.fourProducts, 4, [-128, -1, 1, 64, 127]) ? more : null,
+    quads: more && quadsOf(more),
   };
 }
 
+/** null where the machine cuts sums off. */
+function quadsOf(relaxed: RelaxedKernels): Quads | null {
+  const { fourProducts, convolutionQuads, depthwiseQuads, convolutionSigned, depthwiseSigned } = relaxed;
+  if (isExact(fourProducts, 4, [-128, -1, 1, 64, 127])) {
+    return { convolutionQuads, depthwiseQuads, centre: 0, leastWeight: -128 };
+  }
+  // Without instructions for dot products, ARM adds two products in 16 bits, where (-128) (-128) twice has no room.
+  if (isExact((w, x) => fourProducts(w, x ^ 128), 4, [-127, -1, 1, 64, 127], 128)) {
+    return {
+      convolutionQuads: convolutionSigned,
+      depthwiseQuads: depthwiseSigned,
+      centre: 128,
+      leastWeight: -127,
+    };
+  }
+  return null;
+}
+
 /**
- * What relaxed SIMD is on this machine: "unsigned" (sums of four products are exact: VNNI), "saturating" (sums of two are, of
- * weights of few bits), "inexact", or "absent".
+ * What relaxed SIMD is on this machine: "unsigned" (sums of four products of bytes are exact: VNNI), "signed" (they are once
+ * 128 is taken from each byte: ARM), "saturating" (sums of two are, of weights of few bits), "inexact", or "absent".
  */
-export type RelaxedClass = "unsigned" | "saturating" | "inexact" | "absent";
+export type RelaxedClass = "unsigned" | "signed" | "saturating" | "inexact" | "absent";
 
 export async function relaxedClass(modules: EngineModules): Promise<RelaxedClass> {
   if (!modules.relaxed) return "absent";
   const { pairs, quads } = await instantiate(modules, new webAssembly.Memory({ initial: 1 }));
-  return quads ? "unsigned" : pairs ? "saturating" : "inexact";
+  if (quads) return quads.centre === 0 ? "unsigned" : "signed";
+  return pairs ? "saturating" : "inexact";
 }
 
 /** Calls before and after which results are looked at: enough for an engine to compile a function anew. */
@@ -254,13 +282,13 @@ function holdsWarm(holds: () => boolean, call: () => void): boolean {
 }
 
 /**
- * Whether `count` products of one weight and one byte come out as they are: machines take the byte for signed or cut sums
- * off at 16 bits.
+ * Whether `count` products of one weight and one byte less `centre` come out as they are: machines take the byte for signed or
+ * cut sums off at 16 bits.
  */
-function isExact(products: Products, count: number, weights: readonly number[]): boolean {
+function isExact(products: Products, count: number, weights: readonly number[], centre = 0): boolean {
   const bytes = [0, 1, 127, 128, 200, 255];
   return holdsWarm(
-    () => weights.every((w) => bytes.every((x) => products(w, x) === count * w * x)),
+    () => weights.every((w) => bytes.every((x) => products(w, x) === count * w * (x - centre))),
     () => products(1, 255),
   );
 }

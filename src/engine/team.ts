@@ -140,7 +140,7 @@ function withTeam(kernels: Kernels, control: Int32Array, threads: number): Kerne
     ...kernels,
     ...named,
     pairs: kernels.pairs && named,
-    quads: kernels.quads && named,
+    quads: kernels.quads && { ...kernels.quads, ...named },
   } as unknown as Kernels;
 }
 

@@ -60,7 +60,8 @@ function flatten(node: Node, x: Shape): Shape | undefined {
 function reshape(node: Node, x: Shape): Shape | undefined {
   const asked = constants(node, 1);
   if (!asked) return openShape(node, 1);
-  if (node.attributes["allowzero"] === 1) return undefined;
+  // There a 0 is a size of zero, and says nothing of the input's.
+  if (node.attributes["allowzero"] === 1 && asked.includes(0)) return undefined;
   const shape = asked.map((size, axis) => (size === 0 ? (x[axis] ?? UNKNOWN_DIM) : size));
   const free = shape.indexOf(-1);
   if (free < 0) return shape;
@@ -114,9 +115,12 @@ function gather(node: Node, x: Shape): Shape | undefined {
 
 function pad(node: Node, x: Shape): Shape | undefined {
   const pads = constants(node, 1);
-  if (pads?.length !== 2 * x.length || node.inputs[3]) return undefined;
+  const axes = node.inputs[3] ? axesOf(node, x.length, 3) : x.map((_, axis) => axis);
+  if (!axes || pads?.length !== 2 * axes.length) return undefined;
   return x.map((dim, axis) => {
-    const more = (pads[axis] as number) + (pads[axis + x.length] as number);
+    const at = axes.indexOf(axis);
+    if (at < 0) return dim;
+    const more = (pads[at] as number) + (pads[at + axes.length] as number);
     if (more === 0) return dim;
     return typeof dim === "number" ? dim + more : UNKNOWN_DIM;
   });

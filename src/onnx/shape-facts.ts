@@ -25,8 +25,9 @@ export function axisOf(axis: unknown, rank: number): number | undefined {
   return positive >= 0 && positive < rank ? positive : undefined;
 }
 
-export function axesOf(node: Node, rank: number): readonly number[] | undefined {
-  const axes = constants(node, 1)?.map((axis) => axisOf(axis, rank));
+/** @param input that lists them */
+export function axesOf(node: Node, rank: number, input = 1): readonly number[] | undefined {
+  const axes = constants(node, input)?.map((axis) => axisOf(axis, rank));
   return axes?.every((axis) => axis !== undefined) ? axes : undefined;
 }
 

@@ -1,5 +1,5 @@
-// Convolution where the processor multiplies unsigned by signed bytes and adds four products at a time in 32 bits (VNNI). Not
-// used before a self-test has seen what the machine makes of the instruction.
+// Convolution where the processor adds four products of bytes at a time in 32 bits: of unsigned by signed ones (VNNI), or of
+// signed ones (ARM). Not used before a self-test has seen what the machine makes of the instruction.
 
 import { finish } from "./requantize";
 
@@ -8,8 +8,17 @@ import { finish } from "./requantize";
   return i32x4.relaxed_dot_i8x16_i7x16_add_s(weights, x, sum);
 }
 
-/** Six positions by eight outputs at a time: arguments as those of convolution, positions a multiple of six. */
-export function convolutionQuads(
+/** Four bytes of one position, in each lane; where bytes are signed, less 128 each. */
+// @ts-ignore: decorator
+@inline function four(isSigned: bool, x: usize, middle: v128): v128 {
+  const bytes = v128.load32_splat(x);
+  return isSigned ? v128.xor(bytes, middle) : bytes;
+}
+
+/** @param isSigned a constant, so that each caller becomes a loop of its own without a branch */
+// @ts-ignore: decorator
+@inline function overPositions(
+  isSigned: bool,
   windows: usize,
   places: usize,
   positions: i32,
@@ -21,6 +30,7 @@ export function convolutionQuads(
   target: usize,
   size: i32,
 ): void {
+  const middle = i8x16.splat(-128);
   const offsetsEnd = offsets + (<usize>steps << 2);
   const windowsEnd = windows + (<usize>positions << 2);
   const block = <usize>size * 8;
@@ -43,22 +53,22 @@ export function convolutionQuads(
         const offset = <usize>load<u32>(o);
         const w0 = v128.load(w);
         const w1 = v128.load(w, 16);
-        let x = v128.load32_splat(x0 + offset);
+        let x = four(isSigned, x0 + offset, middle);
         a0 = quads(a0, w0, x);
         a1 = quads(a1, w1, x);
-        x = v128.load32_splat(x1 + offset);
+        x = four(isSigned, x1 + offset, middle);
         b0 = quads(b0, w0, x);
         b1 = quads(b1, w1, x);
-        x = v128.load32_splat(x2 + offset);
+        x = four(isSigned, x2 + offset, middle);
         c0 = quads(c0, w0, x);
         c1 = quads(c1, w1, x);
-        x = v128.load32_splat(x3 + offset);
+        x = four(isSigned, x3 + offset, middle);
         d0 = quads(d0, w0, x);
         d1 = quads(d1, w1, x);
-        x = v128.load32_splat(x4 + offset);
+        x = four(isSigned, x4 + offset, middle);
         e0 = quads(e0, w0, x);
         e1 = quads(e1, w1, x);
-        x = v128.load32_splat(x5 + offset);
+        x = four(isSigned, x5 + offset, middle);
         f0 = quads(f0, w0, x);
         f1 = quads(f1, w1, x);
         w += 32;
@@ -70,6 +80,38 @@ export function convolutionQuads(
       y += block;
     }
   }
+}
+
+/** Six positions by eight outputs at a time: arguments as those of convolution, positions a multiple of six. */
+export function convolutionQuads(
+  windows: usize,
+  places: usize,
+  positions: i32,
+  weights: usize,
+  parameters: usize,
+  blocks: i32,
+  offsets: usize,
+  steps: i32,
+  target: usize,
+  size: i32,
+): void {
+  overPositions(false, windows, places, positions, weights, parameters, blocks, offsets, steps, target, size);
+}
+
+/** The same where the machine takes both for signed: sums of `w (x - 128)`, for biases that make up for it. */
+export function convolutionSigned(
+  windows: usize,
+  places: usize,
+  positions: i32,
+  weights: usize,
+  parameters: usize,
+  blocks: i32,
+  offsets: usize,
+  steps: i32,
+  target: usize,
+  size: i32,
+): void {
+  overPositions(true, windows, places, positions, weights, parameters, blocks, offsets, steps, target, size);
 }
 
 /** What the machine makes of four products `w x` of one weight and one byte. */

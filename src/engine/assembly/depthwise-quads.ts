@@ -7,13 +7,17 @@ import { bytes16, scaled } from "./requantize";
   return i32x4.relaxed_dot_i8x16_i7x16_add_s(v128.load(weights), x, sum);
 }
 
-/**
- * Arguments as those of depthwise, except
- *
- * @param weights i8 [blocks][fours][16 channels][4]
- * @param offsets u32 [fours][4]
- */
-export function depthwiseQuads(
+/** Bytes of sixteen channels; where bytes are signed, less 128 each. */
+// @ts-ignore: decorator
+@inline function sixteen(isSigned: bool, x: usize, middle: v128): v128 {
+  const bytes = v128.load(x);
+  return isSigned ? v128.xor(bytes, middle) : bytes;
+}
+
+/** @param isSigned a constant, so that each caller becomes a loop of its own without a branch */
+// @ts-ignore: decorator
+@inline function overPositions(
+  isSigned: bool,
   windows: usize,
   places: usize,
   positions: i32,
@@ -25,6 +29,7 @@ export function depthwiseQuads(
   fours: i32,
   target: usize,
 ): void {
+  const middle = i8x16.splat(-128);
   const offsetsEnd = offsets + (<usize>fours << 4);
   const windowsEnd = windows + (<usize>positions << 2);
   for (let b = 0; b < blocks; b++) {
@@ -38,10 +43,10 @@ export function depthwiseQuads(
       let a3 = v128.load(parameters, 48);
       let w = weights;
       for (let o = offsets; o < offsetsEnd; o += 16) {
-        const p = v128.load(x + <usize>load<u32>(o));
-        const q = v128.load(x + <usize>load<u32>(o, 4));
-        const r = v128.load(x + <usize>load<u32>(o, 8));
-        const s = v128.load(x + <usize>load<u32>(o, 12));
+        const p = sixteen(isSigned, x + <usize>load<u32>(o), middle);
+        const q = sixteen(isSigned, x + <usize>load<u32>(o, 4), middle);
+        const r = sixteen(isSigned, x + <usize>load<u32>(o, 8), middle);
+        const s = sixteen(isSigned, x + <usize>load<u32>(o, 12), middle);
         let left = i8x16.shuffle(p, q, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
         let right = i8x16.shuffle(r, s, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
         a0 = quads(a0, w, i16x8.shuffle(left, right, 0, 8, 1, 9, 2, 10, 3, 11));
@@ -64,4 +69,41 @@ export function depthwiseQuads(
     weights += <usize>fours << 6;
     parameters += 128;
   }
+}
+
+/**
+ * Arguments as those of depthwise, except
+ *
+ * @param weights i8 [blocks][fours][16 channels][4]
+ * @param offsets u32 [fours][4]
+ */
+export function depthwiseQuads(
+  windows: usize,
+  places: usize,
+  positions: i32,
+  channels: usize,
+  blocks: i32,
+  weights: usize,
+  parameters: usize,
+  offsets: usize,
+  fours: i32,
+  target: usize,
+): void {
+  overPositions(false, windows, places, positions, channels, blocks, weights, parameters, offsets, fours, target);
+}
+
+/** The same where the machine takes both for signed: sums of `w (x - 128)`. */
+export function depthwiseSigned(
+  windows: usize,
+  places: usize,
+  positions: i32,
+  channels: usize,
+  blocks: i32,
+  weights: usize,
+  parameters: usize,
+  offsets: usize,
+  fours: i32,
+  target: usize,
+): void {
+  overPositions(true, windows, places, positions, channels, blocks, weights, parameters, offsets, fours, target);
 }

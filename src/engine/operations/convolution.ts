@@ -3,7 +3,7 @@
 import type { EngineMemory } from "../memory.js";
 import type { Kernels } from "../module.js";
 import { elementOffsets, elementsOf, putWindows, resultRows } from "./positions.js";
-import { convolutionKernel, type PackedWeights } from "./product-kernels.js";
+import { convolutionKernel, type PackedWeights, withCentre } from "./product-kernels.js";
 import { sumBounds, type WeightTotals } from "./sum-bounds.js";
 import type { WeightedSum } from "./weighted-sum.js";
 
@@ -35,11 +35,10 @@ export function preparedConvolution(
   const elements = elementsOf(windows);
   const groups = groupsOf(sum);
   const parts = groups.map((group) => packed(group, elements, memory, kernels));
-  const { bias, isNear } = sumBounds(
-    sum,
-    parts.flatMap(({ totals }) => totals),
-  );
-  const kernel = convolutionKernel(parts, kernels);
+  const totals = parts.flatMap((part) => part.totals);
+  const bounds = sumBounds(sum, totals);
+  const kernel = convolutionKernel(parts, sum.weights, kernels);
+  const bias = withCentre(bounds.bias, (k) => (totals[k] as WeightTotals).sum, kernel.centre);
   const { multiple } = kernel;
   const positions = Math.ceil((resultRows(windows) * windows.columns.outputSize) / multiple) * multiple;
   const calls = groups.map(({ channels, firstChannel, outputs, firstOutput }, g) => {
@@ -60,7 +59,7 @@ export function preparedConvolution(
   // What a run holds is held as long as the network, and groups hold the weights.
   const firstOutputs = groups.map(({ firstOutput }) => firstOutput);
   return {
-    isNear,
+    isNear: bounds.isNear,
     into: (places, target, size) => {
       const lists = firstOutputs.map((firstOutput) => places(multiple, firstOutput));
       return () => {

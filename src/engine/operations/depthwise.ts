@@ -5,8 +5,8 @@ import type { Kernels } from "../module.js";
 import { type Places, putParameters } from "./convolution.js";
 import type { Run } from "./operation.js";
 import { elementOffsets, elementsOf, putWindows, resultRows } from "./positions.js";
-import { depthwiseKernel, type PackedWeights } from "./product-kernels.js";
-import { sumBounds } from "./sum-bounds.js";
+import { depthwiseKernel, type PackedWeights, withCentre } from "./product-kernels.js";
+import { sumBounds, type WeightTotals } from "./sum-bounds.js";
 import type { WeightedSum } from "./weighted-sum.js";
 
 /** Channels of the kernel at a time. */
@@ -42,20 +42,21 @@ export function preparedDepthwise(
   const firsts = Uint32Array.from({ length: blocks }, (_, b) =>
     Math.max(0, Math.min(b * CHANNELS, C - CHANNELS)),
   );
-  const blockBias = new Int32Array(blocks * CHANNELS);
-  const blockMultiplier = new Float32Array(blocks * CHANNELS);
-  firsts.forEach((first, b) => {
-    for (let i = 0; i < CHANNELS && first + i < C; i++) {
-      blockBias[b * CHANNELS + i] = bias[first + i] as number;
-      blockMultiplier[b * CHANNELS + i] = multiplier[first + i] as number;
-    }
-  });
   const packed = (width: number): PackedWeights => {
     const steps = Math.ceil(elements / width);
     const address = memory.put(packedWeights(weights, firsts, C, elements, width));
     return { address, blocks, steps, bits };
   };
-  const { multiple, width, run, address, steps } = depthwiseKernel(packed, kernels);
+  const { multiple, centre, width, run, address, steps } = depthwiseKernel(packed, weights, kernels);
+  const centred = withCentre(bias, (c) => (totals[c] as WeightTotals).sum, centre);
+  const blockBias = new Int32Array(blocks * CHANNELS);
+  const blockMultiplier = new Float32Array(blocks * CHANNELS);
+  firsts.forEach((first, b) => {
+    for (let i = 0; i < CHANNELS && first + i < C; i++) {
+      blockBias[b * CHANNELS + i] = centred[first + i] as number;
+      blockMultiplier[b * CHANNELS + i] = multiplier[first + i] as number;
+    }
+  });
   const offsets = elementOffsets(x.storage, windows);
   while (offsets.length % width !== 0) offsets.push(offsets.at(-1) as number);
   const call = [

@@ -1,6 +1,6 @@
 // Which kernel computes the products of a layer: the quickest that this machine computes exactly at its weights.
 
-import type { Convolution, Depthwise, Kernels } from "../module.js";
+import type { Convolution, Depthwise, Kernels, Quads } from "../module.js";
 
 /** The largest sum of weights of one sign whose products with bytes fit 16 bits: `floor(32767 / 255)`. */
 const LARGEST_SUM = 128;
@@ -19,23 +19,48 @@ export interface PackedWeights {
 export interface ProductKernel<Call extends readonly number[]> {
   /** Positions at a time. */
   readonly multiple: number;
+  /** What it takes from each byte; see withCentre. */
+  readonly centre: number;
   readonly run: (...call: Call) => void;
 }
 
-/** May divide the weights in memory by a power of two that the kernel puts back. */
+/**
+ * The biases of sums whose bytes are `q - centre`: `bias[k] + centre sum_i w[k][i]`.
+ *
+ * @param sums of each channel's weights
+ */
+export function withCentre(bias: Int32Array, sums: (k: number) => number, centre: number): Int32Array {
+  return centre === 0 ? bias : bias.map((each, k) => each + centre * sums(k));
+}
+
+/**
+ * May divide the weights in memory by a power of two that the kernel puts back.
+ *
+ * @param weights of all parts, as the file has them
+ */
 export function convolutionKernel(
   parts: readonly PackedWeights[],
+  weights: Int8Array,
   kernels: Kernels,
 ): ProductKernel<Convolution> {
-  const { pairs, quads } = kernels;
-  if (quads) return { multiple: 6, run: (...call) => quads.convolutionQuads(...call) };
+  const { pairs } = kernels;
+  const quads = quadsAt(weights, kernels);
+  if (quads) {
+    return { multiple: 6, centre: quads.centre, run: (...call) => quads.convolutionQuads(...call) };
+  }
   const sums = pairs && pairSums(parts, kernels);
-  if (!sums) return { multiple: 2, run: (...call) => kernels.convolution(...call) };
+  if (!sums) return { multiple: 2, centre: 0, run: (...call) => kernels.convolution(...call) };
   const { shift, group } = sums;
   const most = Math.max(...parts.map(({ steps }) => steps));
-  if (group >= most) return { multiple: 4, run: (...call) => pairs.convolutionOnce(...call, shift) };
-  if (group === 1) return { multiple: 4, run: (...call) => pairs.convolutionEach(...call, shift) };
-  return { multiple: 4, run: (...call) => pairs.convolutionPairs(...call, shift, group) };
+  const kernel = { multiple: 4, centre: 0 };
+  if (group >= most) return { ...kernel, run: (...call) => pairs.convolutionOnce(...call, shift) };
+  if (group === 1) return { ...kernel, run: (...call) => pairs.convolutionEach(...call, shift) };
+  return { ...kernel, run: (...call) => pairs.convolutionPairs(...call, shift, group) };
+}
+
+/** null where the machine does not compute them at these weights. */
+function quadsAt(weights: Int8Array, { quads }: Kernels): Quads | null {
+  return quads && (quads.leastWeight === -128 || !weights.includes(-128)) ? quads : null;
 }
 
 export interface DepthwiseKernel extends ProductKernel<Depthwise>, PackedWeights {
@@ -44,26 +69,33 @@ export interface DepthwiseKernel extends ProductKernel<Depthwise>, PackedWeights
 }
 
 /** See convolutionKernel. @param packed puts the weights by so many elements a step */
-export function depthwiseKernel(packed: (width: number) => PackedWeights, kernels: Kernels): DepthwiseKernel {
-  const { pairs, quads } = kernels;
-  const weights = packed(2);
-  const sums = pairs && pairSums([weights], kernels);
+export function depthwiseKernel(
+  packed: (width: number) => PackedWeights,
+  weights: Int8Array,
+  kernels: Kernels,
+): DepthwiseKernel {
+  const { pairs } = kernels;
+  const quads = quadsAt(weights, kernels);
+  const twos = packed(2);
+  const sums = pairs && pairSums([twos], kernels);
   if (sums) {
     const { shift, group } = sums;
-    const once = group >= weights.steps;
+    const once = group >= twos.steps;
     return {
-      ...weights,
+      ...twos,
       width: 2,
       multiple: 2,
+      centre: 0,
       run: once
         ? (...call) => pairs.depthwiseOnce(...call, shift)
         : (...call) => pairs.depthwisePairs(...call, shift, group),
     };
   }
   if (quads) {
-    return { ...packed(4), width: 4, multiple: 1, run: (...call) => quads.depthwiseQuads(...call) };
+    const { centre } = quads;
+    return { ...packed(4), width: 4, multiple: 1, centre, run: (...call) => quads.depthwiseQuads(...call) };
   }
-  return { ...weights, width: 2, multiple: 1, run: (...call) => kernels.depthwise(...call) };
+  return { ...twos, width: 2, multiple: 1, centre: 0, run: (...call) => kernels.depthwise(...call) };
 }
 
 /** How many steps' sums of pairs fit 16 bits, once all weights are divided by the power of two that they share; null for none. */

@@ -1,7 +1,7 @@
 // What is refused, all of it at once and before any work; what of a file's names and shapes stays.
 
 import { expect, test } from "vitest";
-import { float32 } from "../../../src/base/tensor.js";
+import { float32, int64 } from "../../../src/base/tensor.js";
 import { printGraph } from "../../../src/graph/print.js";
 import type { GraphProto, ModelProto, NodeProto, ValueInfoProto } from "../../../src/onnx/model-proto.js";
 import { ATTRIBUTE_TYPE } from "../../../src/onnx/model-proto.js";
@@ -90,6 +90,32 @@ test.each([
   const attribute = Object.entries(of).map(([name, i]) => ({ name, type: ATTRIBUTE_TYPE.int, i }));
   const model = modelOf([node("Shape", ["x"], ["y"], { attribute })], { output: [info("y", [sizes], 7)] });
   expect(readOnnx(model, "m.onnx").outputs[0]?.shape).toEqual([sizes]);
+});
+
+test.each([0, 1])("a Reshape to sizes without a zero has them, whatever allowzero says: %i", (allowzero) => {
+  const sizes = tensorToProto(int64([2], [-1, 2]), "s");
+  const attribute = [{ name: "allowzero", type: ATTRIBUTE_TYPE.int, i: allowzero }];
+  const model = modelOf([node("Reshape", ["x", "s"], ["y"], { attribute })], {
+    initializer: [sizes],
+    input: [info("x", ["N", 2, 1, 1], 1)],
+    output: [info("y", ["N", 2], 1)],
+  });
+  expect(readOnnx(model, "m.onnx").nodes[0]?.outputs[0]?.shape).toEqual(["N", 2]);
+});
+
+test("a Pad of some axes, counted from the end, changes their sizes alone", () => {
+  const numbers = { p: [1, 0, 2, 3], a: [-1, 1] };
+  const initializer = [
+    ...Object.entries(numbers).map(([name, list]) => tensorToProto(int64([list.length], list), name)),
+    tensorToProto(float32([], [0]), "v"),
+  ];
+  const model = modelOf([node("Pad", ["x", "p", "v", "a"], ["y"])], {
+    initializer,
+    input: [info("x", ["N", 2, 4, 5], 1)],
+    output: [info("y", ["N", 5, 4, 8], 1)],
+  });
+  const inOpset18 = { ...model, opsetImport: [{ version: 18 }] };
+  expect(readOnnx(inOpset18, "m.onnx").outputs[0]?.shape).toEqual(["N", 5, 4, 8]);
 });
 
 test("a network that is quantized already is refused, with what is wanted", () => {
