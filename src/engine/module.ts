@@ -175,10 +175,10 @@ interface RelaxedKernels {
   convolutionPairs(...call: [...Convolution, shift: number, group: number]): void;
   convolutionOnce(...call: [...Convolution, shift: number]): void;
   convolutionEach(...call: [...Convolution, shift: number]): void;
-  convolutionQuads(...call: Convolution): void;
-  convolutionSigned(...call: Convolution): void;
-  depthwiseQuads(...call: Depthwise): void;
-  depthwiseSigned(...call: Depthwise): void;
+  readonly convolutionQuads: (...call: Convolution) => void;
+  readonly convolutionSigned: (...call: Convolution) => void;
+  readonly depthwiseQuads: (...call: Depthwise) => void;
+  readonly depthwiseSigned: (...call: Depthwise) => void;
   depthwiseOnce(...call: [...Depthwise, shift: number]): void;
   depthwisePairs(...call: [...Depthwise, shift: number, group: number]): void;
   readonly selectLookUp: LookUp;
