@@ -280,18 +280,21 @@ async function compressed(
 async function compressAll(site: Site, server: Server): Promise<void> {
   for (const { path } of site.rules) {
     if (!server.listening) return;
-    const file = path.endsWith("*") || PACKED.has(extname(path)) ? null : await fileOf(site.root, path);
     // A file that cannot be read is its visitor's to hear of.
-    const handle = file && (await open(file).catch(() => null));
-    if (!handle) continue;
-    try {
-      const { etag, sizeBytes } = await identityOf(site, file, handle);
-      await compressed(site, { handle, sizeBytes }, etag, "br");
-    } catch {
-      continue;
-    } finally {
-      await handle.close();
-    }
+    if (!path.endsWith("*") && !PACKED.has(extname(path)))
+      await compressFile(site, path).catch(() => undefined);
+  }
+}
+
+async function compressFile(site: Site, path: string): Promise<void> {
+  const file = await fileOf(site.root, path);
+  if (file === null) return;
+  const handle = await open(file);
+  try {
+    const { etag, sizeBytes } = await identityOf(site, file, handle);
+    await compressed(site, { handle, sizeBytes }, etag, "br");
+  } finally {
+    await handle.close();
   }
 }
 
