@@ -26,24 +26,8 @@ export async function openEngine(
   where: string,
   threads: Threads | null = null,
 ): Promise<Session> {
-  try {
-    return await openWith(USUAL_OPERATORS, modules, bytes, where, threads);
-  } catch (thrown) {
-    if (!(thrown instanceof QdgError) || thrown.code !== "unsupported-op") throw thrown;
-    // A page loads what few networks have with the first of them.
-    const { ALL_OPERATORS } = await import("../compute/operators.js");
-    return openWith(ALL_OPERATORS, modules, bytes, where, threads);
-  }
-}
-
-async function openWith(
-  operators: Operators,
-  modules: EngineModules,
-  bytes: Uint8Array,
-  where: string,
-  threads: Threads | null,
-): Promise<Session> {
-  const graph = modelToGraph(withUnpackedWeights(decodeModel(bytes, where)));
+  const model = withUnpackedWeights(decodeModel(bytes, where));
+  const graph = modelToGraph(model);
   if (!valuesOf(graph).some(({ dtype }) => INTEGERS.has(dtype))) {
     throw new QdgError(
       "unsupported-op",
@@ -51,7 +35,16 @@ async function openWith(
       "has no integers, and the engine is for low-bit networks; run it on wasm",
     );
   }
-  return GraphSession.open(graph, where, () => computeOf(graph, modules, operators, threads));
+  const open = (raised: Graph, operators: Operators): Promise<Session> =>
+    GraphSession.open(raised, where, () => computeOf(raised, modules, operators, threads));
+  try {
+    return await open(graph, USUAL_OPERATORS);
+  } catch (thrown) {
+    if (!(thrown instanceof QdgError) || thrown.code !== "unsupported-op") throw thrown;
+    // A page loads what few networks have with the first of them. Raised anew: the graph has changed.
+    const { ALL_OPERATORS } = await import("../compute/operators.js");
+    return open(modelToGraph(model), ALL_OPERATORS);
+  }
 }
 
 /** A function of its own: what it returns holds the network, and not the graph with all its weights. */

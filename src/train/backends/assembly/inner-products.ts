@@ -1,11 +1,7 @@
 // Filter gradients of depthwise convolutions, and sums by channel: over pixels, products of the same channel of two
 // images. Each channel's sum is made in float32, pixel after pixel, row after row.
 
-/** `sum + a b`, the product rounded first. */
-// @ts-ignore: decorator
-@inline function plus(sum: v128, a: v128, b: v128): v128 {
-  return f32x4.add(sum, f32x4.mul(a, b));
-}
+import { plus } from "./plus";
 
 /**
  * `out[c] += sum over pixels of x[c] dy[c]`, c below 16.

@@ -1,11 +1,7 @@
 // Filter gradients of convolutions: over pixels, products of every channel of x with every channel of dy, for as many
 // channels at once as the registers hold. Each sum is made in float32, pixel after pixel, row after row.
 
-/** `sum + a b`, the product rounded first. */
-// @ts-ignore: decorator
-@inline function plus(sum: v128, a: v128, b: v128): v128 {
-  return f32x4.add(sum, f32x4.mul(a, b));
-}
+import { plus } from "./plus";
 
 /**
  * `out[c][k] += sum over pixels of x[c] dy[k]`, c below 4 and k below 8.
