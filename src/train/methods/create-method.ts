@@ -6,7 +6,7 @@ import { Gaqat } from "./gaqat.js";
 import { GradientMethod } from "./gradient-method.js";
 import type { Method } from "./method.js";
 import { type MethodOptions, methodSettings } from "./method-options.js";
-import { type MethodName, METHODS } from "./methods.js";
+import { type MethodName, METHODS, type ScaleSettings } from "./methods.js";
 
 /**
  * @param trainables of the objective that it will be given, in their order
@@ -17,11 +17,20 @@ export function createMethod<Batch>(
   trainables: readonly Trainable[],
   options: MethodOptions,
 ): Method<Batch> {
-  const settings = methodSettings(options);
   const { rule } = METHODS[name];
+  const settings = methodSettings({ ...options, ...ownSettings(name, options) });
   if (rule) return new GradientMethod(name, rule, trainables, settings);
-  if (!trainables.some(({ role }) => role === "scale")) {
+  if (settings.frozenPart !== "none" && !trainables.some(({ role }) => role === "scale")) {
     throw new QdgError("usage", name, "got a network without learned scales, expected a quantized one");
   }
-  return new Gaqat(trainables, settings);
+  return new Gaqat(name, trainables, settings);
+}
+
+/** What sets the method apart, where an option that it takes does not say otherwise. */
+function ownSettings(name: MethodName, options: MethodOptions): Partial<MethodOptions> {
+  const { scales, settings } = METHODS[name];
+  const names = Object.keys(scales) as (keyof ScaleSettings)[];
+  return Object.fromEntries(
+    names.map((key) => [key, (settings.includes(key) ? options[key] : undefined) ?? scales[key]]),
+  );
 }

@@ -7,12 +7,29 @@ import { QdgError } from "../../base/error.js";
 export const THRESHOLD_MODES = ["value", "margin", "quantile"] as const;
 export type ThresholdMode = (typeof THRESHOLD_MODES)[number];
 
-/** The two gradients of a scale: of the task loss at theta, and of the same loss at the perturbed point. */
-export const GRADIENT_PARTS = ["task", "smoothness"] as const;
-export type GradientPart = (typeof GRADIENT_PARTS)[number];
+/**
+ * What freezing goes by: the disorder of one of the two gradients of a scale, of the task loss at theta (`task`) and of the
+ * same loss at the perturbed point (`smoothness`), or how far the two oppose each other: the share of steps at which
+ * their signs differ, or `(1 - cosine) / 2`.
+ */
+export const MEASURES = ["task", "smoothness", "opposition", "cosine"] as const;
+export type Measure = (typeof MEASURES)[number];
 
-export const FROZEN_PARTS = ["task", "smoothness", "both"] as const;
+/** `alternate`: of all scales the smoothness part in one window, the task part in the next. */
+export const FROZEN_PARTS = ["none", "task", "smoothness", "both", "alternate"] as const;
 export type FrozenPart = (typeof FROZEN_PARTS)[number];
+
+export const FROZEN_SIDES = ["below", "above"] as const;
+/** Whether a scale is frozen when what is measured is below the threshold, or above it. */
+export type FrozenSide = (typeof FROZEN_SIDES)[number];
+
+export const DECISIONS = ["window", "step"] as const;
+/** When freezing is decided: at the end of each window, or at every step by a memory of about as many. */
+export type Decision = (typeof DECISIONS)[number];
+
+export const OPPOSING = ["mean", "project"] as const;
+/** What becomes of a layer's two gradients where they oppose each other: their mean all the same, or PCGrad. */
+export type Opposing = (typeof OPPOSING)[number];
 
 export const GRANULARITIES = ["scale", "layer"] as const;
 /** Whether each scale is frozen by its own disorder, or a layer's scales together by their mean. */
@@ -28,22 +45,30 @@ export interface MethodSettings {
   readonly alpha: number;
   /** Whether scales and zero points are perturbed with the weights. Default true. */
   readonly perturbScales: boolean;
-  /** K of gaqat: steps over which disorder is measured, 2 to the run's. Default min(350, a tenth of the run), at least 2. */
+  /** K: steps over which the gradients of scales are measured, 2 to the run's. Default min(350, a tenth of the run), at least 2. */
   readonly window: number;
   /**
-   * r of gaqat: a scale is frozen when its disorder is strictly below
+   * r of gaqat: a scale is frozen when what is measured is strictly below
    * - `value`: r, 0 to 1. Default 0.3.
    * - `margin`: `0.5 - r * 0.5 / sqrt(K - 1)`, r standard deviations of a coin tossed K times below its mean;
    *   0 to 100. Default 2.
-   * - `quantile`: the r-quantile of this window's disorders, so that at most that part is frozen; 0 to 1. Default 0.3.
+   * - `quantile`: the r-quantile of all, so that at most that part is frozen; 0 to 1. Default 0.3.
+   *
+   * With `frozenSide` above: strictly above r, `0.5 + r * 0.5 / sqrt(K - 1)`, or the (1 - r)-quantile.
    */
   readonly threshold: number;
   /** Default `value`. */
   readonly thresholdMode: ThresholdMode;
   /** Which gradient freezing stops. Default `task`. */
   readonly frozenPart: FrozenPart;
-  /** Whose disorder is measured. Default `task`. */
-  readonly measuredPart: GradientPart;
+  /** Default `below`. */
+  readonly frozenSide: FrozenSide;
+  /** Default `task`. */
+  readonly measure: Measure;
+  /** Default `window`. */
+  readonly decision: Decision;
+  /** Default `mean`. */
+  readonly opposing: Opposing;
   /** Default `scale`. */
   readonly granularity: Granularity;
   /**
@@ -98,7 +123,10 @@ export function methodSettings(options: MethodOptions): MethodSettings {
     ),
     thresholdMode,
     frozenPart: oneOf("frozenPart", options.frozenPart ?? "task", FROZEN_PARTS),
-    measuredPart: oneOf("measuredPart", options.measuredPart ?? "task", GRADIENT_PARTS),
+    frozenSide: oneOf("frozenSide", options.frozenSide ?? "below", FROZEN_SIDES),
+    measure: oneOf("measure", options.measure ?? "task", MEASURES),
+    decision: oneOf("decision", options.decision ?? "window", DECISIONS),
+    opposing: oneOf("opposing", options.opposing ?? "mean", OPPOSING),
     granularity: oneOf("granularity", options.granularity ?? "scale", GRANULARITIES),
     plainSteps: integer("plainSteps", options.plainSteps ?? 0, 0, Number.MAX_SAFE_INTEGER),
     quantizeFrom: integer("quantizeFrom", options.quantizeFrom ?? Math.floor(steps * 0.4), 0, steps),

@@ -8,20 +8,29 @@ export interface StepReport {
   readonly loss: number;
   /** Of the perturbed point, for methods with two passes. */
   readonly smoothLoss?: number;
-  /** The fraction of scales with a part frozen in this step (gaqat). */
+  /** The fraction of scales with a part frozen in this step; absent where a method never freezes. */
   readonly frozen?: number;
-  /** At the end of a window: the disorder and freezing of every scale (gaqat). */
+  /** At the end of a window: what the two gradients of every scale did, and freezing. */
   readonly window?: WindowReport;
 }
 
 /** By the name of the trainable (`relu1/scale`): one entry a scale. */
+export type ByTrainable = Readonly<Record<string, readonly number[]>>;
+
 export interface WindowReport {
   /** The step that ended the window, and its length. */
   readonly step: number;
   readonly steps: number;
-  readonly disorder: Readonly<Record<string, readonly number[]>>;
-  /** 1: the part that freezing stops is stopped in the next window. */
-  readonly frozen: Readonly<Record<string, readonly number[]>>;
+  /** Of the task gradient (disorder.ts). */
+  readonly disorder: ByTrainable;
+  /** 1: the part that freezing stops is stopped in the step after the window. */
+  readonly frozen: ByTrainable;
+  /** The same of the smoothness gradient, and of both together (conflict.ts). */
+  readonly smoothnessDisorder: ByTrainable;
+  readonly opposed: ByTrainable;
+  readonly cosine: ByTrainable;
+  /** Of the scales of a layer as one vector, by the layer's name. */
+  readonly layers: Readonly<Record<string, { readonly opposed: number; readonly cosine: number }>>;
 }
 
 /** Everything that a method must get back to go on bit for bit: arrays by name, and numbers. */

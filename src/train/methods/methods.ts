@@ -11,8 +11,10 @@ import { sam } from "./sam.js";
 export interface MethodRow {
   /** In a table of methods, as Markdown. */
   readonly says: string;
-  /** What the gradient of a step is; null: gaqat, whose scales have a step of their own. */
+  /** What the gradient of a step is; null: scales have a step of their own (gaqat.ts). */
   readonly rule: GradientRule | null;
+  /** Of methods without a rule: how scales are stepped, where that is not the default or an option. */
+  readonly scales: ScaleSettings;
   /** Which steps are taken, and evaluated, on the quantized network; `quantizeFrom` is the setting. */
   readonly quantizedFrom: "never" | "start" | "quantizeFrom";
   /** Whether activations stay as they are. */
@@ -25,17 +27,37 @@ export interface MethodRow {
   readonly settings: readonly (keyof MethodSettings)[];
 }
 
-export type MethodName = "erm" | "sam" | "sagm" | "lsq" | "lsq-sagm" | "gaqat" | "qt-dog";
+export type MethodName = "erm" | "sam" | "sagm" | "lsq" | "lsq-sagm" | "gaqat" | "fqat" | "qt-dog";
+
+export type ScaleSettings = Partial<
+  Pick<
+    MethodSettings,
+    "frozenPart" | "frozenSide" | "measure" | "granularity" | "decision" | "opposing" | "thresholdMode"
+  >
+>;
 
 const FLOAT = { quantizedFrom: "never", weightsOnly: false, bits: null } as const;
 const QUANTIZED = { quantizedFrom: "start", weightsOnly: false, bits: 4 } as const;
 const SAGM_SETTINGS = ["rho", "alpha", "perturbScales"] as const;
+const FREEZING_SETTINGS = [
+  ...SAGM_SETTINGS,
+  "window",
+  "threshold",
+  "thresholdMode",
+  "frozenPart",
+  "frozenSide",
+  "measure",
+  "granularity",
+  "decision",
+  "opposing",
+] as const;
 
 export const METHODS: Readonly<Record<MethodName, MethodRow>> = {
   erm: {
     ...FLOAT,
     says: "full precision, plain gradient",
     rule: erm,
+    scales: {},
     severalDomains: false,
     settings: [],
   },
@@ -43,6 +65,7 @@ export const METHODS: Readonly<Record<MethodName, MethodRow>> = {
     ...FLOAT,
     says: "full precision, gradient at `theta + rho g/norm(g)` (Foret et al. 2021)",
     rule: sam,
+    scales: {},
     severalDomains: false,
     settings: ["rho", "perturbScales"],
   },
@@ -50,6 +73,7 @@ export const METHODS: Readonly<Record<MethodName, MethodRow>> = {
     ...FLOAT,
     says: "full precision, mean of the gradients at theta and at `theta + (rho/norm(g) - alpha) g` (Wang et al., CVPR 2023)",
     rule: sagm,
+    scales: {},
     severalDomains: true,
     settings: SAGM_SETTINGS,
   },
@@ -57,34 +81,38 @@ export const METHODS: Readonly<Record<MethodName, MethodRow>> = {
     ...QUANTIZED,
     says: "quantized, plain gradient: all that is LSQ's own is the gradient of its scales (Esser et al. 2020)",
     rule: erm,
+    scales: {},
     severalDomains: false,
     settings: [],
   },
   "lsq-sagm": {
     ...QUANTIZED,
     says: "quantized, sagm's step; scales are perturbed and stepped like weights",
-    rule: sagm,
+    rule: null,
+    scales: { frozenPart: "none" },
     severalDomains: true,
-    settings: SAGM_SETTINGS,
+    settings: [...SAGM_SETTINGS, "window"],
   },
   gaqat: {
     ...QUANTIZED,
     says: "quantized, sagm's step, with scale gradients frozen by their disorder: below",
     rule: null,
+    scales: {},
     severalDomains: true,
-    settings: [
-      ...SAGM_SETTINGS,
-      "window",
-      "threshold",
-      "thresholdMode",
-      "frozenPart",
-      "measuredPart",
-      "granularity",
-    ],
+    settings: FREEZING_SETTINGS,
+  },
+  fqat: {
+    ...QUANTIZED,
+    says: "gaqat layer by layer, decided at every step: the task gradient of the layers of most disorder is frozen (our reading of FQAT, ACM MM 2025)",
+    rule: null,
+    scales: { frozenSide: "above", granularity: "layer", decision: "step", thresholdMode: "quantile" },
+    severalDomains: true,
+    settings: FREEZING_SETTINGS,
   },
   "qt-dog": {
     says: "weights only, full precision until `--qt-dog-start`: their noise seeks flat minima (QT-DoG, Javed et al., ICML 2025)",
     rule: erm,
+    scales: {},
     quantizedFrom: "quantizeFrom",
     weightsOnly: true,
     bits: 7,

@@ -4,14 +4,18 @@
 import { isDeepStrictEqual } from "node:util";
 import { QdgError } from "../../base/error.js";
 import {
+  type Decision,
   type FrozenPart,
-  type GradientPart,
+  type FrozenSide,
   type Granularity,
+  type Measure,
   type MethodOptions,
+  type MethodSettings,
   methodSettings,
+  type Opposing,
   type ThresholdMode,
 } from "../methods/method-options.js";
-import { type MethodRow, METHODS } from "../methods/methods.js";
+import { type MethodRow, METHODS, methodsWith } from "../methods/methods.js";
 import { checkedOption, type OptionRow } from "./option-kinds.js";
 import { DEFAULT_METHOD, flagOf, TRAIN_OPTIONS } from "./option-table.js";
 import type { AskedTrainOptions, TrainOptionName, TrainOptions } from "./train-options.js";
@@ -32,6 +36,7 @@ export function completeOptions(asked: AskedTrainOptions): TrainOptions {
   const known: Partial<Record<TrainOptionName, unknown>> = {};
   for (const name of NAMES) known[name] = valueOf(name, asked[name], known as unknown as TrainOptions);
   const options = known as unknown as TrainOptions;
+  checkOfMethod(asked, options);
   checkSteps(options);
   checkTeacher(options);
   methodSettings(methodOptions(options));
@@ -76,8 +81,11 @@ export function methodOptions(options: TrainOptions): MethodOptions {
     // Their kinds have been checked against the same lists.
     thresholdMode: options.thresholdMode as ThresholdMode,
     frozenPart: options.freeze as FrozenPart,
-    measuredPart: options.measure as GradientPart,
+    frozenSide: options.freezeSide as FrozenSide,
+    measure: options.measure as Measure,
     granularity: options.disorder as Granularity,
+    decision: options.decide as Decision,
+    opposing: options.opposing as Opposing,
     plainSteps: options.floatSteps,
     quantizeFrom: options.qtDogStart,
     beta1: options.beta1,
@@ -149,6 +157,39 @@ function checkTogether(asked: AskedTrainOptions): void {
   }
   if (asked.data !== undefined && asked.data !== SHAPES_DG) {
     refuse(["shapesCount"], "that is for --data shapes-dg");
+  }
+}
+
+/** Options of some methods, with the setting that a method names where it takes them. */
+const METHOD_SETTINGS: Readonly<Partial<Record<TrainOptionName, keyof MethodSettings>>> = {
+  rho: "rho",
+  alpha: "alpha",
+  perturbScales: "perturbScales",
+  window: "window",
+  threshold: "threshold",
+  thresholdMode: "thresholdMode",
+  freeze: "frozenPart",
+  freezeSide: "frozenSide",
+  measure: "measure",
+  disorder: "granularity",
+  decide: "decision",
+  opposing: "opposing",
+  qtDogStart: "quantizeFrom",
+};
+
+/** The options of another method; those of a checkpoint are all there, at their defaults. */
+function checkOfMethod(asked: AskedTrainOptions, options: TrainOptions): void {
+  const { settings } = methodOf(options);
+  for (const [option, setting] of Object.entries(METHOD_SETTINGS)) {
+    const name = option as TrainOptionName;
+    const value = asked[name];
+    if (value === undefined || settings.includes(setting)) continue;
+    if (isDeepStrictEqual(value, valueOf(name, undefined, options))) continue;
+    throw new QdgError(
+      "usage",
+      flagOf(name),
+      `got ${JSON.stringify(value)}, but ${options.method} has no use for it, only ${methodsWith(setting)}; leave it out`,
+    );
   }
 }
 

@@ -55,8 +55,11 @@ export interface TrainOptions {
   readonly thresholdMode: string;
   readonly threshold: number;
   readonly freeze: string;
+  readonly freezeSide: string;
   readonly measure: string;
   readonly disorder: string;
+  readonly decide: string;
+  readonly opposing: string;
   readonly perturbScales: boolean;
   readonly qtDogStart: number;
   readonly seed: number;

@@ -135,7 +135,7 @@ export class Trainer {
       step: step + 1,
       sinceLog: addLoss(sinceLog, report),
       sinceEvaluation: addLoss(sinceEvaluation, report),
-      frozen: report.window ? frozenShare(report.window) : frozen,
+      frozen: report.window && report.frozen !== undefined ? frozenShare(report.window) : frozen,
     };
     if (report.window) await folder.append("freezing", report.window);
     if ((step + 1) % options.logEvery === 0 || step + 1 === options.steps) await this.#log(report);

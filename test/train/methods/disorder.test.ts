@@ -32,6 +32,18 @@ describe("disorder", () => {
     expect(disorderOf([0, 0, -0])).toEqual({ disorder: 0, seen: false });
   });
 
+  test("with a fading memory weighs a pair by 1 - 1/K to the power of its age, and never ends", () => {
+    const recorder = new DisorderRecorder(1, 4, "fading");
+    const signs = [1, -1, -1, 1, 1, 1, -1, -1];
+    const isFull = signs.map((g) => recorder.record(Float32Array.of(g)));
+    expect(isFull).toEqual([false, false, false, true, true, true, true, true]);
+    const changes = signs.slice(1).map((g, i) => (g === signs[i] ? 0 : 1));
+    const weights = changes.map((_, i) => 0.75 ** (changes.length - 1 - i));
+    const sum = (list: readonly number[]): number => list.reduce((a, b) => a + b, 0);
+    const expected = sum(changes.map((one, i) => one * (weights[i] as number))) / sum(weights);
+    expect(recorder.get().disorder[0]).toBeCloseTo(expected, 6);
+  });
+
   test("does not count a change across two windows", () => {
     const recorder = new DisorderRecorder(1, 2);
     for (const g of [1, 1]) recorder.record(Float32Array.of(g));
@@ -59,9 +71,9 @@ describe("disorder", () => {
     ])
       first.record(Float32Array.from(g));
     const writer = new StateWriter();
-    first.save(writer);
+    first.save("d", writer);
     const second = new DisorderRecorder(2, 4);
-    second.load(new StateReader(writer.state()));
+    second.load("d", new StateReader(writer.state()));
     expect(second.recorded).toBe(2);
     expect(second.record(Float32Array.of(1, -1))).toBe(false);
     expect(second.record(Float32Array.of(1, -1))).toBe(true);
@@ -70,9 +82,9 @@ describe("disorder", () => {
 
   test("refuses the state of another window", () => {
     const writer = new StateWriter();
-    new DisorderRecorder(2, 4).save(writer);
+    new DisorderRecorder(2, 4).save("d", writer);
     const other = new DisorderRecorder(2, 5);
-    expect(() => other.load(new StateReader(writer.state()))).toThrow(
+    expect(() => other.load("d", new StateReader(writer.state()))).toThrow(
       expect.objectContaining({ code: "invalid-data" }),
     );
   });
@@ -90,7 +102,7 @@ describe("freezing", () => {
   const each = [0, 1, 2, 3];
   const all = [true, true, true, true];
   const disorder = [0.1, 0.3, 0.45, 0.6];
-  const rule = { window: 26, threshold: 0.3, thresholdMode: "value" } as const;
+  const rule = { window: 26, frozenSide: "below", threshold: 0.3, thresholdMode: "value" } as const;
 
   test.each([
     ["takes what is strictly below the value", { ...rule }, [1, 0, 0, 0]],
@@ -119,13 +131,37 @@ describe("freezing", () => {
     ],
     ["takes none at quantile 0", { ...rule, thresholdMode: "quantile", threshold: 0 }, [0, 0, 0, 0]],
     ["takes all at quantile 1", { ...rule, thresholdMode: "quantile", threshold: 1 }, [1, 1, 1, 1]],
+    [
+      "takes what is strictly above the value",
+      { ...rule, frozenSide: "above", threshold: disorder[2] as number },
+      [0, 0, 0, 1],
+    ],
+    [
+      "takes the upper half by quantile",
+      { ...rule, frozenSide: "above", thresholdMode: "quantile", threshold: 0.5 },
+      [0, 0, 1, 1],
+    ],
+    [
+      "takes all above quantile 1",
+      { ...rule, frozenSide: "above", thresholdMode: "quantile", threshold: 1 },
+      [1, 1, 1, 1],
+    ],
+    [
+      "takes what is 1 deviation above a coin, 0.6",
+      { ...rule, frozenSide: "above", thresholdMode: "margin", threshold: 1 },
+      disorder.map((one) => (one > 0.6 ? 1 : 0)),
+    ],
   ] as const)("%s", (_, freezing, expected) => {
     expect([...freeze({ disorder, seen: all }, each, freezing)]).toEqual(expected);
   });
 
   test("has a margin that narrows with the root of the window", () => {
-    expect(thresholdValue([], { window: 5, threshold: 1, thresholdMode: "margin" })).toBeCloseTo(0.25, 12);
-    expect(thresholdValue([], { window: 101, threshold: 1, thresholdMode: "margin" })).toBeCloseTo(0.45, 12);
+    expect(
+      thresholdValue([], { window: 5, threshold: 1, thresholdMode: "margin", frozenSide: "below" }),
+    ).toBeCloseTo(0.25, 12);
+    expect(
+      thresholdValue([], { window: 101, threshold: 1, thresholdMode: "margin", frozenSide: "below" }),
+    ).toBeCloseTo(0.45, 12);
   });
 
   test("never takes a scale without a gradient, nor counts it for its layer or the quantile", () => {

@@ -43,7 +43,7 @@ interface Walk {
 function walk(
   scripts: readonly Script[],
   options: Partial<MethodOptions>,
-  name: "gaqat" | "lsq-sagm" = "gaqat",
+  name: "gaqat" | "fqat" | "lsq-sagm" = "gaqat",
 ): Walk {
   const objective = new Scripted(SKETCHES);
   const method = createMethod(name, objective.trainables, { steps: 1000, window: WINDOW, ...options });
@@ -72,12 +72,12 @@ describe("gaqat without anything frozen", () => {
     ["threshold 0, and a norm that is clipped", { threshold: 0, clipNorm: 0.5 }],
     ["scales that are not perturbed, and decay", { threshold: 0, perturbScales: false, weightDecay: 0.1 }],
     ["another rate of scales", { threshold: 0, scaleRate: 0.3 }],
-  ])("is lsq-sagm's step bit for bit: %s", (_, options) => {
+  ])("is sagm's step bit for bit, as is lsq-sagm: %s", (_, options) => {
     const next = noise(11);
     const batches = Array.from({ length: 60 }, () =>
       [3, 2, 1, 1].map((length) => Array.from({ length }, () => next())),
     );
-    const points = (name: "gaqat" | "lsq-sagm"): number[][] => {
+    const points = (name: "gaqat" | "lsq-sagm" | "sagm"): number[][] => {
       const objective = new Quadratic([
         { name: "conv/kernel", start: [1, -1, 0.3], curvature: [1, 3, 0.2] },
         { name: "conv/scale", role: "scale", start: [0.7, 1.3], curvature: [2, 0.7] },
@@ -92,7 +92,8 @@ describe("gaqat without anything frozen", () => {
       objective.dispose();
       return walked;
     };
-    expect(points("gaqat")).toEqual(points("lsq-sagm"));
+    expect(points("gaqat")).toEqual(points("sagm"));
+    expect(points("lsq-sagm")).toEqual(points("sagm"));
   });
 
   test("is so until the end of the first window, and no longer where something is frozen after it", () => {
@@ -123,13 +124,32 @@ describe("the report of a window", () => {
       steps: WINDOW,
       disorder: { "conv/scale": [0, 1], "relu/scale": [0] },
       frozen: { "conv/scale": [1, 0], "relu/scale": [1] },
+      smoothnessDisorder: { "conv/scale": [1, 0], "relu/scale": [0] },
+      opposed: { "conv/scale": [0.5, 0.5], "relu/scale": [1] },
+      cosine: { "conv/scale": [0, 0], "relu/scale": [-1] },
+      // Of conv: products (1, 1) and (-1, -1) in turn.
+      layers: { conv: { opposed: 0.5, cosine: 0 }, relu: { opposed: 1, cosine: -1 } },
     });
     expect(reports.map(({ frozen }) => frozen)).toEqual([0, 0, 0, 0, 2 / 3, 2 / 3, 2 / 3, 2 / 3]);
   });
 
-  test("is of the smoothness gradient when that is measured", () => {
-    const { reports } = walk(opening, { measuredPart: "smoothness" });
-    expect(reports[3]?.window?.disorder).toEqual({ "conv/scale": [1, 0], "relu/scale": [0] });
+  test("freezes by the smoothness gradient when that is measured", () => {
+    const { reports } = walk(opening, { measure: "smoothness" });
+    expect(reports[3]?.window?.smoothnessDisorder).toEqual({ "conv/scale": [1, 0], "relu/scale": [0] });
+    expect(reports[3]?.window?.frozen).toEqual({ "conv/scale": [0, 1], "relu/scale": [1] });
+  });
+
+  test("freezes by the share of steps at which the two oppose each other", () => {
+    const { reports } = walk(opening, { measure: "opposition", frozenSide: "above", threshold: 0.6 });
+    expect(reports[3]?.window?.opposed).toEqual({ "conv/scale": [0.5, 0.5], "relu/scale": [1] });
+    expect(reports[3]?.window?.frozen).toEqual({ "conv/scale": [0, 0], "relu/scale": [1] });
+  });
+
+  test("freezes by the angle between the two", () => {
+    // Scale 2 has 5 and -1 at every step: a cosine of -1, measured as 1.
+    const { reports } = walk(opening, { measure: "cosine", frozenSide: "above", threshold: 0.9 });
+    expect(reports[3]?.window?.cosine).toEqual({ "conv/scale": [0, 0], "relu/scale": [-1] });
+    expect(reports[3]?.window?.frozen).toEqual({ "conv/scale": [0, 0], "relu/scale": [1] });
   });
 
   test("freezes a layer's scales together, by their mean", () => {
@@ -262,5 +282,74 @@ describe("what is frozen", () => {
     ];
     const options = { frozenPart: "smoothness", clipNorm: 1 } as const;
     expect(course(walk(louder, options), SCALE_0)).toEqual(course(walk(scripts, options), SCALE_0));
+  });
+});
+
+describe("relatives of gaqat", () => {
+  const scripts = [...opening, ...opening, ...opening, ...opening];
+
+  test("lsq-sagm reports the same measurements and freezes nothing", () => {
+    const { reports } = walk(scripts, {}, "lsq-sagm");
+    expect(reports[3]?.window?.disorder).toEqual({ "conv/scale": [0, 1], "relu/scale": [0] });
+    expect(reports.flatMap(({ window }) => Object.values(window?.frozen ?? {}).flat())).not.toContain(1);
+    expect(reports.every(({ frozen }) => frozen === undefined)).toBe(true);
+  });
+
+  test("alternate takes the task gradient alone in one window, the smoothness gradient alone in the next", () => {
+    const noisy = scripts.map(() => script([2, 1, 5], [7, -3, -4]));
+    const { points, reports } = walk(noisy, { frozenPart: "alternate" });
+    const task = walk(
+      noisy.map(() => script([2, 1, 5], [0, 0, 0])),
+      { frozenPart: "none" },
+    );
+    expect(reports.every(({ frozen }) => frozen === 1)).toBe(true);
+    expect(course({ points, reports }, SCALE_0).slice(0, WINDOW)).toEqual(
+      course(task, SCALE_0).slice(0, WINDOW),
+    );
+    // Scale 1 goes down by its task gradient, then up by the other.
+    const at = course({ points, reports }, SCALE_1);
+    expect(at[WINDOW - 1]).toBeLessThan(2);
+    expect(at[2 * WINDOW - 1]).toBeGreaterThan(at[WINDOW - 1] as number);
+    expect(at[3 * WINDOW - 1]).toBeLessThan(at[2 * WINDOW - 1] as number);
+  });
+
+  test("fqat freezes the layers of most disorder, and says so at every step after a window", () => {
+    // conv's scales turn at every step, relu's never.
+    const turning = Array.from({ length: 3 * WINDOW }, (_, step) =>
+      script([step % 2 === 0 ? 1 : -1, step % 2 === 0 ? 1 : -1, 1], [0.1, 0.1, 0.1]),
+    );
+    const { reports } = walk(turning, { threshold: 0.5 }, "fqat");
+    expect(reports.map(({ frozen }) => frozen)).toEqual(
+      turning.map((_, step) => (step < WINDOW ? 0 : 2 / 3)),
+    );
+    expect(reports.at(-1)?.window?.frozen).toEqual({ "conv/scale": [1, 1], "relu/scale": [0] });
+  });
+
+  test("project takes nothing from layers whose gradients agree, and what opposes from the others", () => {
+    // conv: (3, 4) and (-1, 0); relu: 5 and -1, which leave nothing of each other.
+    const steps = Array.from({ length: WINDOW }, () => script([3, 4, 5], [-1, 0, -1]));
+    const { points } = walk(steps, { frozenPart: "none", opposing: "project" });
+    expect(course({ points, reports: [] }, SCALE_2)).toEqual([3, 3, 3, 3]);
+    // g_task becomes (0, 4), g_smoothness (-1, 0) + 3/25 (3, 4) = (-0.64, 0.48): their mean moves scale 0 up, scale 1 down.
+    expect(points[0]?.[SCALE_0]).toBeGreaterThan(1);
+    expect(points[0]?.[SCALE_1]).toBeLessThan(2);
+  });
+
+  test.each(["gaqat", "fqat", "lsq-sagm"] as const)("%s goes on bit for bit from its state", (name) => {
+    const next = noise(3);
+    const random = Array.from({ length: 4 * WINDOW }, () =>
+      script([next(), next(), next()], [next(), next(), next()]),
+    );
+    const whole = walk(random, { threshold: 0.5 }, name);
+    const cut = WINDOW + 2;
+    const first = new Scripted(SKETCHES);
+    const options = { steps: 1000, window: WINDOW, threshold: 0.5 };
+    const before = createMethod(name, first.trainables, options);
+    random.slice(0, cut).forEach((one, step) => before.step(first, one, step, 0.01));
+    const after = createMethod(name, first.trainables, options);
+    after.restore(before.state());
+    random.slice(cut).forEach((one, i) => after.step(first, one, cut + i, 0.01));
+    expect(first.point().flat()).toEqual(whole.points.at(-1));
+    first.dispose();
   });
 });

@@ -447,6 +447,7 @@ test("quantization is never on in full precision, from its step on in qt-dog, an
     [true, true, true, true],
     [true, true, true, true],
     [true, true, true, true],
+    [true, true, true, true],
     [false, false, true, true],
   ]);
 });

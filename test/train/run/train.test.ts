@@ -137,7 +137,8 @@ describe("a run", () => {
   });
 
   test("in full precision first keeps no model from before its quantizers", async () => {
-    const options = { ...TINY, floatSteps: 9, method: "lsq", evalEvery: 2 };
+    const { window: _, ...rest } = TINY;
+    const options = { ...rest, floatSteps: 9, method: "lsq", evalEvery: 2 };
     const result = await train({ options, out: join(folder, "float-first") });
     expect(result.kept?.step).toBeGreaterThan(9);
     expect(result.kept?.quantized).toBe(true);
@@ -155,8 +156,8 @@ describe("a run", () => {
   });
 
   test.each(["erm", "sam", "sagm", "lsq", "lsq-sagm", "qt-dog"])("of %s ends, too", async (method) => {
-    const { bits: _, ...rest } = TINY;
-    const options = { ...rest, method, steps: 4, window: 2 };
+    const { bits: _, window: __, ...rest } = TINY;
+    const options = { ...rest, method, steps: 4 };
     const result = await train({ options, out: join(folder, `of-${method}`) });
     expect(result).toMatchObject({
       finished: true,
@@ -179,11 +180,13 @@ describe("a run that was stopped", () => {
 
   test.each([
     ["qt-dog", { bits: 4, qtDogStart: 6 }],
-    ["gaqat", { floatSteps: 6 }],
+    ["gaqat", { floatSteps: 6, window: 4 }],
+    ["fqat", { floatSteps: 6, window: 3 }],
   ])(
     "goes on in full precision, and through the step where the quantizers of %s begin",
     async (method, own) => {
-      const options = { ...TINY, ...own, method };
+      const { window: _, ...rest } = TINY;
+      const options = { ...rest, ...own, method };
       await train({ options, out: join(folder, `${method}-whole`) });
       for (const step of [5, 6, 7]) {
         const out = join(folder, `${method}-${step}`);
