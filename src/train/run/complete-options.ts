@@ -10,12 +10,12 @@ import {
   type Granularity,
   type Measure,
   type MethodOptions,
-  type MethodSettings,
   methodSettings,
   type Opposing,
   type ThresholdMode,
 } from "../methods/method-options.js";
 import { type MethodRow, METHODS, methodsWith } from "../methods/methods.js";
+import { METHOD_SETTINGS, type MethodOptionName } from "./method-option-table.js";
 import { checkedOption, type OptionRow } from "./option-kinds.js";
 import { DEFAULT_METHOD, flagOf, TRAIN_OPTIONS } from "./option-table.js";
 import type { AskedTrainOptions, TrainOptionName, TrainOptions } from "./train-options.js";
@@ -160,28 +160,11 @@ function checkTogether(asked: AskedTrainOptions): void {
   }
 }
 
-/** Options of some methods, with the setting that a method names where it takes them. */
-const METHOD_SETTINGS: Readonly<Partial<Record<TrainOptionName, keyof MethodSettings>>> = {
-  rho: "rho",
-  alpha: "alpha",
-  perturbScales: "perturbScales",
-  window: "window",
-  threshold: "threshold",
-  thresholdMode: "thresholdMode",
-  freeze: "frozenPart",
-  freezeSide: "frozenSide",
-  measure: "measure",
-  disorder: "granularity",
-  decide: "decision",
-  opposing: "opposing",
-  qtDogStart: "quantizeFrom",
-};
-
 /** The options of another method; those of a checkpoint are all there, at their defaults. */
 function checkOfMethod(asked: AskedTrainOptions, options: TrainOptions): void {
   const { settings } = methodOf(options);
   for (const [option, setting] of Object.entries(METHOD_SETTINGS)) {
-    const name = option as TrainOptionName;
+    const name = option as MethodOptionName;
     const value = asked[name];
     if (value === undefined || settings.includes(setting)) continue;
     if (isDeepStrictEqual(value, valueOf(name, undefined, options))) continue;

@@ -1,17 +1,9 @@
 // Every option of a training run: its values, its default, what it is for and where --help lists it. The command
 // line, the checks and the docs read this one table. Loads in a moment: nothing of tfjs is imported here.
 
-import {
-  DECISIONS,
-  FROZEN_PARTS,
-  FROZEN_SIDES,
-  GRANULARITIES,
-  MEASURES,
-  OPPOSING,
-  THRESHOLD_MODES,
-} from "../methods/method-options.js";
-import { METHOD_NAMES, type MethodName, METHODS, methodsWith } from "../methods/methods.js";
+import { METHOD_NAMES, type MethodName, METHODS } from "../methods/methods.js";
 import { SCHEDULE_NAMES } from "../optimizer/schedule.js";
+import { METHOD_OPTIONS } from "./method-option-table.js";
 import { BITS, BOOLEAN, choice, type OptionRow, RATE, SHARE, TEXT, whole } from "./option-kinds.js";
 import {
   defaultFloatSteps,
@@ -301,91 +293,7 @@ export const TRAIN_OPTIONS: { readonly [K in TrainOptionName]: OptionRow<TrainOp
     otherwise: defaultFloatSteps,
     says: "0; a fifth of the steps for a trained model",
   },
-  rho: {
-    kind: RATE,
-    argument: "<x>",
-    help: `${methodsWith("rho")}: radius of the perturbation`,
-    otherwise: 0.05,
-  },
-  alpha: {
-    kind: { type: "real", least: 0 },
-    argument: "<x>",
-    help: `${methodsWith("alpha")}: how far the perturbation follows the gradient down`,
-    otherwise: 0.001,
-  },
-  window: {
-    kind: whole(2),
-    argument: "<n>",
-    help: `${methodsWith("window")}: steps over which gradients of scales are measured`,
-    otherwise: (known) => Math.max(2, Math.min(350, Math.floor(known.steps / 10))),
-    says: "350, or a tenth of the steps",
-  },
-  thresholdMode: {
-    kind: choice(...THRESHOLD_MODES),
-    argument: "<kind>",
-    help: `${methodsWith("thresholdMode")}: the threshold as a disorder, a quantile of all, or standard deviations from a coin's 0.5`,
-    otherwise: (known) => methodOf(known).scales.thresholdMode ?? "value",
-    says: "value; quantile for fqat",
-  },
-  threshold: {
-    kind: { type: "real", least: 0 },
-    argument: "<r>",
-    help: `${methodsWith("threshold")}: a scale beyond it is frozen`,
-    otherwise: (known) => (known.thresholdMode === "margin" ? 2 : 0.3),
-    says: "0.3; 2 for margin",
-  },
-  freeze: {
-    kind: choice(...FROZEN_PARTS),
-    argument: "<part>",
-    help: `${methodsWith("frozenPart")}: which part of a frozen scale's gradient stops; alternate: of all scales one, then the other, by window`,
-    otherwise: (known) => methodOf(known).scales.frozenPart ?? "task",
-    says: "task",
-  },
-  freezeSide: {
-    kind: choice(...FROZEN_SIDES),
-    argument: "<side>",
-    help: `${methodsWith("frozenSide")}: scales below the threshold are frozen, or those above it`,
-    otherwise: (known) => methodOf(known).scales.frozenSide ?? "below",
-    says: "below; above for fqat",
-  },
-  measure: {
-    kind: choice(...MEASURES),
-    argument: "<what>",
-    help: `${methodsWith("measure")}: disorder of the task or of the smoothness gradient, the share of steps at which they oppose each other, or (1 - cosine)/2 of both`,
-    otherwise: "task",
-  },
-  disorder: {
-    kind: choice(...GRANULARITIES),
-    argument: "<of>",
-    help: `${methodsWith("granularity")}: what is measured of each scale, or of all scales of a layer together`,
-    otherwise: (known) => methodOf(known).scales.granularity ?? "scale",
-    says: "scale; layer for fqat",
-  },
-  decide: {
-    kind: choice(...DECISIONS),
-    argument: "<when>",
-    help: `${methodsWith("decision")}: what is frozen is decided by window, or at every step`,
-    otherwise: (known) => methodOf(known).scales.decision ?? "window",
-    says: "window; step for fqat",
-  },
-  opposing: {
-    kind: choice(...OPPOSING),
-    argument: "<how>",
-    help: `${methodsWith("opposing")}: a layer's two gradients of scales are averaged, or first projected off each other where they oppose (PCGrad)`,
-    otherwise: "mean",
-  },
-  perturbScales: {
-    kind: BOOLEAN,
-    help: `${methodsWith("perturbScales")}: scales stay where they are in the perturbed pass`,
-    otherwise: true,
-  },
-  qtDogStart: {
-    kind: whole(0),
-    argument: "<n>",
-    help: `${methodsWith("quantizeFrom")}: the step at which weights begin to be quantized`,
-    otherwise: (known) => Math.floor((known.steps * 2) / 5),
-    says: "two fifths of the steps",
-  },
+  ...METHOD_OPTIONS,
   seed: {
     kind: whole(0, 2 ** 32 - 1),
     argument: "<n>",
