@@ -59,5 +59,6 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly TrainOptionName[]>>
     "perturbScales",
     "qtDogStart",
   ],
+  "Averaging:": ["average", "averageDecay", "swadStart", "swadEnd", "swadTolerance"],
   "Evaluation and saving:": ["evalEvery", "evalImages", "evalBatch", "select", "checkpointEvery", "logEvery"],
 };

@@ -3,6 +3,7 @@
 
 import { METHOD_NAMES, type MethodName, METHODS } from "../methods/methods.js";
 import { SCHEDULE_NAMES } from "../optimizer/schedule.js";
+import { AVERAGING_OPTIONS } from "./averaging-option-table.js";
 import { METHOD_OPTIONS } from "./method-option-table.js";
 import { BITS, BOOLEAN, choice, type OptionRow, RATE, SHARE, TEXT, whole } from "./option-kinds.js";
 import {
@@ -294,6 +295,7 @@ export const TRAIN_OPTIONS: { readonly [K in TrainOptionName]: OptionRow<TrainOp
     says: "0; a fifth of the steps for a trained model",
   },
   ...METHOD_OPTIONS,
+  ...AVERAGING_OPTIONS,
   seed: {
     kind: whole(0, 2 ** 32 - 1),
     argument: "<n>",
@@ -319,7 +321,9 @@ export const TRAIN_OPTIONS: { readonly [K in TrainOptionName]: OptionRow<TrainOp
     kind: choice("validation", "last"),
     argument: "<which>",
     help: "the model that is kept: best on the validation images of the sources, or the last",
-    otherwise: "validation",
+    // Of an average that the validation loss has chosen there is nothing left to choose.
+    otherwise: ({ average }) => (average === "swad" ? "last" : "validation"),
+    says: "validation; last for --average swad",
   },
   checkpointEvery: {
     kind: whole(1),

@@ -62,6 +62,11 @@ export interface TrainOptions {
   readonly opposing: string;
   readonly perturbScales: boolean;
   readonly qtDogStart: number;
+  readonly average: string;
+  readonly averageDecay: number;
+  readonly swadStart: number;
+  readonly swadEnd: number;
+  readonly swadTolerance: number;
   readonly seed: number;
   readonly evalEvery: number | null;
   readonly evalImages: number;
