@@ -34,6 +34,7 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly TrainOptionName[]>>
     "learningRate",
     "schedule",
     "warmup",
+    "cooldown",
     "weightDecay",
     "beta1",
     "beta2",

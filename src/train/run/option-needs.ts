@@ -8,6 +8,7 @@ export interface Need {
 }
 
 export const OPTION_NEEDS: Readonly<Partial<Record<TrainOptionName, Need>>> = {
+  cooldown: { option: "schedule", value: "wsd" },
   averageDecay: { option: "average", value: "ema" },
   swadStart: { option: "average", value: "swad" },
   swadEnd: { option: "average", value: "swad" },

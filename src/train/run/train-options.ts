@@ -42,6 +42,7 @@ export interface TrainOptions {
   readonly learningRate: number;
   readonly schedule: string;
   readonly warmup: number;
+  readonly cooldown: number;
   readonly weightDecay: number;
   readonly beta1: number;
   readonly beta2: number;

@@ -175,8 +175,8 @@ export class Trainer {
   }
 
   #learningRate(step: number): number {
-    const { learningRate, schedule, warmup, steps } = this.#parts.options;
-    return learningRateAt({ name: schedule as ScheduleName, learningRate, warmup, steps }, step);
+    const { schedule, ...options } = this.#parts.options;
+    return learningRateAt({ name: schedule as ScheduleName, ...options }, step);
   }
 
   /** Whether the run learns, by the losses so far and by what the network says of this batch. */

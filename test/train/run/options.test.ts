@@ -236,6 +236,16 @@ const ROWS: readonly (readonly [what: string, asked: object, says: RegExp])[] = 
     /--unlabeled: erm quantizes nothing/,
   ],
   [
+    "a cooldown of a cosine",
+    { cooldown: 0.3 },
+    /^--cooldown: got 0.3, but that is for --schedule wsd, got "cosine"; leave it out/,
+  ],
+  [
+    "no cooldown of wsd",
+    { schedule: "wsd", cooldown: 0 },
+    /^--cooldown: got 0, expected a number > 0 and <= 1/,
+  ],
+  [
     "a decay with nothing averaged",
     { averageDecay: 0.9 },
     /^--average-decay: got 0.9, but that is for --average ema, got "none"; leave it out/,
