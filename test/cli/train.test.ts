@@ -52,6 +52,7 @@ test.each<[string, AskedTrainOptions, boolean, string]>([
     model: "run/model.json",
     kept: { step: 1000, quantized, domains: [] },
     options,
+    oscillating: null,
   });
   expect(text).toContain(`next: qdg-export run/model.json${flags}\n`);
 });

@@ -114,7 +114,7 @@ async function toOptions(flags: Flags): Promise<AskedTrainOptions> {
 
 /** What a person wants to know after a run, and what to do next. */
 export function describe(result: TrainResult): string {
-  const { finished, step, steps, out, checkpoint, model, kept, options } = result;
+  const { finished, step, steps, out, checkpoint, model, kept, options, oscillating } = result;
   const what = options.unlabeled ? "agreement with the teacher in %" : "accuracy in %";
   const lines: string[] = [];
   if (kept && model !== null) {
@@ -130,6 +130,12 @@ export function describe(result: TrainResult): string {
       "",
       `${model}: the ${kept.quantized ? "integer network" : "network in full precision"} after step ${kept.step}`,
     );
+  }
+  if (oscillating) {
+    const each = [oscillating.first, oscillating.most, oscillating.last].map(
+      (at) => `${percent(at.share)} % after step ${at.step}`,
+    );
+    lines.push(`weights that oscillate: ${each[0]}, most ${each[1]}, last ${each[2]}`);
   }
   if (!finished) {
     lines.push(

@@ -145,6 +145,7 @@ function checkTogether(asked: AskedTrainOptions): void {
   if (row?.quantizedFrom === "never") {
     refuse(["bits", "weightBits", "activationBits", "firstLastBits"], `${method} quantizes nothing`);
     if ((asked.floatSteps ?? 0) > 0) refuse(["floatSteps"], `${method} quantizes nothing`);
+    if (asked.oscillation !== "none") refuse(["oscillation"], `${method} quantizes nothing`);
   }
   if (row?.weightsOnly) {
     refuse(["activationBits"], `${method} quantizes weights alone`);

@@ -60,6 +60,7 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly TrainOptionName[]>>
     "perturbScales",
     "qtDogStart",
   ],
+  "Oscillation:": ["oscillation", "dampening", "oscillationThreshold"],
   "Averaging:": ["average", "averageDecay", "swadStart", "swadEnd", "swadTolerance"],
   "Evaluation and saving:": ["evalEvery", "evalImages", "evalBatch", "select", "checkpointEvery", "logEvery"],
 };

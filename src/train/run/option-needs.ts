@@ -9,6 +9,8 @@ export interface Need {
 
 export const OPTION_NEEDS: Readonly<Partial<Record<TrainOptionName, Need>>> = {
   cooldown: { option: "schedule", value: "wsd" },
+  dampening: { option: "oscillation", value: "dampen" },
+  oscillationThreshold: { option: "oscillation", value: "freeze" },
   averageDecay: { option: "average", value: "ema" },
   swadStart: { option: "average", value: "swad" },
   swadEnd: { option: "average", value: "swad" },

@@ -5,6 +5,7 @@ import { METHOD_NAMES, type MethodName, METHODS } from "../methods/methods.js";
 import { DEFAULT_COOLDOWN, SCHEDULE_NAMES } from "../optimizer/schedule.js";
 import { AVERAGING_OPTIONS } from "./averaging-option-table.js";
 import { METHOD_OPTIONS } from "./method-option-table.js";
+import { OSCILLATION_OPTIONS } from "./oscillation-option-table.js";
 import { BITS, BOOLEAN, choice, type OptionRow, RATE, SHARE, TEXT, whole } from "./option-kinds.js";
 import {
   defaultFloatSteps,
@@ -301,6 +302,7 @@ export const TRAIN_OPTIONS: { readonly [K in TrainOptionName]: OptionRow<TrainOp
     says: "0; a fifth of the steps for a trained model",
   },
   ...METHOD_OPTIONS,
+  ...OSCILLATION_OPTIONS,
   ...AVERAGING_OPTIONS,
   seed: {
     kind: whole(0, 2 ** 32 - 1),

@@ -10,6 +10,7 @@ import type { TrainingNetwork } from "../network.js";
 import type { StatisticsEstimate } from "../normalization-statistics.js";
 import type { Evaluated, EvaluateOptions } from "../objective.js";
 import { type Lesson, type ReadTeacher, readTeacher, Teacher } from "../teacher.js";
+import { prefixed, unprefixed } from "./state-parts.js";
 import { SELF, type TrainOptions } from "./train-options.js";
 import type { TrainedNetwork } from "./trainer-parts.js";
 
@@ -161,13 +162,4 @@ export class TaughtNetwork implements TrainedNetwork {
     this.#teacher?.dispose();
     this.#network.dispose();
   }
-}
-
-function prefixed(arrays: MethodState["arrays"], prefix: string): Record<string, Float32Array> {
-  return Object.fromEntries(Object.entries(arrays).map(([name, array]) => [prefix + name, array]));
-}
-
-function unprefixed(arrays: MethodState["arrays"], prefix: string): Record<string, Float32Array> {
-  const found = Object.entries(arrays).filter(([name]) => name.startsWith(prefix));
-  return Object.fromEntries(found.map(([name, array]) => [name.slice(prefix.length), array]));
 }

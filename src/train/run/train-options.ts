@@ -63,6 +63,9 @@ export interface TrainOptions {
   readonly opposing: string;
   readonly perturbScales: boolean;
   readonly qtDogStart: number;
+  readonly oscillation: string;
+  readonly dampening: number;
+  readonly oscillationThreshold: number;
   readonly average: string;
   readonly averageDecay: number;
   readonly swadStart: number;

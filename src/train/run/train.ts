@@ -20,6 +20,7 @@ import { withDataDefaults } from "./data-defaults.js";
 import { evaluatedDomain, type Evaluation, imagesOf } from "./evaluate-domains.js";
 import { estimatedImages } from "./estimated-statistics.js";
 import { evaluationInterval } from "./evaluation-interval.js";
+import { type OscillationSummary, oscillationSummary } from "./oscillation-summary.js";
 import { silentObserver, type TrainObserver } from "./observer.js";
 import {
   describeDomain,
@@ -35,6 +36,7 @@ import {
 } from "./prepare-run.js";
 import { checkDataset, checkModel, datasetFacts, modelFacts } from "./run-facts.js";
 import { RunFolder } from "./run-folder.js";
+import { withSteadyWeights } from "./steadied-network.js";
 import { teacherOf, withTeacher } from "./taught-network.js";
 import { type AskedTrainOptions, isPretrained, methodOf, type TrainOptions } from "./train-options.js";
 import { Trainer } from "./trainer.js";
@@ -69,6 +71,8 @@ export interface TrainResult {
   /** Of the kept model. */
   readonly kept: Evaluation | null;
   readonly options: TrainOptions;
+  /** null where no quantized weights have been evaluated. */
+  readonly oscillating: OscillationSummary | null;
 }
 
 /**
@@ -164,7 +168,7 @@ async function trainLocked(request: TrainRequest): Promise<TrainResult> {
     preprocessing,
     ...(labels && { labels }),
   });
-  const learner = withTeacher(network, options, teacher);
+  const learner = withSteadyWeights(withTeacher(network, options, teacher), options);
   for (const note of [...sourceNotes(domains, options), ...network.notes, ...(teacher?.notes ?? [])])
     observer.note(note);
   const method = createMethod<Batch>(
@@ -233,6 +237,7 @@ async function trainLocked(request: TrainRequest): Promise<TrainResult> {
       model: best ? join(out, fileNameOf(model)) : null,
       kept: best?.evaluation ?? null,
       options,
+      oscillating: await oscillationSummary(join(out, "results.jsonl"), network.trainables),
     };
   } finally {
     batches.dispose();

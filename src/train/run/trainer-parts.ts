@@ -28,7 +28,10 @@ export type TrainedNetwork = Pick<
   | "toModel"
   | "state"
   | "restore"
->;
+> & {
+  /** Told after each step. */
+  stepped?(): void;
+};
 
 export interface TrainerParts {
   readonly options: TrainOptions;

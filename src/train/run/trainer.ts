@@ -122,6 +122,7 @@ export class Trainer {
         this.#progress = { ...this.#progress, quantized: true };
       }
       report = this.#takeStep(batch, step);
+      network.stepped?.();
       this.#averaging?.stepped(this.#progress.quantized);
       if (this.#watch.stepped(report.loss, this.#progress.quantized)) this.#judge(batch);
     } finally {

@@ -236,6 +236,21 @@ const ROWS: readonly (readonly [what: string, asked: object, says: RegExp])[] = 
     /--unlabeled: erm quantizes nothing/,
   ],
   [
+    "dampening of weights that are frozen",
+    { oscillation: "freeze", dampening: 1 },
+    /^--dampening: got 1, but that is for --oscillation dampen, got "freeze"; leave it out/,
+  ],
+  [
+    "a threshold with nothing frozen",
+    { oscillationThreshold: 0.02 },
+    /^--oscillation-threshold: got 0.02, but that is for --oscillation freeze, got "none"/,
+  ],
+  [
+    "oscillation of a float method",
+    { method: "sam", oscillation: "dampen" },
+    /^--oscillation: got "dampen", but sam quantizes nothing/,
+  ],
+  [
     "a cooldown of a cosine",
     { cooldown: 0.3 },
     /^--cooldown: got 0.3, but that is for --schedule wsd, got "cosine"; leave it out/,
