@@ -17,6 +17,7 @@ import {
   textOf,
 } from "./fields.js";
 import { type JsonLine, readJson, readJsonLines } from "./json-lines.js";
+import { mean } from "./mean.js";
 
 export interface RunDomain {
   readonly name: string;
@@ -85,6 +86,15 @@ export interface WindowEntry {
   readonly disorder: number;
   /** Share of them that is frozen in the next window. */
   readonly frozen: number;
+  /** What the other gradient did and how the two stood to each other, means over the scales; null where no line says. */
+  readonly conflict: ScaleConflict | null;
+}
+
+/** As a window reports them (`methods/conflict.ts`): 0 to 1, the cosine -1 to 1. */
+export interface ScaleConflict {
+  readonly smoothnessDisorder: number;
+  readonly opposed: number;
+  readonly cosine: number;
 }
 
 /** A line of `freezing.jsonl`: the means of one window, by trainable. */
@@ -92,6 +102,8 @@ export interface WindowLine {
   readonly step: number;
   readonly steps: number;
   readonly entries: ReadonlyMap<string, WindowEntry>;
+  /** Share of the layers whose two gradients oppose each other over the window: a cosine below 0; null where no line says. */
+  readonly opposingLayers: number | null;
   /** Disorder at 5, 25, 50, 75 and 95 percent of all scales. */
   readonly quantiles: readonly number[];
 }
@@ -254,7 +266,12 @@ function parseWindow({ where, value }: JsonLine): WindowLine {
         `got ${disorder.length} disorders and ${marks.length} marks of freezing, expected as many, one at least`,
       );
     }
-    entries.set(name, { scales: disorder.length, disorder: mean(disorder), frozen: mean(marks) });
+    entries.set(name, {
+      scales: disorder.length,
+      disorder: mean(disorder),
+      frozen: mean(marks),
+      conflict: conflictOf(line, name, where),
+    });
     for (const each of disorder) all.push(each);
   }
   const ordered = Float64Array.from(all).sort();
@@ -262,12 +279,39 @@ function parseWindow({ where, value }: JsonLine): WindowLine {
     step: countOf(line["step"], `${where}: step`),
     steps: countOf(line["steps"], `${where}: steps`),
     entries,
+    opposingLayers: opposingLayers(line["layers"], where),
     quantiles: ordered.length === 0 ? [] : QUANTILES.map((q) => quantile(ordered, q)),
   };
 }
 
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
+function conflictOf(line: JsonObject, name: string, where: string): ScaleConflict | null {
+  if (line["cosine"] === undefined) return null;
+  const meanOf = (key: string): number => {
+    const at = `${where}: ${key}.${name}`;
+    const list = listOf(objectOf(line[key], `${where}: ${key}`)[name], at);
+    return mean(list.map((each) => (key === "cosine" ? cosineOf(each, at) : shareOf(each, at))));
+  };
+  return {
+    smoothnessDisorder: meanOf("smoothnessDisorder"),
+    opposed: meanOf("opposed"),
+    cosine: meanOf("cosine"),
+  };
+}
+
+function opposingLayers(value: unknown, where: string): number | null {
+  if (value === undefined) return null;
+  const layers = Object.entries(objectOf(value, `${where}: layers`));
+  const cosines = layers.map(([name, layer]) => {
+    const at = `${where}: layers.${name}`;
+    return cosineOf(objectOf(layer, at)["cosine"], at);
+  });
+  return cosines.length === 0 ? null : mean(cosines.map((cosine) => (cosine < 0 ? 1 : 0)));
+}
+
+function cosineOf(value: unknown, where: string): number {
+  const cosine = numberOf(value, where);
+  if (Math.abs(cosine) <= 1) return cosine;
+  throw new QdgError("invalid-data", where, `got ${cosine}, expected a cosine, -1 to 1`);
 }
 
 /** Linear between the two nearest of the ordered values. */
