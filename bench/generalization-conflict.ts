@@ -31,10 +31,10 @@ export interface RunConflict {
 
 interface Window {
   readonly steps: number;
-  readonly disorder: Readonly<Record<string, readonly number[]>>;
-  readonly smoothnessDisorder: Readonly<Record<string, readonly number[]>>;
-  readonly opposed: Readonly<Record<string, readonly number[]>>;
-  readonly cosine: Readonly<Record<string, readonly number[]>>;
+  readonly disorder: Readonly<Record<string, readonly (number | null)[]>>;
+  readonly smoothnessDisorder: Readonly<Record<string, readonly (number | null)[]>>;
+  readonly opposed: Readonly<Record<string, readonly (number | null)[]>>;
+  readonly cosine: Readonly<Record<string, readonly (number | null)[]>>;
   readonly frozen: Readonly<Record<string, readonly number[]>>;
   readonly layers: Readonly<Record<string, { readonly opposed: number; readonly cosine: number }>>;
 }
@@ -56,7 +56,16 @@ export function runConflict(folder: string): RunConflict | null {
   const ofRole = (role: "weight" | "activation"): RoleConflict => {
     const names = Object.keys(first.disorder).filter((name) => roles.get(name) === role);
     const of = (key: "disorder" | "smoothnessDisorder" | "opposed" | "cosine"): number =>
-      mean(windows.flatMap((window) => names.flatMap((name) => window[key][name] ?? [])));
+      mean(
+        windows.flatMap((window) =>
+          names.flatMap((name) =>
+            // A cosine of exactly 0, as runs of older code have it, is of a scale without a gradient too.
+            (window[key][name] ?? []).filter(
+              (each, i) => each !== null && (window.cosine[name]?.[i] ?? 0) !== 0,
+            ),
+          ),
+        ) as number[],
+      );
     return {
       scales: names.flatMap((name) => first.disorder[name] ?? []).length,
       taskDisorder: of("disorder"),

@@ -254,7 +254,7 @@ function parseWindow({ where, value }: JsonLine): WindowLine {
   const all: number[] = [];
   for (const [name, list] of Object.entries(objectOf(line["disorder"], `${where}: disorder`))) {
     const disorder = listOf(list, `${where}: disorder.${name}`).map((each) =>
-      shareOf(each, `${where}: disorder.${name}`),
+      shareOrNull(each, `${where}: disorder.${name}`),
     );
     const marks = listOf(frozen[name], `${where}: frozen.${name}`).map((each) =>
       shareOf(each, `${where}: frozen.${name}`),
@@ -266,13 +266,16 @@ function parseWindow({ where, value }: JsonLine): WindowLine {
         `got ${disorder.length} disorders and ${marks.length} marks of freezing, expected as many, one at least`,
       );
     }
+    const known = disorder.filter((each) => each !== null);
+    // Nothing is known of scales without a gradient.
+    if (known.length === 0) continue;
     entries.set(name, {
       scales: disorder.length,
-      disorder: mean(disorder),
+      disorder: mean(known),
       frozen: mean(marks),
       conflict: conflictOf(line, name, where),
     });
-    for (const each of disorder) all.push(each);
+    all.push(...known);
   }
   const ordered = Float64Array.from(all).sort();
   return {
@@ -286,16 +289,18 @@ function parseWindow({ where, value }: JsonLine): WindowLine {
 
 function conflictOf(line: JsonObject, name: string, where: string): ScaleConflict | null {
   if (line["cosine"] === undefined) return null;
-  const meanOf = (key: string): number => {
+  const meanOf = (key: string): number | null => {
     const at = `${where}: ${key}.${name}`;
     const list = listOf(objectOf(line[key], `${where}: ${key}`)[name], at);
-    return mean(list.map((each) => (key === "cosine" ? cosineOf(each, at) : shareOf(each, at))));
+    const known = list.filter((each) => each !== null);
+    if (known.length === 0) return null;
+    return mean(known.map((each) => (key === "cosine" ? cosineOf(each, at) : shareOf(each, at))));
   };
-  return {
-    smoothnessDisorder: meanOf("smoothnessDisorder"),
-    opposed: meanOf("opposed"),
-    cosine: meanOf("cosine"),
-  };
+  const [smoothnessDisorder, opposed, cosine] = ["smoothnessDisorder", "opposed", "cosine"].map(meanOf);
+  if (typeof smoothnessDisorder !== "number" || typeof opposed !== "number" || typeof cosine !== "number") {
+    return null;
+  }
+  return { smoothnessDisorder, opposed, cosine };
 }
 
 function opposingLayers(value: unknown, where: string): number | null {
