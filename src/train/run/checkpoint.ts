@@ -52,6 +52,8 @@ export interface RunCheckpoint {
   readonly network: MethodState;
   readonly method: MethodState;
   readonly oscillation: OscillationState;
+  /** null where nothing is averaged. */
+  readonly averaging: MethodState | null;
 }
 
 /**
@@ -68,11 +70,12 @@ export async function loadRunCheckpoint(path: string): Promise<RunCheckpoint> {
 }
 
 function toContent(run: RunCheckpoint): CheckpointContent {
-  const { progress, network, method, oscillation, ...rest } = run;
+  const { progress, network, method, oscillation, averaging, ...rest } = run;
   const { best } = progress;
   const arrays = new Map<string, CheckpointArray>();
   for (const [name, array] of Object.entries(network.arrays)) arrays.set(`network/${name}`, array);
   for (const [name, array] of Object.entries(method.arrays)) arrays.set(`method/${name}`, array);
+  for (const [name, array] of Object.entries(averaging?.arrays ?? {})) arrays.set(`averaging/${name}`, array);
   for (const [id, { integers, direction, frequency }] of Object.entries(oscillation)) {
     arrays.set(`integers/${id}`, integers);
     arrays.set(`direction/${id}`, direction);
@@ -84,6 +87,7 @@ function toContent(run: RunCheckpoint): CheckpointContent {
     progress: { ...progress, best: best && bestToJson(best) },
     network: network.values,
     method: method.values,
+    ...(averaging && { averaging: averaging.values }),
   };
   return { values, arrays };
 }
@@ -121,6 +125,10 @@ function fromContent({ values, arrays }: CheckpointContent, path: string): RunCh
     network: { arrays: floatsOf(arrays, "network/"), values: objectOf(values["network"], at("network")) },
     method: { arrays: floatsOf(arrays, "method/"), values: objectOf(values["method"], at("method")) },
     oscillation: oscillationOf(arrays, path),
+    averaging:
+      values["averaging"] === undefined
+        ? null
+        : { arrays: floatsOf(arrays, "averaging/"), values: objectOf(values["averaging"], at("averaging")) },
   };
 }
 

@@ -16,6 +16,7 @@ import {
 } from "../methods/method-options.js";
 import { type MethodRow, METHODS, methodsWith } from "../methods/methods.js";
 import { METHOD_SETTINGS, type MethodOptionName } from "./method-option-table.js";
+import { OPTION_NEEDS } from "./option-needs.js";
 import { checkedOption, type OptionRow } from "./option-kinds.js";
 import { DEFAULT_METHOD, flagOf, TRAIN_OPTIONS } from "./option-table.js";
 import type { AskedTrainOptions, TrainOptionName, TrainOptions } from "./train-options.js";
@@ -37,6 +38,7 @@ export function completeOptions(asked: AskedTrainOptions): TrainOptions {
   for (const name of NAMES) known[name] = valueOf(name, asked[name], known as unknown as TrainOptions);
   const options = known as unknown as TrainOptions;
   checkOfMethod(asked, options);
+  checkNeeds(asked, options);
   checkSteps(options);
   checkTeacher(options);
   methodSettings(methodOptions(options));
@@ -176,8 +178,23 @@ function checkOfMethod(asked: AskedTrainOptions, options: TrainOptions): void {
   }
 }
 
+/** The options of an option that has another value; those of a checkpoint are all there, at their defaults. */
+function checkNeeds(asked: AskedTrainOptions, options: TrainOptions): void {
+  for (const [option, { option: other, value }] of Object.entries(OPTION_NEEDS)) {
+    const name = option as TrainOptionName;
+    const given = asked[name];
+    if (given === undefined || options[other] === value) continue;
+    if (isDeepStrictEqual(given, valueOf(name, undefined, options))) continue;
+    throw new QdgError(
+      "usage",
+      flagOf(name),
+      `got ${JSON.stringify(given)}, but that is for ${flagOf(other)} ${value}, got ${JSON.stringify(options[other])}; leave it out`,
+    );
+  }
+}
+
 function checkSteps(options: TrainOptions): void {
-  const { steps, warmup, holdoutFraction, select } = options;
+  const { steps, warmup, holdoutFraction, select, average } = options;
   const shorter = (name: "warmup" | "floatSteps" | "qtDogStart", what: string): void => {
     if (options[name] < steps) return;
     throw new QdgError(
@@ -190,6 +207,13 @@ function checkSteps(options: TrainOptions): void {
   const never = "nothing would ever be quantized";
   if (methodOf(options).quantizedFrom === "quantizeFrom") shorter("qtDogStart", never);
   else if (!isFloatMethod(options)) shorter("floatSteps", never);
+  if (average === "swad" && holdoutFraction === 0) {
+    throw new QdgError(
+      "usage",
+      flagOf("holdoutFraction"),
+      `got 0, but ${flagOf("average")} swad goes by the loss on images held out; give a share above 0, or ${flagOf("average")} ema`,
+    );
+  }
   if (select === "validation" && holdoutFraction === 0) {
     throw new QdgError(
       "usage",

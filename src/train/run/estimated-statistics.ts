@@ -37,3 +37,22 @@ export async function estimatedStatistics(
   }
   return estimate;
 }
+
+/**
+ * Gives the network the statistics of {@link estimatedStatistics}: those that it is deployed with.
+ *
+ * @returns gives it back what it had, bit for bit; to be called once
+ */
+export async function deployedStatistics(
+  ...given: Parameters<typeof estimatedStatistics>
+): Promise<() => void> {
+  const estimate = await estimatedStatistics(...given);
+  const putBack = estimate.hold();
+  try {
+    estimate.apply();
+  } catch (thrown) {
+    putBack();
+    throw thrown;
+  }
+  return putBack;
+}

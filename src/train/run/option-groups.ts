@@ -34,6 +34,7 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly TrainOptionName[]>>
     "learningRate",
     "schedule",
     "warmup",
+    "cooldown",
     "weightDecay",
     "beta1",
     "beta2",
@@ -59,5 +60,6 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly TrainOptionName[]>>
     "perturbScales",
     "qtDogStart",
   ],
+  "Averaging:": ["average", "averageDecay", "swadStart", "swadEnd", "swadTolerance"],
   "Evaluation and saving:": ["evalEvery", "evalImages", "evalBatch", "select", "checkpointEvery", "logEvery"],
 };

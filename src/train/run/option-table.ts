@@ -2,7 +2,8 @@
 // line, the checks and the docs read this one table. Loads in a moment: nothing of tfjs is imported here.
 
 import { METHOD_NAMES, type MethodName, METHODS } from "../methods/methods.js";
-import { SCHEDULE_NAMES } from "../optimizer/schedule.js";
+import { DEFAULT_COOLDOWN, SCHEDULE_NAMES } from "../optimizer/schedule.js";
+import { AVERAGING_OPTIONS } from "./averaging-option-table.js";
 import { METHOD_OPTIONS } from "./method-option-table.js";
 import { BITS, BOOLEAN, choice, type OptionRow, RATE, SHARE, TEXT, whole } from "./option-kinds.js";
 import {
@@ -248,7 +249,7 @@ export const TRAIN_OPTIONS: { readonly [K in TrainOptionName]: OptionRow<TrainOp
   schedule: {
     kind: choice(...SCHEDULE_NAMES),
     argument: "<kind>",
-    help: "of the learning rate",
+    help: "of the learning rate after its warm-up: constant, a cosine to 0, or constant and then a cooldown (wsd)",
     otherwise: "cosine",
   },
   warmup: {
@@ -257,6 +258,12 @@ export const TRAIN_OPTIONS: { readonly [K in TrainOptionName]: OptionRow<TrainOp
     help: "steps in which the learning rate rises from 0",
     otherwise: (known) => (isPretrained(known) ? 0 : Math.floor(known.steps / 20)),
     says: "a twentieth of the steps; 0 for a trained model",
+  },
+  cooldown: {
+    kind: { type: "real", above: 0, most: 1 },
+    argument: "<x>",
+    help: "wsd: share of the steps, at the end, in which the rate falls to 0 as 1 - sqrt",
+    otherwise: DEFAULT_COOLDOWN,
   },
   weightDecay: {
     kind: { type: "real", least: 0 },
@@ -294,6 +301,7 @@ export const TRAIN_OPTIONS: { readonly [K in TrainOptionName]: OptionRow<TrainOp
     says: "0; a fifth of the steps for a trained model",
   },
   ...METHOD_OPTIONS,
+  ...AVERAGING_OPTIONS,
   seed: {
     kind: whole(0, 2 ** 32 - 1),
     argument: "<n>",
@@ -319,7 +327,9 @@ export const TRAIN_OPTIONS: { readonly [K in TrainOptionName]: OptionRow<TrainOp
     kind: choice("validation", "last"),
     argument: "<which>",
     help: "the model that is kept: best on the validation images of the sources, or the last",
-    otherwise: "validation",
+    // Of an average that the validation loss has chosen there is nothing left to choose.
+    otherwise: ({ average }) => (average === "swad" ? "last" : "validation"),
+    says: "validation; last for --average swad",
   },
   checkpointEvery: {
     kind: whole(1),

@@ -17,6 +17,8 @@ export interface ResultFacts {
   readonly stepSeconds: number;
   /** By id of the weight, the share of it that oscillates. */
   readonly oscillating: Readonly<Record<string, number>>;
+  /** Steps that the evaluated weights are the average of; absent where they are those of a step. */
+  readonly averagedSteps?: number;
 }
 
 /**
@@ -65,6 +67,7 @@ export function resultLine(facts: ResultFacts): Record<string, unknown> {
       domains.filter(({ role }) => role === "test").map(({ name, all }) => [name, all]),
     ),
     oscillating: facts.oscillating,
+    ...(facts.averagedSteps === undefined ? {} : { averaged_steps: facts.averagedSteps }),
   };
 }
 

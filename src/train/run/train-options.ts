@@ -42,6 +42,7 @@ export interface TrainOptions {
   readonly learningRate: number;
   readonly schedule: string;
   readonly warmup: number;
+  readonly cooldown: number;
   readonly weightDecay: number;
   readonly beta1: number;
   readonly beta2: number;
@@ -62,6 +63,11 @@ export interface TrainOptions {
   readonly opposing: string;
   readonly perturbScales: boolean;
   readonly qtDogStart: number;
+  readonly average: string;
+  readonly averageDecay: number;
+  readonly swadStart: number;
+  readonly swadEnd: number;
+  readonly swadTolerance: number;
   readonly seed: number;
   readonly evalEvery: number | null;
   readonly evalImages: number;

@@ -12,6 +12,7 @@ import type { MethodName } from "../methods/methods.js";
 import { TrainingNetwork } from "../network.js";
 import type { ScaleParameterization } from "../quantizers/quantizer.js";
 import { countWeights, fileNameOf, loadModel } from "../trainable-model.js";
+import { estimatesOf } from "./averaging.js";
 import { loadRunCheckpoint, type RunCheckpoint } from "./checkpoint.js";
 import type { WriteFile } from "./checkpoint-file.js";
 import { completeOptions, methodOptions, resumedOptions } from "./complete-options.js";
@@ -35,13 +36,7 @@ import {
 import { checkDataset, checkModel, datasetFacts, modelFacts } from "./run-facts.js";
 import { RunFolder } from "./run-folder.js";
 import { teacherOf, withTeacher } from "./taught-network.js";
-import {
-  type AskedTrainOptions,
-  isFloatMethod,
-  isPretrained,
-  methodOf,
-  type TrainOptions,
-} from "./train-options.js";
+import { type AskedTrainOptions, isPretrained, methodOf, type TrainOptions } from "./train-options.js";
 import { Trainer } from "./trainer.js";
 import { labelledBy } from "./unlabeled.js";
 
@@ -142,7 +137,7 @@ async function trainLocked(request: TrainRequest): Promise<TrainResult> {
     asked.evalEvery ??
     evaluationInterval(
       asked.steps,
-      imagesOf(evaluated) + (isFloatMethod(asked) ? 0 : estimatedImages(imagesOfAStep)),
+      imagesOf(evaluated) + estimatesOf(asked) * estimatedImages(imagesOfAStep),
       imagesOfAStep,
       methodOf(asked).rule?.passes ?? 2,
     );

@@ -9,9 +9,10 @@ import type { StepReport, WindowReport } from "../methods/method.js";
 import { learningRateAt, type ScheduleName } from "../optimizer/schedule.js";
 import { Oscillation, STEPS_BETWEEN_LOOKS } from "../oscillation.js";
 import { saveModel, type TrainableModel } from "../trainable-model.js";
+import { type Averaging, averagingOf } from "./averaging.js";
 import { type RunCheckpoint, type RunProgress, saveRunCheckpoint, type SelectedModel } from "./checkpoint.js";
 import { quantizedFrom } from "./complete-options.js";
-import { estimatedStatistics } from "./estimated-statistics.js";
+import { deployedStatistics, estimatedStatistics } from "./estimated-statistics.js";
 import {
   type EvaluatedDomain,
   evaluateDomains,
@@ -41,6 +42,7 @@ export class Trainer {
   readonly #parts: TrainerParts;
   readonly #oscillation = new Oscillation();
   readonly #watch: LearningWatch;
+  readonly #averaging: Averaging | null;
   #progress: RunProgress = NOTHING;
   /** As the last whole checkpoint has it. */
   #saved: RunProgress | null = null;
@@ -53,6 +55,7 @@ export class Trainer {
   constructor(parts: TrainerParts) {
     this.#parts = parts;
     this.#watch = new LearningWatch(parts.options, parts.classes);
+    this.#averaging = averagingOf(parts);
     parts.network.setQuantized(false);
   }
 
@@ -62,6 +65,7 @@ export class Trainer {
     network.restore(checkpoint.network);
     method.restore(checkpoint.method);
     this.#oscillation.restore(checkpoint.oscillation);
+    if (checkpoint.averaging) this.#averaging?.restore(checkpoint.averaging);
     this.#progress = checkpoint.progress;
     this.#saved = checkpoint.progress;
     network.setQuantized(checkpoint.progress.quantized);
@@ -118,6 +122,7 @@ export class Trainer {
         this.#progress = { ...this.#progress, quantized: true };
       }
       report = this.#takeStep(batch, step);
+      this.#averaging?.stepped(this.#progress.quantized);
       if (this.#watch.stepped(report.loss, this.#progress.quantized)) this.#judge(batch);
     } finally {
       disposeBatch(batch);
@@ -170,8 +175,8 @@ export class Trainer {
   }
 
   #learningRate(step: number): number {
-    const { learningRate, schedule, warmup, steps } = this.#parts.options;
-    return learningRateAt({ name: schedule as ScheduleName, learningRate, warmup, steps }, step);
+    const { schedule, ...options } = this.#parts.options;
+    return learningRateAt({ name: schedule as ScheduleName, ...options }, step);
   }
 
   /** Whether the run learns, by the losses so far and by what the network says of this batch. */
@@ -245,18 +250,21 @@ export class Trainer {
   async #evaluate(): Promise<void> {
     const { network, batches } = this.#parts;
     const { step, quantized } = this.#progress;
-    if (!quantized) return this.#evaluateAsItStands();
-    const estimate = await estimatedStatistics(network, batches, step);
-    const putBack = estimate.hold();
+    const averaging = step === 0 ? null : this.#averaging;
+    if (averaging && !(await averaging.decide(step, quantized))) return;
+    const putBack: (() => void)[] = [];
     try {
-      estimate.apply();
-      await this.#evaluateAsItStands();
+      const putWeightsBack = averaging?.apply();
+      if (putWeightsBack) putBack.push(putWeightsBack);
+      if (quantized || putWeightsBack) putBack.push(await deployedStatistics(network, batches, step));
+      await this.#evaluateAsItStands(putWeightsBack ? averaging?.count : undefined);
     } finally {
-      putBack();
+      for (const each of putBack) each();
     }
   }
 
-  async #evaluateAsItStands(): Promise<void> {
+  /** @param averagedSteps steps that the weights are the average of */
+  async #evaluateAsItStands(averagedSteps?: number): Promise<void> {
     const { folder, network, observer, options, batches } = this.#parts;
     const { step, quantized, sinceEvaluation } = this.#progress;
     const model = network.toModel();
@@ -276,8 +284,10 @@ export class Trainer {
         stepSeconds:
           this.#evaluationTimedSteps === 0 ? 0 : this.#evaluationStepMs / 1000 / this.#evaluationTimedSteps,
         oscillating: this.#oscillation.fractions(),
+        ...(averagedSteps !== undefined && { averagedSteps }),
       }),
     );
+    this.#averaging?.decided();
     const isKept = this.#isBest(evaluation);
     const best = isKept ? { evaluation, model } : this.#progress.best;
     if (isKept && best) await this.#keep(best);
@@ -345,6 +355,7 @@ export class Trainer {
       network: state,
       method: method.state(),
       oscillation: this.#oscillation.state(),
+      averaging: this.#averaging?.state() ?? null,
     };
     await saveRunCheckpoint(folder.checkpoint, checkpoint, write);
     this.#saved = this.#progress;

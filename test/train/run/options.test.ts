@@ -236,6 +236,33 @@ const ROWS: readonly (readonly [what: string, asked: object, says: RegExp])[] = 
     /--unlabeled: erm quantizes nothing/,
   ],
   [
+    "a cooldown of a cosine",
+    { cooldown: 0.3 },
+    /^--cooldown: got 0.3, but that is for --schedule wsd, got "cosine"; leave it out/,
+  ],
+  [
+    "no cooldown of wsd",
+    { schedule: "wsd", cooldown: 0 },
+    /^--cooldown: got 0, expected a number > 0 and <= 1/,
+  ],
+  [
+    "a decay with nothing averaged",
+    { averageDecay: 0.9 },
+    /^--average-decay: got 0.9, but that is for --average ema, got "none"; leave it out/,
+  ],
+  [
+    "a start of swad for an exponential average",
+    { average: "ema", swadStart: 2 },
+    /^--swad-start: got 2, but that is for --average swad, got "ema"/,
+  ],
+  ["a decay of 1", { average: "ema", averageDecay: 1 }, /^--average-decay: got 1, expected.*< 1/],
+  ["a tolerance below 1", { average: "swad", swadTolerance: 0.9 }, /^--swad-tolerance: got 0.9, expected/],
+  [
+    "swad with no images held out",
+    { average: "swad", holdoutFraction: 0 },
+    /^--holdout-fraction: got 0, but --average swad goes by the loss/,
+  ],
+  [
     "a width of the teacher",
     { unlabeled: true, teacher: "a/model.json", width: 1 },
     /--width.*a\/model\.json/,
