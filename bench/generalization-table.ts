@@ -1,5 +1,6 @@
 // What runs of generalization.ts gave, as a table of means and spreads over seeds.
 
+import type { RunConflict } from "./generalization-conflict.js";
 import type { WholeDomain } from "./trained-parity.js";
 import { type SetName, SETS } from "./generalization-sets.js";
 
@@ -24,6 +25,8 @@ export interface Result extends Setting {
   readonly keptStep: number;
   /** Of the exported file, over the domain that is held out; null where it was not compared. */
   readonly parity: WholeDomain | null;
+  /** null for a method without windows; absent where it was not measured yet. */
+  readonly conflict?: RunConflict | null;
   readonly backend: string;
   readonly code: string;
   readonly time: string;
@@ -106,7 +109,7 @@ function differences(runs: readonly Result[]): string {
 }
 
 /** "81.2 ± 1.3": mean and standard deviation over seeds (n - 1), in percent. */
-function spread(shares: readonly number[]): string {
+export function spread(shares: readonly number[]): string {
   const m = mean(shares);
   const variance = shares.reduce((sum, x) => sum + (x - m) ** 2, 0) / (shares.length - 1);
   return shares.length < 2

@@ -8,15 +8,17 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { CACHE_FOLDER, environment, PACKAGE_FOLDER, RESULTS_FOLDER } from "./environment.js";
 import { SET_NAMES, SETS } from "./generalization-sets.js";
-import { generalizationTable, mean, type Result, sameSetting, type Setting } from "./generalization-table.js";
+import { runConflict } from "./generalization-conflict.js";
+import { generalizationTables, withTables } from "./generalization-docs.js";
+import { mean, type Result, sameSetting, type Setting } from "./generalization-table.js";
 import { wholeDomainParity } from "./trained-parity.js";
 
-const METHODS = ["erm", "sagm", "lsq", "lsq-sagm", "gaqat"];
+const METHODS = ["erm", "sagm", "lsq", "lsq-sagm", "gaqat", "fqat"];
 const FLOAT_METHODS = ["erm", "sam", "sagm"];
 const RESULTS = join(RESULTS_FOLDER, "generalization.jsonl");
 const TABLE = join(RESULTS_FOLDER, "generalization.md");
-/** Quotes each set's table between two markers. */
-const DOCS = join(PACKAGE_FOLDER, "docs", "training.md");
+/** Quote tables between two markers. */
+const DOCS = ["training.md", "gaqat.md"].map((name) => join(PACKAGE_FOLDER, "docs", name));
 /** The others would say the same again. */
 const COMPARED_SEED = 0;
 
@@ -83,6 +85,7 @@ async function run(setting: Setting, seed: number, threads: string): Promise<voi
     validation: mean(sources.map(({ validation }) => validation ?? Number.NaN)),
     heldOut: mean(test.map(({ all }) => all ?? Number.NaN)),
     keptStep: kept.step,
+    conflict: runConflict(out),
     parity: isCompared ? await wholeDomainParity(out, folder, testDomain, imageSize) : null,
     backend,
     code: (await environment()).code,
@@ -102,15 +105,9 @@ function bitsOptions(bits: string): string[] {
 }
 
 function writeTables(): void {
-  const all = results();
-  const tables = SET_NAMES.map((data) => ({ data, table: generalizationTable(data, all) }));
-  writeFileSync(TABLE, tables.map(({ data, table }) => `## ${data}\n\n${table}`).join("\n"));
-  let docs = readFileSync(DOCS, "utf8");
-  for (const { data, table } of tables) {
-    const marked = new RegExp(`(<!-- generalization ${data} -->\\n)[^]*(<!-- /generalization ${data} -->)`);
-    docs = docs.replace(marked, (_, begin: string, end: string) => `${begin}\n${table}\n${end}`);
-  }
-  writeFileSync(DOCS, docs);
+  const tables = generalizationTables(results());
+  writeFileSync(TABLE, tables.map(({ name, table }) => `## ${name}\n\n${table}`).join("\n"));
+  for (const page of DOCS) writeFileSync(page, withTables(readFileSync(page, "utf8"), tables));
 }
 
 const { values } = parseArgs({

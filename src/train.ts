@@ -32,6 +32,7 @@ export type {
   Evaluation as RunEvaluation,
 } from "./train/run/evaluate-domains.js";
 export type { OnnxNetwork } from "./train/onnx-network.js";
+export { twoSidedT } from "./train/report/student-t.js";
 export { replaceHead } from "./train/replace-head.js";
 export { resizeInput } from "./train/resize-input.js";
 export { loadModel, saveModel, type TrainableModel } from "./train/trainable-model.js";

@@ -41,7 +41,7 @@ import {
   verificationInputs,
   verifyFile,
 } from "./verify-file.js";
-import { drawnWarning, warningsOf } from "./warnings.js";
+import { drawnWarning, ONE_SAMPLE_WARNING, warningsOf } from "./warnings.js";
 
 export interface ExportedFile {
   readonly path: string;
@@ -194,7 +194,12 @@ async function exportQuantized(
       ...warnings,
       ...warningsOf(
         scales,
-        [...(samples?.calibration.drawn ? [drawnWarning(scales)] : []), ...vain, ...left],
+        [
+          ...(samples?.calibration.drawn ? [drawnWarning(scales)] : []),
+          ...(statistics?.isOneSample ? [ONE_SAMPLE_WARNING] : []),
+          ...vain,
+          ...left,
+        ],
         cost,
         files,
         verification,

@@ -1,6 +1,7 @@
 // Runs the float network over calibration samples and watches the values that get a quantizer. Keeps
 // statistics only: no activation outlives its sample, and nothing here depends on bits.
 
+import { isDeepStrictEqual } from "node:util";
 import { QdgError } from "../base/error.js";
 import { noProgress, type Progress } from "../base/progress.js";
 import { expectDType, sizeOf } from "../base/tensor.js";
@@ -13,6 +14,7 @@ import type { LearnedQuantizers } from "../quant/learned.js";
 import type { Observer } from "../quant/observers/observer.js";
 import { type ObserverName, observers } from "../quant/observers/observers.js";
 import { cpuRuntime } from "../runtime/cpu.js";
+import type { Feeds } from "./arrays.js";
 import { floatFile } from "./float-file.js";
 import type { Samples } from "./samples.js";
 
@@ -22,6 +24,8 @@ export interface Statistics {
   readonly observers: ReadonlyMap<string, Observer>;
   /** Mean over samples and positions of each channel of what enters a weighted node, by the name of that value. */
   readonly channelMeans: ReadonlyMap<string, Float32Array>;
+  /** Whether the samples were one, or one and the same several times: ranges and weights are fitted to that alone. */
+  readonly isOneSample: boolean;
 }
 
 export interface ObserveOptions {
@@ -51,13 +55,17 @@ export async function observe(
     for (const value of values) watched.set(value.name, observer);
   }
   const means = channelMeanAccumulators(graph);
-  if (watched.size === 0) return { observers: watched, channelMeans: new Map() };
+  if (watched.size === 0) return { observers: watched, channelMeans: new Map(), isOneSample: false };
   const session = await cpuRuntime.open({
     bytes: floatFile(graph, DEFAULT_OPSET, {}, [...new Set([...watched.keys(), ...means.keys()])]),
   });
+  let first: Feeds | null = null;
+  let isOneSample = true;
   try {
     let done = 0;
     for await (const feeds of samples.read()) {
+      first ??= feeds;
+      isOneSample &&= isDeepStrictEqual(feeds, first);
       const results = { ...feeds, ...(await session.run(feeds)) };
       for (const [name, observer] of watched) observer.observe(floats(results, name), name);
       for (const [name, mean] of means) mean.add(floats(results, name), shapeOf(results, name));
@@ -69,6 +77,7 @@ export async function observe(
   return {
     observers: watched,
     channelMeans: new Map([...means].map(([name, mean]) => [name, mean.result()])),
+    isOneSample,
   };
 }
 

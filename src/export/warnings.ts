@@ -20,6 +20,10 @@ export function drawnWarning(scales: ScalesMode): string {
   return `${calibrated}The cost is measured on drawn images; only real ones tell how many predictions stay (qdg parity --data FOLDER --reference MODEL)`;
 }
 
+/** Where all samples are one and the same, though the cost that is measured on it looks well. */
+export const ONE_SAMPLE_WARNING =
+  "calibrated on one sample, or on copies of it: ranges and weights are fitted to that alone; give --calibration different ones of the kind that the network will meet, 64 are enough";
+
 /** Layers that a line names before it counts. */
 const NAMED_LAYERS = 3;
 /** Of those that are slower: each is one to train again. */

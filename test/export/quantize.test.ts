@@ -98,6 +98,23 @@ describe.each(OBSERVER_NAMES)("one observation by %s", (observer) => {
   });
 });
 
+test("tells one sample, and copies of it, from different ones", async () => {
+  const graph = network();
+  const of = async (kept: (i: number) => boolean): Promise<boolean> => {
+    const all = samples();
+    const few: Samples = {
+      count: all.count,
+      async *read() {
+        let i = 0;
+        for await (const feeds of all.read()) if (kept(i++)) yield* [feeds, structuredClone(feeds)];
+      },
+    };
+    return (await observe(graph, few, { observer: "mse" })).isOneSample;
+  };
+  expect(await of((i) => i === 1)).toBe(true);
+  expect(await of(() => true)).toBe(false);
+});
+
 test("is not made where every activation has a learned scale", async () => {
   const graph = network();
   const statistics = await observe(graph, samples(), { observer: "mse" });
@@ -129,7 +146,7 @@ test("is not made where every activation has a learned scale", async () => {
 });
 
 test("a quantizer that was not observed is an error, not a guess", () => {
-  const nothing: Statistics = { observers: new Map(), channelMeans: new Map() };
+  const nothing: Statistics = { observers: new Map(), channelMeans: new Map(), isOneSample: false };
   expect(() => quantize(network(), recipeOf({}), nothing, null, OPTIONS)).toThrow(/was not observed/);
 });
 

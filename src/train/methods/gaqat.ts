@@ -6,7 +6,7 @@ import { Adam } from "../optimizer/adam.js";
 import { RoleAdam } from "../optimizer/role-adam.js";
 import { clipFactor, part, sumOfSquares } from "../optimizer/trainable-vector.js";
 import { type Conflict, ConflictRecorder, measured, projectedMean } from "./conflict.js";
-import { freeze } from "./disorder.js";
+import { type Disorder, freeze } from "./disorder.js";
 import type { ByTrainable, Method, MethodState, StepReport, WindowReport } from "./method.js";
 import type { FrozenPart, MethodSettings } from "./method-options.js";
 import { StateReader, StateWriter } from "./method-state.js";
@@ -156,18 +156,23 @@ export class Gaqat<Batch> implements Method<Batch> {
     const found = this.#window.take();
     if (!this.#recent) this.#decide(found);
     const segments = this.#passes.vector.scaleSegments();
-    const byName = (list: ArrayLike<number>): ByTrainable =>
+    const byName = <T>(list: readonly T[]): ByTrainable<T> =>
       Object.fromEntries(
-        segments.map(({ trainable, start, end }) => [trainable.name, Array.from(list).slice(start, end)]),
+        segments.map(({ trainable, start, end }) => [trainable.name, list.slice(start, end)]),
       );
+    const { task, smoothness, opposed, cosine } = found;
+    const both = (list: readonly number[]): ByTrainable<number | null> =>
+      byName(list.map((one, i) => (task.seen[i] && smoothness.seen[i] ? one : null)));
+    const ofOne = ({ disorder, seen }: Disorder): ByTrainable<number | null> =>
+      byName(disorder.map((one, i) => (seen[i] ? one : null)));
     return {
       step,
       steps: this.#settings.window,
-      disorder: byName(found.task.disorder),
-      frozen: byName(this.#frozen),
-      smoothnessDisorder: byName(found.smoothness.disorder),
-      opposed: byName(found.opposed),
-      cosine: byName(found.cosine),
+      disorder: ofOne(task),
+      frozen: byName(Array.from(this.#frozen)),
+      smoothnessDisorder: ofOne(smoothness),
+      opposed: both(opposed),
+      cosine: both(cosine),
       layers: Object.fromEntries(
         found.layers.map(({ layer, opposed, cosine }) => [
           this.#layerNames[layer] as string,

@@ -15,20 +15,20 @@ export interface StepReport {
 }
 
 /** By the name of the trainable (`relu1/scale`): one entry a scale. */
-export type ByTrainable = Readonly<Record<string, readonly number[]>>;
+export type ByTrainable<T = number> = Readonly<Record<string, readonly T[]>>;
 
 export interface WindowReport {
   /** The step that ended the window, and its length. */
   readonly step: number;
   readonly steps: number;
-  /** Of the task gradient (disorder.ts). */
-  readonly disorder: ByTrainable;
+  /** Of the task gradient (disorder.ts); null, here and below, of a scale that had no gradient in the window. */
+  readonly disorder: ByTrainable<number | null>;
   /** 1: the part that freezing stops is stopped in the step after the window. */
   readonly frozen: ByTrainable;
   /** The same of the smoothness gradient, and of both together (conflict.ts). */
-  readonly smoothnessDisorder: ByTrainable;
-  readonly opposed: ByTrainable;
-  readonly cosine: ByTrainable;
+  readonly smoothnessDisorder: ByTrainable<number | null>;
+  readonly opposed: ByTrainable<number | null>;
+  readonly cosine: ByTrainable<number | null>;
   /** Of the scales of a layer as one vector, by the layer's name. */
   readonly layers: Readonly<Record<string, { readonly opposed: number; readonly cosine: number }>>;
 }

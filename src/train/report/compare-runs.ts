@@ -4,6 +4,7 @@
 import { basename, resolve, sep } from "node:path";
 import type { JsonObject } from "./fields.js";
 import type { ResultLine, Run } from "./run-folder.js";
+import { mean } from "./mean.js";
 
 /** Options that change nothing in what a run computes. */
 const WITHOUT_EFFECT: ReadonlySet<string> = new Set([
@@ -178,8 +179,4 @@ export function meanAndSpread(values: readonly number[]): MeanAndSpread | null {
   const middle = mean(values);
   const squares = values.reduce((sum, value) => sum + (value - middle) ** 2, 0);
   return { count, mean: middle, spread: count === 1 ? null : Math.sqrt(squares / (count - 1)) };
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

@@ -1,7 +1,8 @@
-// Disorder and freezing of a run as a map: a row a quantizer in the order of the network, a column a window.
+// Disorder, conflict and freezing of a run as a map: a row a quantizer in the order of the network, a column a window.
 // Long runs have more windows than a page has room for: neighbours are averaged then.
 
-import type { Run, WindowEntry, WindowLine } from "./run-folder.js";
+import { mean } from "./mean.js";
+import type { Run, ScaleConflict, WindowEntry, WindowLine } from "./run-folder.js";
 
 const MOST_COLUMNS = 30;
 
@@ -9,6 +10,8 @@ export interface MapCell {
   /** Means over the scales, 0..1. */
   readonly disorder: number;
   readonly frozen: number;
+  /** null where no window of the column says. */
+  readonly conflict: ScaleConflict | null;
 }
 
 export interface MapRow {
@@ -68,7 +71,18 @@ function quantizerOf(trainable: string): string {
 function cellOf(entries: readonly (WindowEntry | undefined)[]): MapCell | null {
   const found = entries.filter((entry) => entry !== undefined);
   if (found.length === 0) return null;
-  const mean = (key: "disorder" | "frozen"): number =>
-    found.reduce((sum, entry) => sum + entry[key], 0) / found.length;
-  return { disorder: mean("disorder"), frozen: mean("frozen") };
+  const conflicts = found.flatMap(({ conflict }) => (conflict ? [conflict] : []));
+  const conflict =
+    conflicts.length === 0
+      ? null
+      : {
+          smoothnessDisorder: mean(conflicts.map(({ smoothnessDisorder }) => smoothnessDisorder)),
+          opposed: mean(conflicts.map(({ opposed }) => opposed)),
+          cosine: mean(conflicts.map(({ cosine }) => cosine)),
+        };
+  return {
+    disorder: mean(found.map(({ disorder }) => disorder)),
+    frozen: mean(found.map(({ frozen }) => frozen)),
+    conflict,
+  };
 }

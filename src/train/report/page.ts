@@ -3,6 +3,7 @@
 
 import { createHash } from "node:crypto";
 import type { ChartLibrary } from "./chart-library.js";
+import { freezingMaps, mapKey } from "./conflict-maps.js";
 import { selected } from "./compare-runs.js";
 import { type Chart, type Curves, curvesOf } from "./curves.js";
 import { jsonMarkup, Markup, markup } from "../../base/page/markup.js";
@@ -11,8 +12,6 @@ import { pageStyle } from "../../base/page/page-style.js";
 import {
   accuracyTable,
   chip,
-  freezingMaps,
-  mapKey,
   type NamedRuns,
   optionsTable,
   runsTable,
@@ -163,8 +162,8 @@ ${map}</details>
   if (maps.length > 0) {
     add(
       "freezing",
-      "Disorder and freezing",
-      markup`<p>Disorder ${mapKey("d")} from 0 (the gradients agree) over 50 (a coin) to 100 % (the sign changes at every step). Frozen ${mapKey("f")} from 0 to 100 % of the scales.</p>
+      "Disorder, conflict and freezing",
+      markup`<p>Disorder ${mapKey("d")} from 0 (the gradients agree) over 50 (a coin) to 100 % (the sign changes at every step). Opposition, angle and frozen ${mapKey("f")} from 0 to 100 %.</p>
 `,
       markup`${maps}`,
     );

@@ -17,6 +17,7 @@ import {
   textOf,
 } from "./fields.js";
 import { type JsonLine, readJson, readJsonLines } from "./json-lines.js";
+import { mean } from "./mean.js";
 
 export interface RunDomain {
   readonly name: string;
@@ -85,6 +86,15 @@ export interface WindowEntry {
   readonly disorder: number;
   /** Share of them that is frozen in the next window. */
   readonly frozen: number;
+  /** What the other gradient did and how the two stood to each other, means over the scales; null where no line says. */
+  readonly conflict: ScaleConflict | null;
+}
+
+/** As a window reports them (`methods/conflict.ts`): 0 to 1, the cosine -1 to 1. */
+export interface ScaleConflict {
+  readonly smoothnessDisorder: number;
+  readonly opposed: number;
+  readonly cosine: number;
 }
 
 /** A line of `freezing.jsonl`: the means of one window, by trainable. */
@@ -92,6 +102,8 @@ export interface WindowLine {
   readonly step: number;
   readonly steps: number;
   readonly entries: ReadonlyMap<string, WindowEntry>;
+  /** Share of the layers whose two gradients oppose each other over the window: a cosine below 0; null where no line says. */
+  readonly opposingLayers: number | null;
   /** Disorder at 5, 25, 50, 75 and 95 percent of all scales. */
   readonly quantiles: readonly number[];
 }
@@ -242,7 +254,7 @@ function parseWindow({ where, value }: JsonLine): WindowLine {
   const all: number[] = [];
   for (const [name, list] of Object.entries(objectOf(line["disorder"], `${where}: disorder`))) {
     const disorder = listOf(list, `${where}: disorder.${name}`).map((each) =>
-      shareOf(each, `${where}: disorder.${name}`),
+      shareOrNull(each, `${where}: disorder.${name}`),
     );
     const marks = listOf(frozen[name], `${where}: frozen.${name}`).map((each) =>
       shareOf(each, `${where}: frozen.${name}`),
@@ -254,20 +266,57 @@ function parseWindow({ where, value }: JsonLine): WindowLine {
         `got ${disorder.length} disorders and ${marks.length} marks of freezing, expected as many, one at least`,
       );
     }
-    entries.set(name, { scales: disorder.length, disorder: mean(disorder), frozen: mean(marks) });
-    for (const each of disorder) all.push(each);
+    const known = disorder.filter((each) => each !== null);
+    // Nothing is known of scales without a gradient.
+    if (known.length === 0) continue;
+    entries.set(name, {
+      scales: disorder.length,
+      disorder: mean(known),
+      frozen: mean(marks),
+      conflict: conflictOf(line, name, where),
+    });
+    all.push(...known);
   }
   const ordered = Float64Array.from(all).sort();
   return {
     step: countOf(line["step"], `${where}: step`),
     steps: countOf(line["steps"], `${where}: steps`),
     entries,
+    opposingLayers: opposingLayers(line["layers"], where),
     quantiles: ordered.length === 0 ? [] : QUANTILES.map((q) => quantile(ordered, q)),
   };
 }
 
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
+function conflictOf(line: JsonObject, name: string, where: string): ScaleConflict | null {
+  if (line["cosine"] === undefined) return null;
+  const meanOf = (key: string): number | null => {
+    const at = `${where}: ${key}.${name}`;
+    const list = listOf(objectOf(line[key], `${where}: ${key}`)[name], at);
+    const known = list.filter((each) => each !== null);
+    if (known.length === 0) return null;
+    return mean(known.map((each) => (key === "cosine" ? cosineOf(each, at) : shareOf(each, at))));
+  };
+  const [smoothnessDisorder, opposed, cosine] = ["smoothnessDisorder", "opposed", "cosine"].map(meanOf);
+  if (typeof smoothnessDisorder !== "number" || typeof opposed !== "number" || typeof cosine !== "number") {
+    return null;
+  }
+  return { smoothnessDisorder, opposed, cosine };
+}
+
+function opposingLayers(value: unknown, where: string): number | null {
+  if (value === undefined) return null;
+  const layers = Object.entries(objectOf(value, `${where}: layers`));
+  const cosines = layers.map(([name, layer]) => {
+    const at = `${where}: layers.${name}`;
+    return cosineOf(objectOf(layer, at)["cosine"], at);
+  });
+  return cosines.length === 0 ? null : mean(cosines.map((cosine) => (cosine < 0 ? 1 : 0)));
+}
+
+function cosineOf(value: unknown, where: string): number {
+  const cosine = numberOf(value, where);
+  if (Math.abs(cosine) <= 1) return cosine;
+  throw new QdgError("invalid-data", where, `got ${cosine}, expected a cosine, -1 to 1`);
 }
 
 /** Linear between the two nearest of the ordered values. */

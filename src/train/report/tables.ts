@@ -1,8 +1,8 @@
-// The tables of a report: runs, accuracy, options, scales, maps of disorder and freezing. All that a reader without
+// The tables of a report: runs, accuracy, options, scales. All that a reader without
 // JavaScript gets, so every number that counts stands here.
 
 import { type Markup, markup, type MarkupValue } from "../../base/page/markup.js";
-import { MAP_STEPS, PALETTE_SIZE } from "../../base/page/page-style.js";
+import { PALETTE_SIZE } from "../../base/page/page-style.js";
 import { row, table } from "../../base/page/table.js";
 import {
   differs,
@@ -16,7 +16,6 @@ import {
   selected,
   sourceValidation,
 } from "./compare-runs.js";
-import { freezingMap, type FreezingMap, type MapCell } from "./freezing-map.js";
 import type { ResultLine, Run, RunDomain } from "./run-folder.js";
 
 /** The runs of a report and what they are called. */
@@ -201,50 +200,6 @@ export function scalesTable({ runs, names, groups }: NamedRuns): Markup | null {
   });
   const header = ["quantizer", ...runs.map((_, i) => chip(groupOf(groups, i), names[i] as string))];
   return table("Mean scale of each quantizer, first → last in the log", header, rows);
-}
-
-/** Both maps of a run; null where it has no windows. */
-export function freezingMaps(run: Run): Markup | null {
-  const map = freezingMap(run);
-  if (!map) return null;
-  const last = run.windows.at(-1);
-  const coin = last && last.steps > 1 ? 0.5 / Math.sqrt(last.steps - 1) : null;
-  const quantiles = last?.quantiles.map((value) => (100 * value).toFixed(0)).join(", ") ?? "";
-  const merged =
-    map.windowsPerColumn > 1 ? ` Each column is the mean of ${map.windowsPerColumn} windows.` : "";
-  return markup`<p>Windows of ${last?.steps ?? 0} steps.${merged} Disorder of all scales in the last one at 5, 25, 50, 75 and 95 %
-of them: ${quantiles} %.${coin === null ? null : ` A coin over as many steps gives 50 ± ${(100 * coin).toFixed(1)} %.`}</p>
-${heatMap(map, "Disorder: share of steps at which the sign of the task gradient changed, mean over the scales, in %", "d", ({ disorder }) => disorder)}
-${heatMap(map, "Frozen in the window after: share of the scales, in %", "f", ({ frozen }) => frozen)}
-`;
-}
-
-function heatMap(
-  map: FreezingMap,
-  caption: string,
-  letter: "d" | "f",
-  value: (cell: MapCell) => number,
-): Markup {
-  const rows = map.rows.map(({ layer, role, bits, cells }) => {
-    const data = cells.map((cell) => {
-      if (!cell) return markup`<td></td>`;
-      const share = value(cell);
-      return markup`<td class="${letter}${Math.round(share * MAP_STEPS)}">${(100 * share).toFixed(0)}</td>`;
-    });
-    const detail = [role, bits === null ? "" : `${bits} bits`].filter(Boolean).join(", ");
-    return markup`<tr><th scope="row">${layer} <small>${detail}</small></th>${data}</tr>
-`;
-  });
-  return table(caption, ["up to step", ...map.columns], rows, "map");
-}
-
-/** The colors of a map from 0 to 100 %. */
-export function mapKey(letter: "d" | "f"): Markup {
-  const steps = Array.from(
-    { length: MAP_STEPS + 1 },
-    (_, step) => markup`<span class="${letter}${step}"></span>`,
-  );
-  return markup`<span class="scale" aria-hidden="true">${steps}</span>`;
 }
 
 function domainNames(runs: readonly Run[]): string[] {

@@ -133,6 +133,17 @@ describe("the report of a window", () => {
     expect(reports.map(({ frozen }) => frozen)).toEqual([0, 0, 0, 0, 2 / 3, 2 / 3, 2 / 3, 2 / 3]);
   });
 
+  test("knows nothing of a scale without a gradient", () => {
+    const still = Array.from({ length: WINDOW }, () => script([0, 1, 1], [0, 0, -1]));
+    const { reports } = walk(still, {});
+    expect(reports[3]?.window).toMatchObject({
+      disorder: { "conv/scale": [null, 0], "relu/scale": [0] },
+      smoothnessDisorder: { "conv/scale": [null, null], "relu/scale": [0] },
+      cosine: { "conv/scale": [null, null], "relu/scale": [-1] },
+      frozen: { "conv/scale": [0, 1], "relu/scale": [1] },
+    });
+  });
+
   test("freezes by the smoothness gradient when that is measured", () => {
     const { reports } = walk(opening, { measure: "smoothness" });
     expect(reports[3]?.window?.smoothnessDisorder).toEqual({ "conv/scale": [1, 0], "relu/scale": [0] });

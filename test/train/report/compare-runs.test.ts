@@ -285,9 +285,16 @@ function window(step: number, disorder: Readonly<Record<string, number>>): Windo
     entries: new Map(
       Object.entries(disorder).map(([name, each]) => [
         name,
-        { scales: 1, disorder: each, frozen: each < 0.3 ? 1 : 0 },
+        {
+          scales: 1,
+          disorder: each,
+          frozen: each < 0.3 ? 1 : 0,
+          // Windows of older runs have none.
+          conflict: step === 9 ? null : { smoothnessDisorder: each, opposed: each / 2, cosine: 1 - each },
+        },
       ]),
     ),
+    opposingLayers: null,
     quantiles: [],
   };
 }
@@ -302,7 +309,17 @@ describe("the map of freezing", () => {
       "relu activation zero point",
       "x/scale",
     ]);
-    expect(map?.rows[1]?.cells).toEqual([{ disorder: 0.2, frozen: 1 }]);
+    expect(map?.rows[1]?.cells).toEqual([
+      { disorder: 0.2, frozen: 1, conflict: { smoothnessDisorder: 0.2, opposed: 0.1, cosine: 0.8 } },
+    ]);
+  });
+
+  test("takes the means of conflict over the windows that say it", () => {
+    const windows = Array.from({ length: 60 }, (_, i) => window(i, { "k/scale": i === 8 ? 0.8 : 0.4 }));
+    const cells = freezingMap(run({ windows }))?.rows[0]?.cells;
+    // Windows 8 and 9 share a column, and 9 says nothing.
+    expect(cells?.[4]?.conflict).toEqual({ smoothnessDisorder: 0.8, opposed: 0.4, cosine: 1 - 0.8 });
+    expect(cells?.[4]?.disorder).toBeCloseTo(0.6);
   });
 
   test("averages neighbouring windows when there are many", () => {

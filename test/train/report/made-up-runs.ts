@@ -147,7 +147,18 @@ function windowLine(
     });
     frozen[`${id}/scale`] = (disorder[`${id}/scale`] as number[]).map((each) => (each < 0.4 ? 1 : 0));
   });
+  const each = (value: (disorder: number) => number): Record<string, number[]> =>
+    Object.fromEntries(Object.entries(disorder).map(([name, list]) => [name, list.map(value)]));
+  const conflict = {
+    smoothnessDisorder: each((d) => 1 - d),
+    opposed: each((d) => 0.9 * d),
+    cosine: each((d) => 1 - 1.6 * d),
+    // Every third layer opposes.
+    layers: Object.fromEntries(
+      quantizers.map(({ id }, i) => [id, { opposed: 0.4, cosine: i % 3 === 0 ? -0.2 : 0.3 }]),
+    ),
+  };
   const all = Object.values(frozen).flat();
   const share = all.reduce((sum, each) => sum + each, 0) / all.length;
-  return { report: { step, steps, disorder, frozen }, share };
+  return { report: { step, steps, disorder, frozen, ...conflict }, share };
 }

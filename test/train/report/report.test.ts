@@ -100,6 +100,19 @@ describe("a page", () => {
     expect(rows).toContain("lsq-0 | 1 | 50.0 | 50.0 | 50.0 | 50.0 | 50.0 | 50.0");
   });
 
+  test("says how far the two gradients of scales were in conflict, and that they were not where none opposed", async () => {
+    const path = await writeRun(join(folder, "conflict"), SHORT);
+    const { html } = await trainingReport([path]);
+    // Every third layer of made-up runs.
+    expect(html).toMatch(
+      /In \d+\.\d % of the layers,\s+mean over the windows, the two gradients opposed each other/,
+    );
+    expect(html).toContain(">Opposition: share of steps");
+    const file = join(path, "freezing.jsonl");
+    await writeFile(file, (await readFile(file, "utf8")).replaceAll('"cosine":-0.2', '"cosine":0.2'));
+    expect((await trainingReport([path])).html).toContain("there is no conflict to mend here");
+  });
+
   test("asks no network for anything, and its policy forbids all but its own script", async () => {
     const { html } = await trainingReport([await writeRun(join(folder, "policy"), SHORT)]);
     const scripts = [...html.matchAll(/<script>(.*?)<\/script>/gs)].map(([, text = ""]) => text);

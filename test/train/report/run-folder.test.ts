@@ -56,11 +56,23 @@ describe("a run's files", () => {
   });
 
   test("keep of a window its means, and the quantiles of all scales", async () => {
-    const disorder = { a: [0, 0.5, 1], b: [0.25, 0.75] };
-    await write("freezing.jsonl", { step: 50, steps: 50, disorder, frozen: { a: [1, 0, 0], b: [0, 1] } });
+    const disorder = { a: [0, null, 0.5, 1], b: [0.25, 0.75], c: [null] };
+    await write("freezing.jsonl", {
+      step: 50,
+      steps: 50,
+      disorder,
+      frozen: { a: [1, 0, 0, 0], b: [0, 1], c: [0] },
+    });
     const [window] = (await readRun(folder)).windows;
-    expect(window?.entries.get("a")).toEqual({ scales: 3, disorder: 0.5, frozen: 1 / 3 });
-    expect(window?.entries.get("b")).toEqual({ scales: 2, disorder: 0.5, frozen: 0.5 });
+    expect(window?.entries.get("a")).toEqual({
+      scales: 4,
+      disorder: 0.5,
+      frozen: 1 / 4,
+      conflict: null,
+    });
+    // Nothing is known of a scale without a gradient.
+    expect(window?.entries.has("c")).toBe(false);
+    expect(window?.entries.get("b")).toMatchObject({ scales: 2, disorder: 0.5, frozen: 0.5 });
     expect(window?.quantiles).toEqual(
       [0.05, 0.25, 0.5, 0.75, 0.95].map((q) => expect.closeTo(q, 10) as number),
     );
@@ -90,6 +102,11 @@ describe("a run's files", () => {
       "freezing.jsonl",
       '{"step":1,"steps":1,"disorder":{"a":[0.5,0.5]},"frozen":{"a":[0]}}\n',
       /a: got 2 disorders and 1 marks of freezing/,
+    ],
+    [
+      "freezing.jsonl",
+      '{"step":1,"steps":1,"disorder":{"a":[0.5]},"frozen":{"a":[0]},"smoothnessDisorder":{"a":[0.5]},"opposed":{"a":[0]},"cosine":{"a":[1.5]}}\n',
+      /cosine.a: got 1.5, expected a cosine, -1 to 1/,
     ],
     ["freezing.jsonl", '{"step":1,"steps":1,"disorder":{"__proto__":[0]},"frozen":{}}\n', /expected a list/],
     ["run.json", "{", /run\.json: is not JSON/],
