@@ -14,6 +14,7 @@ import { runCommand } from "./commands/run.js";
 import { serveCommand } from "./commands/serve.js";
 import { sweepCommand } from "./commands/sweep.js";
 import { trainCommand } from "./commands/train.js";
+import { workCommand } from "./commands/work.js";
 import type { Terminal } from "./terminal.js";
 
 export function qdgProgram(terminal: Terminal = process): Command {
@@ -24,6 +25,7 @@ export function qdgProgram(terminal: Terminal = process): Command {
     .version(VERSION)
     .addCommand(trainCommand(terminal))
     .addCommand(sweepCommand(terminal))
+    .addCommand(workCommand(terminal))
     .addCommand(exportCommand("export", terminal))
     .addCommand(parityCommand(terminal))
     .addCommand(certifyCommand(terminal))
