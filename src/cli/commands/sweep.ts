@@ -49,6 +49,12 @@ Examples:
 
 Keys are options of qdg train as run.json has them. The same command again goes on with what is not finished.`;
 
+/** What the first Ctrl-C means. */
+const STOPS: Readonly<Record<string, string>> = {
+  local: "stops: jobs finish their step and save a checkpoint; once more stops at once",
+  bullmq: "stops waiting for results",
+};
+
 const ELSEWHERE = "Other machines:";
 
 export function sweepCommand(terminal: Terminal = process): Command {
@@ -140,7 +146,7 @@ async function sweepFile(file: string, flags: Flags, terminal: Terminal): Promis
   tellSupervisor({ graceMs: GRACE_MS });
   const { result, exitCode } = await interruptible(
     (signal) => (flags.only === undefined ? engine.run(context(signal)) : runIndex(context(signal), flags)),
-    () => observer.note("stops: jobs finish their step and save a checkpoint; once more stops at once"),
+    () => observer.note(STOPS[engine.name] ?? "stops"),
   );
   for (const path of result.files) tell(terminal.stderr, `${path}: written\n`);
   if (result.next !== undefined) tell(terminal.stderr, `${result.next}\n`);

@@ -19,6 +19,7 @@ export interface Connection {
    * @throws QdgError `unavailable` where Redis refuses; `interrupted` once the signal is aborted, also while Redis is away
    */
   within<T>(work: Promise<T>, signal?: AbortSignal): Promise<T>;
+  isAway(): boolean;
   close(): void;
 }
 
@@ -49,6 +50,7 @@ export async function connect(url: string, onNote: (note: string) => void): Prom
     maxRetriesPerRequest: null,
     retryStrategy: (tries: number) => Math.min(100 * tries, MOST_WAIT_MS),
   });
+  const clients = withCopies(redis);
   let isAway = false;
   let refuse: (refused: QdgError) => void = () => undefined;
   const refused = new Promise<never>((_, reject) => (refuse = reject));
@@ -56,7 +58,7 @@ export async function connect(url: string, onNote: (note: string) => void): Prom
   redis.on("error", (thrown: Error) => {
     const why = reasonOf(thrown);
     if (/^(WRONGPASS|NOAUTH|NOPERM|ERR)\b/.test(thrown.message)) {
-      refuse(new QdgError("unavailable", shown, `refuses: ${why}; look at the URL of --redis`));
+      refuse(new QdgError("unavailable", shown, `${why}; look at the URL of --redis`));
       redis.disconnect();
     } else if (!isAway) {
       isAway = true;
@@ -78,8 +80,23 @@ export async function connect(url: string, onNote: (note: string) => void): Prom
     redis,
     shown,
     within: (work, signal) => raced(work, refused, signal),
-    close: () => redis.disconnect(),
+    isAway: () => isAway,
+    close: () => {
+      for (const client of clients) client.disconnect();
+    },
   };
+}
+
+/** BullMQ makes itself another connection of this one; a process ends when all are closed. */
+function withCopies(redis: Redis): readonly Redis[] {
+  const clients = [redis];
+  const duplicate = redis.duplicate.bind(redis);
+  redis.duplicate = (...options) => {
+    const copy = duplicate(...options);
+    clients.push(copy);
+    return copy;
+  };
+  return clients;
 }
 
 function raced<T>(work: Promise<T>, refused: Promise<never>, signal?: AbortSignal): Promise<T> {
@@ -114,6 +131,8 @@ function reasonOf(thrown: Error): string {
   // Where a name has several addresses, one error stands for all of them.
   const first = errors?.[0];
   if (first) return reasonOf(first);
+  if (thrown.message.startsWith("NOAUTH")) return "asks for a password";
+  if (thrown.message.startsWith("WRONGPASS")) return "refuses this name and password";
   if (code === "ECONNREFUSED") return "nothing listens there";
   if (code === "ENOTFOUND" || code === "EAI_AGAIN") return "there is no host of that name";
   return errorText(thrown);

@@ -51,7 +51,7 @@ export async function coordinate(context: EngineContext): Promise<EngineResult> 
     }
     const { ended } = watch;
     const stopped = signal.aborted && ended.finished + ended.failed < open.length;
-    if (stopped) observer.note("jobs stay in the queue, and workers go on with them");
+    if (stopped && watch.hasAdded) observer.note("jobs stay in the queue, and workers go on with them");
     return { finished: finished + ended.finished, failed: ended.failed, stopped, files: [] };
   } finally {
     await lock.release();
@@ -60,11 +60,13 @@ export async function coordinate(context: EngineContext): Promise<EngineResult> 
 
 class Coordinator {
   readonly ended: { finished: number; failed: number } = { finished: 0, failed: 0 };
+  /** Whether the jobs are in Redis. */
+  hasAdded = false;
   readonly #context: EngineContext;
   readonly #connection: Connection;
   readonly #queue: Queue<unknown>;
   readonly #open: Map<string, SweepJob>;
-  /** What was told of each job last: which worker has it. */
+  /** When the worker that was told of last has begun with a job. */
   readonly #told = new Map<string, string>();
 
   constructor(
@@ -85,6 +87,7 @@ class Coordinator {
     // Of all jobs before one is put in.
     for (const [id, job] of this.#open) await wait(this.#checkThere(id, job));
     for (const [id, job] of this.#open) await wait(this.#add(id, job));
+    this.hasAdded = true;
     for (let looks = 0; this.#open.size > 0; looks++) {
       for (const [id, job] of this.#open) await wait(this.#look(id, job));
       if (looks === LOOKS_WITHOUT_WORKERS) await wait(this.#lookForWorkers());
@@ -126,14 +129,11 @@ class Coordinator {
     await this.#clear(id, job, found);
   }
 
-  #tellStarted(id: string, job: SweepJob, { progress, processedOn }: Job<unknown>): void {
-    const { host, goesOn } = (typeof progress === "object" ? progress : {}) as Readonly<
-      Record<string, unknown>
-    >;
-    if (typeof host !== "string" || processedOn === undefined) return;
-    const what = `${host} ${processedOn}`;
-    if (this.#told.get(id) === what) return;
-    this.#told.set(id, what);
+  #tellStarted(id: string, job: SweepJob, { progress }: Job<unknown>): void {
+    const told = (typeof progress === "object" ? progress : {}) as Readonly<Record<string, unknown>>;
+    const { host, goesOn, since } = told;
+    if (typeof host !== "string" || typeof since !== "string" || this.#told.get(id) === since) return;
+    this.#told.set(id, since);
     this.#context.observer.started(job, goesOn === true ? "begun" : "new", host);
   }
 

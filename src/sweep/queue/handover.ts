@@ -42,14 +42,12 @@ export class Handover {
 
   /**
    * Brings the folder to where the last worker left the job; nothing where there is nothing in Redis. What is damaged is
-   * told and left out: the job begins anew then.
-   *
-   * @returns whether there was something
+   * told and left out.
    */
-  async fetch(): Promise<boolean> {
+  async fetch(): Promise<void> {
     const { place, job, folder, onNote } = this.#options;
     const state = await getState(place);
-    if (state === null) return false;
+    if (state === null) return;
     try {
       const stored = parseStored(state, job, `the checkpoint of ${job.name} in Redis`);
       const files: { path: string; bytes: Buffer }[] = [];
@@ -58,10 +56,8 @@ export class Handover {
       }
       // The checkpoint last: with it the folder counts as one to go on from.
       await writeFilesAtomic(files.reverse(), { force: true });
-      return true;
     } catch (thrown) {
       onNote(`${errorText(thrown)}; ${job.name} goes on without it`);
-      return false;
     }
   }
 

@@ -2,10 +2,12 @@
 // finished, as failed, or back in the queue. Ends of jobs are told to BullMQ by what is thrown.
 
 import { hostname } from "node:os";
+import { join } from "node:path";
 import type { Job } from "bullmq";
 import { errorText, QdgError } from "../../base/error.js";
 import { RunFolder } from "../../train/run/run-folder.js";
 import { resolvedOptions } from "../job.js";
+import { isThere, jobState } from "../job-record.js";
 import { type JobEnd, runJob } from "../run-job.js";
 import type { Connection } from "./connection.js";
 import { Handover } from "./handover.js";
@@ -23,6 +25,8 @@ export interface JobInHand {
   readonly lockMs: number;
   /** Aborted: the job is another worker's by now. */
   readonly lost: AbortSignal;
+  /** Called when its process has ended; what is left to do is talk to Redis. */
+  readonly onTrained: () => void;
 }
 
 /**
@@ -65,7 +69,7 @@ interface Ended {
 }
 
 async function trainOne(
-  { options, connection, queue, job, token, lockMs, lost }: JobInHand,
+  { options, connection, queue, job, token, lockMs, lost, onTrained }: JobInHand,
   message: JobMessage,
 ): Promise<Ended> {
   const { observer } = options;
@@ -78,7 +82,6 @@ async function trainOne(
     isOurs: async () => !lost.aborted && (await job.extendLock(token, lockMs)) === 1,
     onNote: (note) => observer.note(note),
   });
-  let goesOn = false;
   const lock = await RunFolder.lock(folder, () => undefined).catch(async (thrown: unknown) => {
     if (!(thrown instanceof QdgError) || thrown.code !== "unavailable") throw thrown;
     // As when a worker of this machine was killed a moment ago, and its process of training has not noticed yet.
@@ -87,12 +90,15 @@ async function trainOne(
     throw new connection.bullmq.DelayedError();
   });
   try {
-    goesOn = await handover.fetch();
+    // What is done here only has to be given back.
+    if ((await jobState(folder, message.job)) !== "finished") await handover.fetch();
   } finally {
     await lock.release();
   }
+  // Also from what this machine has itself, where Redis has lost it.
+  const goesOn = await isThere(join(folder, "checkpoint.bin"));
   observer.started(name, goesOn);
-  await job.updateProgress({ host: hostname(), goesOn });
+  await job.updateProgress({ host: hostname(), goesOn, since: new Date().toISOString() });
   const end = await runJob({
     job: message.job,
     options: {
@@ -105,6 +111,7 @@ async function trainOne(
     signal: AbortSignal.any([options.signal, lost]),
     onSaved: () => handover.checkpointSaved(),
   });
+  onTrained();
   if (lost.aborted) return { end, result: {} };
   await handover.settled();
   return { end, result: end.state === "finished" ? await handover.giveBack() : {} };

@@ -40,16 +40,19 @@ export interface WorkObserver {
   ended(name: string, end: JobEnd): void;
 }
 
-/** A job that this worker runs. */
+/** A job that this worker has. */
 interface Running {
   readonly lost: AbortController;
+  /** Its process has ended. */
+  readonly trained: Promise<void>;
   readonly done: Promise<unknown>;
 }
 
 /** Between two looks whether anything is left to do. */
 const EMPTY_MS = 500;
-/** For the last words to a Redis that may not be there. */
+/** For the last words to Redis, which may be away: others take the jobs over anyway. */
 const CLOSE_MS = 20_000;
+const CLOSE_AWAY_MS = 500;
 
 /**
  * Works until the signal is aborted; jobs save their checkpoints then and go back into the queue.
@@ -60,7 +63,8 @@ export async function work(options: WorkOptions): Promise<void> {
   const { observer, signal } = options;
   const name = queueName(options.queue);
   const connection = await connect(options.redis, (note) => observer.note(note));
-  const worker = makeWorker(options, connection, name);
+  const running = new Map<string, Running>();
+  const worker = makeWorker(options, connection, name, running);
   const queue = new connection.bullmq.Queue<unknown>(name, { connection: connection.redis, prefix: PREFIX });
   queue.on("error", () => undefined);
   try {
@@ -72,20 +76,22 @@ export async function work(options: WorkOptions): Promise<void> {
   } catch (thrown) {
     if (!(thrown instanceof QdgError) || thrown.code !== "interrupted") throw thrown;
   } finally {
-    const closed = worker.close().then(() => queue.close());
-    await Promise.race([closed.catch(() => undefined), setTimeout(CLOSE_MS, undefined, { ref: false })]);
+    const closed = worker.close().catch(() => undefined);
+    await Promise.all([...running.values()].map(({ trained }) => trained));
+    const waitMs = connection.isAway() ? CLOSE_AWAY_MS : CLOSE_MS;
+    await Promise.race([closed, setTimeout(waitMs, undefined, { ref: false })]);
     connection.close();
-    await Promise.race([
-      worker.disconnect().catch(() => undefined),
-      setTimeout(1000, undefined, { ref: false }),
-    ]);
   }
 }
 
-function makeWorker(options: WorkOptions, connection: Connection, queue: string): Worker<unknown> {
+function makeWorker(
+  options: WorkOptions,
+  connection: Connection,
+  queue: string,
+  running: Map<string, Running>,
+): Worker<unknown> {
   const { observer, lockSeconds } = options;
   const lockMs = Math.round(1000 * lockSeconds);
-  const running = new Map<string, Running>();
   const worker = new connection.bullmq.Worker<unknown>(
     queue,
     async (job, token = "") => {
@@ -95,11 +101,14 @@ function makeWorker(options: WorkOptions, connection: Connection, queue: string)
       before?.lost.abort();
       await before?.done;
       const lost = new AbortController();
-      const done = workOne({ options, connection, queue, job, token, lockMs, lost: lost.signal });
-      running.set(id, { lost, done: done.catch(() => undefined) });
+      let onTrained: () => void = () => undefined;
+      const trained = new Promise<void>((resolve) => (onTrained = resolve));
+      const done = workOne({ options, connection, queue, job, token, lockMs, lost: lost.signal, onTrained });
+      running.set(id, { lost, trained, done: done.catch(() => undefined) });
       try {
         return await done;
       } finally {
+        onTrained();
         if (running.get(id)?.lost === lost) running.delete(id);
       }
     },
@@ -119,7 +128,9 @@ function makeWorker(options: WorkOptions, connection: Connection, queue: string)
     for (const id of ids) {
       const run = running.get(id);
       if (!run || run.lost.signal.aborted) continue;
-      observer.note(`${id} is another worker's now, since this one was not heard for too long`);
+      observer.note(
+        `${id} is stopped here: Redis has not heard of it for too long, and gives it to any worker`,
+      );
       run.lost.abort();
     }
   });
