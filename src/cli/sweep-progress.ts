@@ -26,7 +26,7 @@ export class SweepProgress implements SweepObserver {
   }
 
   started(job: SweepJob, state: JobState, host?: string): void {
-    const where = host === undefined ? "" : ` on ${host}`;
+    const where = host === undefined ? "" : ` (${host})`;
     this.#say(`${job.name}: ${state === "new" ? "begins" : "goes on"}${where}`);
   }
 

@@ -27,7 +27,7 @@ const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 async function writeJob(context: EngineContext): Promise<EngineResult> {
   const { sweep, settings } = context;
-  const output = outputOf(settings.output, "sweep.json");
+  const output = outputOf(settings.output, "job.json");
   await checkWritable(output, settings.force === true);
   const finished = [...(await statesOf(context)).values()].filter((state) => state === "finished").length;
   const job = kubernetesJob(context, process.cwd());

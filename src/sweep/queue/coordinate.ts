@@ -177,7 +177,7 @@ class Coordinator {
     const { observer, settings } = this.#context;
     const queue = settings.queue === undefined ? "" : ` --queue ${settings.queue}`;
     observer.note(
-      `no worker of this version of qdg is there yet; on any machine: qdg work --redis ${this.#connection.shown}${queue}`,
+      `no worker of this version of qdg is there; start one on any machine: qdg work --redis ${this.#connection.shown}${queue}`,
     );
   }
 
