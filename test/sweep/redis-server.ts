@@ -21,12 +21,14 @@ export class RedisServer {
     this.#folder = folder;
   }
 
-  /** Not started yet. */
+  /** One that is not started yet. */
   static async create(): Promise<RedisServer> {
     return new RedisServer(await freePort(), await mkdtemp(join(tmpdir(), "qdg-redis-")));
   }
 
+  /** Nothing where it runs. */
   async start(): Promise<void> {
+    if (this.#child) return;
     const args = ["--port", String(this.port), "--bind", "127.0.0.1", "--dir", this.#folder, "--save", ""];
     const child = spawn("redis-server", [...args, "--appendonly", "yes"], { stdio: "ignore" });
     this.#child = child;

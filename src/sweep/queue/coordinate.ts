@@ -123,10 +123,13 @@ class Coordinator {
     }
     this.#tellStarted(id, job, found);
     if (found.finishedOn === undefined) return;
+    // The reason of an attempt that failed stays with a job that has done better since.
+    const state = await found.getState();
+    if (state !== "completed" && state !== "failed") return;
     this.#open.delete(id);
-    if (found.failedReason) this.#fail(job, found.failedReason);
-    else await this.#collect(id, job, found);
-    await this.#clear(id, job, found);
+    if (state === "failed") this.#fail(job, found.failedReason ?? "for no reason that it gave");
+    else if (!(await this.#collect(id, job, found))) return;
+    await this.#clear(id, job, found, state);
   }
 
   #tellStarted(id: string, job: SweepJob, { progress }: Job<unknown>): void {
@@ -137,7 +140,8 @@ class Coordinator {
     this.#context.observer.started(job, goesOn === true ? "begun" : "new", host);
   }
 
-  async #collect(id: string, job: SweepJob, { returnvalue }: Job<unknown>): Promise<void> {
+  /** @returns whether Redis need not keep it any longer */
+  async #collect(id: string, job: SweepJob, { returnvalue }: Job<unknown>): Promise<boolean> {
     const { out, observer } = this.#context;
     const folder = join(out, job.name);
     try {
@@ -145,9 +149,13 @@ class Coordinator {
       await placeResult(this.#place(id), stored, job, folder);
       observer.finished(job, await runAccuracy(folder), 0);
       this.ended.finished++;
+      return true;
     } catch (thrown) {
       if (!(thrown instanceof QdgError)) throw thrown;
-      this.#fail(job, `its result is refused: ${errorText(thrown)}`);
+      // Where the fault is this machine's, the result is as good as before.
+      const isOurs = thrown.code === "io" || thrown.code === "unavailable";
+      this.#fail(job, `its result ${isOurs ? "stays in Redis" : "is refused"}: ${errorText(thrown)}`);
+      return !isOurs;
     }
   }
 
@@ -157,18 +165,19 @@ class Coordinator {
   }
 
   /** What is here is not needed there, and what failed is computed anew by the next call. */
-  async #clear(id: string, job: SweepJob, found: Job<unknown>): Promise<void> {
+  async #clear(id: string, job: SweepJob, found: Job<unknown>, state: "completed" | "failed"): Promise<void> {
     const place = this.#place(id);
-    for (const state of [found.returnvalue as unknown, await getState(place).catch(() => null)]) {
+    const checkpoint = await getState(place).catch(() => null);
+    // Of a job that failed the checkpoint stays: the next try goes on from it.
+    for (const stored of state === "failed" ? [] : [found.returnvalue as unknown, checkpoint]) {
       try {
-        if (state !== null && state !== undefined) await removeFiles(place, parseStored(state, job, id));
+        if (stored !== null && stored !== undefined) await removeFiles(place, parseStored(stored, job, id));
       } catch (thrown) {
         // What is not ours in form goes by its own time.
         if (!(thrown instanceof QdgError)) throw thrown;
       }
     }
-    // Of a job that failed the checkpoint stays: the next try goes on from it.
-    if (!found.failedReason) await removeState(place);
+    if (state !== "failed") await removeState(place);
     await found.remove();
   }
 
