@@ -35,6 +35,10 @@ export async function runProgram(program: Command): Promise<void> {
     if (error.code === "EPIPE") process.exit(0);
     throw error;
   });
+  // Nor is one of what is said to people: the work goes on. Without this the process would end with its locks in place.
+  process.stderr.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+  });
   process.exitCode = await runCommand(program, process.argv.slice(2), process);
 }
 

@@ -18,7 +18,7 @@ import { contentOf } from "../train/run/tiny-run.js";
 import { tinySweep, writePretendedRun, writeSweep } from "./sweep-files.js";
 import { QdgProcess } from "./sweep-process.js";
 
-const SLOW_MS = 300_000;
+const SLOW_MS = 600_000;
 
 let folder = "";
 beforeAll(async () => {
@@ -48,7 +48,9 @@ describe("qdg sweep", () => {
       while (!(await stat(join(first, "checkpoint.bin")).catch(() => null))) await setTimeout(20);
       await killed.kill(false);
       // Processes of training notice it a moment later.
-      while (await stat(join(first, "run.lock")).catch(() => null)) await setTimeout(20);
+      await expect
+        .poll(() => stat(join(first, "run.lock")).catch(() => null), { timeout: 60_000 })
+        .toBeNull();
 
       const interrupted = new QdgProcess(...args);
       await interrupted.says(/seed0: goes on/);
