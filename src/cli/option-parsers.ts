@@ -1,7 +1,8 @@
 // Turns the text of options into values; wrong text is wrong usage, with what was expected.
 
-import { errorText, QdgError } from "../base/error.js";
+import { QdgError } from "../base/error.js";
 import { readBytes } from "../base/read-bytes.js";
+import { parseLayerBits } from "../graph/layer-bits.js";
 import type { LayerBits } from "../graph/recipe.js";
 import { parsePreprocessing, type Preprocessing } from "../image/preprocessing.js";
 import { MAX_BITS, MIN_BITS } from "../quant/spec.js";
@@ -88,44 +89,13 @@ export async function preprocessing(text: string): Promise<Preprocessing> {
 }
 
 /**
- * `{"layer": {"weightBits": 4, "activationBits": 8}, "other*": 4}` of a JSON file.
+ * Bits by layer: JSON, or the path of a JSON file.
  *
  * @param plain what a number sets: weights, or both
  */
-export async function layerBits(path: string, plain: "weights" | "both"): Promise<Record<string, LayerBits>> {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(await readText(path));
-  } catch (thrown) {
-    if (thrown instanceof QdgError) throw thrown;
-    throw new QdgError("invalid-json", path, `is not JSON (${errorText(thrown)})`, { cause: thrown });
-  }
-  if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed))
-    throw wrongLayerBits(path, parsed);
-  return Object.fromEntries(
-    Object.entries(parsed).map(([layer, bits]) => [layer, layerEntry(`${path}: ${layer}`, bits, plain)]),
-  );
-}
-
-function layerEntry(where: string, bits: unknown, plain: "weights" | "both"): LayerBits {
-  if (typeof bits === "number") {
-    return plain === "both" ? { weightBits: bits, activationBits: bits } : { weightBits: bits };
-  }
-  if (typeof bits !== "object" || bits === null) throw wrongLayerBits(where, bits);
-  for (const [key, value] of Object.entries(bits)) {
-    if ((key !== "weightBits" && key !== "activationBits") || typeof value !== "number") {
-      throw wrongLayerBits(where, bits);
-    }
-  }
-  return bits;
-}
-
-function wrongLayerBits(where: string, got: unknown): QdgError {
-  return new QdgError(
-    "invalid-quantization",
-    where,
-    `got ${JSON.stringify(got)}, expected {"layer": bits} or {"layer": {"weightBits": b, "activationBits": b}}`,
-  );
+export async function layerBits(text: string, plain: "weights" | "both"): Promise<Record<string, LayerBits>> {
+  if (text.trimStart().startsWith("{")) return parseLayerBits(text, "--layer-bits", plain);
+  return parseLayerBits(await readText(text), text, plain);
 }
 
 /** A text file without its byte-order mark. @throws QdgError `not-found` */

@@ -12,7 +12,9 @@ import { parityCommand } from "./commands/parity.js";
 import { reportCommand } from "./commands/report.js";
 import { runCommand } from "./commands/run.js";
 import { serveCommand } from "./commands/serve.js";
+import { sweepCommand } from "./commands/sweep.js";
 import { trainCommand } from "./commands/train.js";
+import { workCommand } from "./commands/work.js";
 import type { Terminal } from "./terminal.js";
 
 export function qdgProgram(terminal: Terminal = process): Command {
@@ -22,6 +24,8 @@ export function qdgProgram(terminal: Terminal = process): Command {
     )
     .version(VERSION)
     .addCommand(trainCommand(terminal))
+    .addCommand(sweepCommand(terminal))
+    .addCommand(workCommand(terminal))
     .addCommand(exportCommand("export", terminal))
     .addCommand(parityCommand(terminal))
     .addCommand(certifyCommand(terminal))

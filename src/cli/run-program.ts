@@ -7,7 +7,8 @@ import { removeTemporaries, watchTemporaries } from "../base/temporaries.js";
 import { interrupt, INTERRUPTED, type Interruption, INTERRUPTIONS, onInterruption } from "./interruption.js";
 import { printableLines, printableMessage } from "../base/printable.js";
 import { stopProgress } from "./progress.js";
-import { ONE_PROCESS, SUPERVISED, type SupervisorMessage, type WorkerMessage } from "./supervise.js";
+import { ONE_PROCESS, SUPERVISED, type SupervisorMessage } from "./supervise.js";
+import { beginTelling, tellSupervisor } from "./tell-supervisor.js";
 import type { Terminal } from "./terminal.js";
 
 const USAGE = 2;
@@ -17,6 +18,7 @@ const BUG = 70;
 export async function runProgram(program: Command): Promise<void> {
   // Whoever started it is gone already.
   if (process.env[ONE_PROCESS] === SUPERVISED && !process.connected) process.exit(1);
+  beginTelling();
   // Not for programs that the command starts.
   delete process.env[ONE_PROCESS];
   onInterruption((name) => {
@@ -33,6 +35,10 @@ export async function runProgram(program: Command): Promise<void> {
     if (error.code === "EPIPE") process.exit(0);
     throw error;
   });
+  // Nor is one of what is said to people: the work goes on. Without this the process would end with its locks in place.
+  process.stderr.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+  });
   process.exitCode = await runCommand(program, process.argv.slice(2), process);
 }
 
@@ -40,12 +46,12 @@ export async function runProgram(program: Command): Promise<void> {
 function listenForSignals(): void {
   for (const name of Object.keys(INTERRUPTIONS) as Interruption[]) {
     process.on(name, () => {
-      if (process.connected) tell({ signal: name });
+      if (process.connected) tellSupervisor({ signal: name });
       else interrupt(name);
     });
   }
   if (!process.connected) return;
-  watchTemporaries((temporary, exists) => tell({ temporary, exists }));
+  watchTemporaries((temporary, exists) => tellSupervisor({ temporary, exists }));
   process.on("message", (message: SupervisorMessage) => interrupt(message.interrupt));
   // Whom nobody waits for any more ends too: SIGKILL cannot be passed on.
   process.on("disconnect", () => {
@@ -54,11 +60,6 @@ function listenForSignals(): void {
   });
   // Listening is no reason to stay.
   process.channel?.unref();
-}
-
-function tell(message: WorkerMessage): void {
-  // To one that has just ended: "disconnect" follows.
-  if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
 }
 
 /**

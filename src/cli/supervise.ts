@@ -16,6 +16,10 @@ export const SUPERVISED = "supervised";
 /** From the working process. */
 export type WorkerMessage =
   | { readonly signal: Interruption }
+  /** A checkpoint of a run is whole: for whoever runs `qdg train` as a process of its own. */
+  | { readonly saved: number }
+  /** It has much to save when it is asked to end: GRACE_MS is too short. */
+  | { readonly graceMs: number }
   | { readonly temporary: string; readonly exists: boolean };
 
 /** To the working process. */
@@ -23,7 +27,7 @@ export interface SupervisorMessage {
   readonly interrupt: Interruption;
 }
 
-/** How long a command has to save what it saves and end by itself; then it is killed. */
+/** How long a command has to save what it saves and end by itself, unless it asks for more; then it is killed. */
 const GRACE_MS = 1500;
 /** `timeout` and terminals send one signal to a process and to its group: it arrives twice. */
 const SAME_SIGNAL_MS = 250;
@@ -38,6 +42,7 @@ const SAME_SIGNAL_MS = 250;
 export function supervise(program: string): void {
   const temporaries = new Set<string>();
   let interrupted: { readonly name: Interruption; readonly at: number } | null = null;
+  let graceMs = GRACE_MS;
   const kill = (): void => void child.kill("SIGKILL");
   const interrupt = (name: Interruption): void => {
     const now = performance.now();
@@ -48,7 +53,7 @@ export function supervise(program: string): void {
     interrupted = { name, at: now };
     // A process that has ended or is about to takes no message.
     if (child.connected) child.send({ interrupt: name } satisfies SupervisorMessage, () => undefined);
-    setTimeout(kill, GRACE_MS);
+    setTimeout(kill, graceMs);
   };
   // Before there is a child: one that nobody waits for must not come to be.
   for (const name of Object.keys(INTERRUPTIONS) as Interruption[]) process.on(name, () => interrupt(name));
@@ -57,6 +62,8 @@ export function supervise(program: string): void {
   });
   child.on("message", (message: WorkerMessage) => {
     if ("signal" in message) interrupt(message.signal);
+    else if ("graceMs" in message) graceMs = message.graceMs;
+    else if ("saved" in message) return;
     else if (message.exists) temporaries.add(message.temporary);
     else temporaries.delete(message.temporary);
   });

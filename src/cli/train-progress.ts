@@ -23,14 +23,23 @@ const PLAIN_MS = 30_000;
 export class TrainProgress implements TrainObserver {
   readonly progress: TrainObserver["progress"];
   readonly #sink: LineSink;
+  readonly #onSaved: (step: number) => void;
   readonly #now: () => number;
   #accuracy = "";
   #writtenAt = -Infinity;
   #isLineOpen = false;
 
-  /** @param now in milliseconds; for tests */
-  constructor(sink: LineSink, now: () => number = () => performance.now()) {
+  /**
+   * @param now in milliseconds; for tests
+   * @param onSaved told of checkpoints, of which nothing is written
+   */
+  constructor(
+    sink: LineSink,
+    now: () => number = () => performance.now(),
+    onSaved: (step: number) => void = () => undefined,
+  ) {
     this.#sink = sink;
+    this.#onSaved = onSaved;
     this.#now = now;
     const bars = sink === process.stderr ? terminalProgress() : noProgress;
     this.progress = {
@@ -81,8 +90,9 @@ export class TrainProgress implements TrainObserver {
     this.#say(`step ${evaluation.step}, ${what}: ${this.#accuracy}${isKept ? "  kept" : ""}`);
   }
 
-  saved(): void {
+  saved(step: number): void {
     // Each checkpoint is like the last; what failed is said by the error.
+    this.#onSaved(step);
   }
 
   /** Takes the line away, so that others can write. */

@@ -12,6 +12,7 @@ export const ROOMS: readonly string[] = [
   "cli",
   "deploy",
   "parity",
+  "sweep",
   "train",
   "export",
   "open",
@@ -36,6 +37,7 @@ const OWNERS: readonly (readonly [dependency: RegExp, owners: RegExp, where: str
   [/^onnxruntime-/, /^src\/runtime\//, "src/runtime/"],
   [/^(commander|cli-progress)$/, /^src\/cli\//, "src/cli/"],
   [/^playwright-core$/, /^src\/runtime\/browser/, "src/runtime/browser*"],
+  [/^(bullmq|ioredis)$/, /^src\/sweep\/queue\//, "src/sweep/queue/"],
   [/^sharp$/, /^src\/image\/decode\.ts$/, "src/image/decode.ts"],
 ];
 

@@ -1,13 +1,14 @@
 // What a machine may lack, and what is done with tests that need it: they are skipped with the reason, which
 // skipped-reporter.ts prints. Where QDG_TEST_NEEDS names the thing, as .ci/run does, they run, and fail without it.
 
+import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import type { TestOptions } from "vitest";
 import { findBrowser } from "../../src/runtime/browser/find-browser.js";
 import { webgpuRuntime } from "../../src/runtime/webgpu.js";
 
 /** What QDG_TEST_NEEDS may name, separated by commas. */
-export type Need = "browser" | "webgpu" | "tensorflow" | "shared" | "user" | "shell";
+export type Need = "browser" | "webgpu" | "tensorflow" | "shared" | "user" | "shell" | "redis";
 
 declare module "vitest" {
   interface TaskMeta {
@@ -44,6 +45,9 @@ export const ORDINARY_USER: TestOptions = needs(
 /** A script that stands in for a program. */
 export const SHELL: TestOptions = needs("shell", process.platform === "win32" ? "a POSIX shell" : null);
 
+/** A Redis server, which tests start themselves. */
+export const REDIS: TestOptions = needs("redis", missingRedis());
+
 /** An adapter that ONNX Runtime's own WebGPU can use; looked for in a process of its own, so not at once. */
 export async function needsWebgpu(): Promise<TestOptions> {
   const probe = await webgpuRuntime.probe();
@@ -56,5 +60,14 @@ function missingBrowser(): string | null {
     return "a browser: there is no Chromium, Chrome or Edge; install one, or set QDG_BROWSER to its program";
   } catch (thrown) {
     return `a browser: ${(thrown as Error).message}`;
+  }
+}
+
+function missingRedis(): string | null {
+  try {
+    execFileSync("redis-server", ["--version"], { stdio: "ignore" });
+    return null;
+  } catch {
+    return "redis-server, which is not there; install it (apt-get install redis-server)";
   }
 }

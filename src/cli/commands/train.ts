@@ -2,6 +2,7 @@
 // Options are the table's in src/train/run; what trains is loaded when it is needed, since tfjs takes a second.
 
 import { Command, Option } from "commander";
+import { shellWord } from "../../sweep/shell-word.js";
 import { OPTION_GROUPS } from "../../train/run/option-groups.js";
 import { type OptionRow, parseOption } from "../../train/run/option-kinds.js";
 import { flagOf, TRAIN_OPTIONS } from "../../train/run/option-table.js";
@@ -10,6 +11,7 @@ import type { TrainResult } from "../../train/run/train.js";
 import { interruptible } from "../interruption.js";
 import { layerBits, preprocessing } from "../option-parsers.js";
 import { formatTable } from "../table.js";
+import { tellSupervisor } from "../tell-supervisor.js";
 import { tell, type Terminal } from "../terminal.js";
 import { type LineSink, TrainProgress } from "../train-progress.js";
 
@@ -54,7 +56,7 @@ async function runTraining(flags: Flags, terminal: Terminal): Promise<void> {
   const options = await toOptions(flags);
   const { train } = await import("../../train/run/train.js");
   const sink: LineSink = terminal.stderr;
-  const observer = new TrainProgress(sink);
+  const observer = new TrainProgress(sink, undefined, (step) => tellSupervisor({ saved: step }));
   try {
     const { result, exitCode } = await interruptible(
       (signal) => train({ options, out, resume, force, observer, signal }),
@@ -166,9 +168,4 @@ function nextCommands({ options, kept, out }: TrainResult, model: string): strin
 
 function percent(share: number | null): string {
   return share === null ? "" : (100 * share).toFixed(1);
-}
-
-/** As a POSIX shell takes it for one word. */
-function shellWord(text: string): string {
-  return /^[\w./:=@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

@@ -96,7 +96,7 @@ export function seedGroups(runs: readonly Run[], names: readonly string[]): Seed
 }
 
 /** The first rows that tell the groups apart, as far as options do; others only follow from them. */
-function tellingRows(rows: readonly OptionRow[], firsts: readonly number[]): OptionRow[] {
+export function tellingRows(rows: readonly OptionRow[], firsts: readonly number[]): OptionRow[] {
   const telling: OptionRow[] = [];
   const kinds = (chosen: readonly OptionRow[]): number =>
     new Set(firsts.map((i) => JSON.stringify(chosen.map(({ values }) => values[i])))).size;

@@ -9,6 +9,9 @@ import { type Chart, type Curves, curvesOf } from "./curves.js";
 import { jsonMarkup, Markup, markup } from "../../base/page/markup.js";
 import { drawCharts } from "./page-script.js";
 import { pageStyle } from "../../base/page/page-style.js";
+import { row, table } from "../../base/page/table.js";
+import type { SweepTable } from "./sweep-table.js";
+import { accuracyTexts, differenceTexts } from "./sweep-texts.js";
 import {
   accuracyTable,
   chip,
@@ -20,7 +23,7 @@ import {
 } from "./tables.js";
 
 /** @returns the whole page */
-export function reportPage(named: NamedRuns, library: ChartLibrary): string {
+export function reportPage(named: NamedRuns, library: ChartLibrary, sweep: SweepTable | null = null): string {
   const script = `${library.script}\n(${drawCharts.toString()})(window,uPlot);`.replaceAll(
     "</script",
     "<\\/script",
@@ -29,7 +32,7 @@ export function reportPage(named: NamedRuns, library: ChartLibrary): string {
   const policy = `default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-${hash}'`;
   const curves = curvesOf(named.runs, named.names, named.groups);
   const charts = new ChartList();
-  const sections = sectionsOf(named, curves, charts);
+  const sections = [...sweepSection(sweep), ...sectionsOf(named, curves, charts)];
   const title =
     named.names.length === 1 ? `Training run ${named.names[0] ?? ""}` : `${named.names.length} training runs`;
   return markup`<!doctype html>
@@ -65,6 +68,24 @@ interface Section {
   readonly id: string;
   readonly heading: string;
   readonly body: Markup;
+}
+
+/** What a sweep was for stands before what its runs were. */
+function sweepSection(sweep: SweepTable | null): Section[] {
+  if (!sweep) return [];
+  const parts = [accuracyTexts(sweep), differenceTexts(sweep)].map(
+    (texts) =>
+      texts &&
+      table(
+        texts.caption,
+        texts.header,
+        texts.rows.map(([head = "", ...cells]) => row(head, cells)),
+      ),
+  );
+  const notes = markup`<ul class="notes">${sweep.notes.map((note) => markup`<li>${note}</li>`)}</ul>
+`;
+  if (sweep.notes.length > 0) parts.push(notes);
+  return [{ id: "sweep", heading: "Sweep", body: markup`${parts.filter((part) => part !== null)}` }];
 }
 
 /** The charts of a page in the order of their figures. */

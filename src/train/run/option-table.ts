@@ -218,7 +218,7 @@ export const TRAIN_OPTIONS: { readonly [K in TrainOptionName]: OptionRow<TrainOp
   layerBits: {
     kind: { type: "layer-bits" },
     argument: "<file>",
-    help: 'JSON file: {"layer": bits of both} or {"layer": {"weightBits": b, "activationBits": b}}; * in a name is any text',
+    help: 'JSON, or a JSON file: {"layer": bits of both} or {"layer": {"weightBits": b, "activationBits": b}}; * in a name is any text',
     otherwise: {},
     says: "none",
   },

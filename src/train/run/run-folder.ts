@@ -15,7 +15,7 @@ export type LineFile = (typeof LINE_FILES)[number];
 export type LineSizes = Readonly<Record<LineFile, number>>;
 
 /** Everything that a run writes; --force removes these and nothing else. */
-const FILES = [
+export const RUN_FILES: readonly string[] = [
   "checkpoint.bin",
   "run.json",
   "model.json",
@@ -38,7 +38,7 @@ export class RunFolder {
    * @throws QdgError `exists` when a run, or a model, is there and `force` is not set; `io`
    */
   static async check(path: string, force: boolean): Promise<void> {
-    for (const name of FILES) {
+    for (const name of RUN_FILES) {
       const file = join(path, name);
       if (force || !(await exists(file))) continue;
       throw new QdgError(
@@ -77,7 +77,7 @@ export class RunFolder {
     await RunFolder.check(path, force);
     return attempt(path, async () => {
       await mkdir(path, { recursive: true });
-      for (const name of FILES) await rm(join(path, name), { force: true });
+      for (const name of RUN_FILES) await rm(join(path, name), { force: true });
       return new RunFolder(path);
     });
   }
