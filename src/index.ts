@@ -110,7 +110,7 @@ export {
 export type { ClassifierOptions } from "./train/evaluation/classifier.js";
 export type { ClassScore, DomainScore, Score } from "./train/evaluation/score.js";
 export { formatEvaluation } from "./train/evaluation/format-evaluation.js";
-export { type TrainingReport, trainingReport } from "./train/report/report.js";
+export { type ReportOptions, type TrainingReport, trainingReport } from "./train/report/report.js";
 
 export {
   type DeployOptions,

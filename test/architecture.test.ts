@@ -55,6 +55,18 @@ test("all that qdg/web, the engine and the room model/ load runs in a browser: n
   expect([...loadedBy("src/runtime/wasm.ts").keys()]).toContain("onnxruntime-web");
 });
 
+test("what coordinates a sweep, and all that it loads, leaves tfjs to the processes that train", () => {
+  const entries = sources
+    .map(({ path }) => path)
+    .filter((path) => /^src\/(sweep\/|cli\/commands\/(sweep|work)\.ts)/.test(path));
+  expect(entries.length).toBeGreaterThan(10);
+  for (const entry of entries) {
+    const heavy = [...loadedBy(entry)].filter(([name]) => /^(@tensorflow|onnxruntime|sharp$)/.test(name));
+    expect([entry, heavy]).toEqual([entry, []]);
+  }
+  expect([...loadedBy("src/cli/commands/sweep.ts").keys()]).toContain("bullmq");
+});
+
 test("nothing behind the front door asks which reader it was", () => {
   // The readers themselves, the door, who hands a file to tfjs or as float32 to ONNX Runtime, who looks into the bytes of an ONNX file, and training,
   // which holds a layers-model.

@@ -31,7 +31,7 @@ export class SweepProgress implements SweepObserver {
   }
 
   finished(job: SweepJob, { validation, heldOut }: JobAccuracy, notes: number): void {
-    const said = notes === 0 ? "" : `; ${notes} notes in its output.txt`;
+    const said = notes === 0 ? "" : `; ${notes} ${notes === 1 ? "note" : "notes"} in its output.txt`;
     const held = heldOut === null ? "" : `, held out ${formatPercent(heldOut)}`;
     this.#end(`${job.name}: finished, validation ${formatPercent(validation)}${held}${said}`);
   }

@@ -26,7 +26,7 @@ function separator(text: string): string {
 }
 
 function word(value: unknown): string {
-  const text = typeof value === "object" ? canonicalJson(value) : String(value);
+  const text = typeof value === "object" ? canonicalJson(value) : `${value as string | number | boolean}`;
   if (text.length <= MOST && /^[A-Za-z0-9][\w.]*$/.test(text)) return text;
   const end = text
     .slice(-MOST)

@@ -14,7 +14,7 @@ export function trainArguments(options: AskedTrainOptions): string[] {
     if (value === undefined || value === null) return [];
     if (Array.isArray(value)) return value.map((each) => `${flag}=${String(each)}`);
     if (typeof value === "object") return [`${flag}=${JSON.stringify(value)}`];
-    if (typeof value !== "boolean") return [`${flag}=${String(value as string | number)}`];
+    if (typeof value !== "boolean") return [`${flag}=${value as string | number}`];
     const { otherwise } = TRAIN_OPTIONS[name] as OptionRow<boolean>;
     if (typeof otherwise === "boolean") return value === otherwise ? [] : [flag];
     if (value) return [flag];

@@ -135,11 +135,12 @@ describe("qdg sweep", () => {
   });
 });
 
+const sweep = (): Promise<{ code: number; stderr: string }> =>
+  runCli("sweep", join(folder, "states.json"), "--out", join(folder, "states"));
+
 describe("a run folder", () => {
   let job: SweepJob;
   const run = (): string => join(folder, "states", job.name);
-  const sweep = (): Promise<{ code: number; stderr: string }> =>
-    runCli("sweep", join(folder, "states.json"), "--out", join(folder, "states"));
   const record = (change: object): Promise<void> =>
     writeFile(
       join(run(), "job.json"),

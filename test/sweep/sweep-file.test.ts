@@ -21,6 +21,9 @@ const BASE = { data: "shapes-dg", steps: 100 };
 const namesOf = async (json: SweepJson): Promise<readonly string[]> =>
   (await readSweep(await writeSweep(folder, json))).jobs.map(({ name }) => name);
 
+const identity = async (options: object): Promise<string | undefined> =>
+  (await readSweep(await writeSweep(folder, { options, grid: { seed: [0] } }))).jobs[0]?.identity;
+
 describe("a sweep", () => {
   test("is every combination of its grid, named by it, the first option changing slowest", async () => {
     const grid = {
@@ -114,8 +117,6 @@ describe("a sweep", () => {
   });
 
   test("is the same job whatever the order of its options, and another one with other options", async () => {
-    const identity = async (options: object): Promise<string | undefined> =>
-      (await readSweep(await writeSweep(folder, { options, grid: { seed: [0] } }))).jobs[0]?.identity;
     const one = await identity({ data: "shapes-dg", steps: 100 });
     expect(await identity({ steps: 100, data: "shapes-dg" })).toBe(one);
     expect(await identity({ steps: 100, data: "shapes-dg", cache: "none", checkpointEvery: 7 })).toBe(one);

@@ -4,6 +4,7 @@
 import type { Redis } from "ioredis";
 import { errorText, QdgError } from "../../base/error.js";
 import { VERSION } from "../../base/version.js";
+import { deferred } from "./deferred.js";
 import { redisAddress } from "./redis-address.js";
 
 export type Bullmq = typeof import("bullmq");
@@ -52,8 +53,7 @@ export async function connect(url: string, onNote: (note: string) => void): Prom
   });
   const clients = withCopies(redis);
   let isAway = false;
-  let refuse: (refused: QdgError) => void = () => undefined;
-  const refused = new Promise<never>((_, reject) => (refuse = reject));
+  const { promise: refused, reject: refuse } = deferred<never>();
   refused.catch(() => undefined);
   redis.on("error", (thrown: Error) => {
     const why = reasonOf(thrown);

@@ -1,7 +1,7 @@
 // The side of the queue that a sweep is started on: puts jobs into Redis, waits for workers, and brings results into the
 // run folders. It may be stopped and started again; jobs go on meanwhile.
 
-import { mkdir } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import type { Job, Queue } from "bullmq";
@@ -11,6 +11,7 @@ import type { EngineContext, EngineResult } from "../engines/engine.js";
 import { statesOf } from "../engines/local.js";
 import type { SweepJob } from "../job.js";
 import { runAccuracy } from "../run-accuracy.js";
+import { OUTPUT } from "../run-job.js";
 import { connect, type Connection, PREFIX, queueName } from "./connection.js";
 import { checkSame, jobId, messageOf, parseStored } from "./job-message.js";
 import { placeResult } from "./place-result.js";
@@ -147,7 +148,7 @@ class Coordinator {
     try {
       const stored = parseStored(returnvalue, job, `the result of ${job.name}`);
       await placeResult(this.#place(id), stored, job, folder);
-      observer.finished(job, await runAccuracy(folder), 0);
+      observer.finished(job, await runAccuracy(folder), await notesIn(folder));
       this.ended.finished++;
       return true;
     } catch (thrown) {
@@ -193,4 +194,10 @@ class Coordinator {
   #place(id: string): StorePlace {
     return { redis: this.#connection.redis, queue: this.#queue.name, id };
   }
+}
+
+/** As many as the run has said wherever it was trained. */
+async function notesIn(folder: string): Promise<number> {
+  const text = await readFile(join(folder, OUTPUT), "utf8").catch(() => "");
+  return text.match(/^note: /gm)?.length ?? 0;
 }

@@ -15,12 +15,6 @@ export interface RedisAddress {
 
 /** @throws QdgError `usage`; the message does not repeat what it got, in which a password may be */
 export function redisAddress(url: string): RedisAddress {
-  const wrong = (why: string): QdgError =>
-    new QdgError(
-      "usage",
-      "--redis",
-      `${why}, expected redis://host:6379 or rediss://user:password@host:6379/0`,
-    );
   if (!/^rediss?:\/\//i.test(url))
     throw wrong("got something that does not begin with redis:// or rediss://");
   let parsed: URL;
@@ -39,17 +33,25 @@ export function redisAddress(url: string): RedisAddress {
     host: hostname.replace(/^\[(.*)\]$/, "$1"),
     port: port === "" ? 6379 : Number(port),
     db,
-    ...(username !== "" && { username: decoded(username, wrong) }),
-    ...(password !== "" && { password: decoded(password, wrong) }),
+    ...(username !== "" && { username: decoded(username) }),
+    ...(password !== "" && { password: decoded(password) }),
     isEncrypted,
     shown: `${isEncrypted ? "rediss" : "redis"}://${at}${db === 0 ? "" : `/${db}`}`,
   };
 }
 
-function decoded(text: string, wrong: (why: string) => QdgError): string {
+function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
     throw wrong("got a name or password whose % escapes are wrong");
   }
+}
+
+function wrong(why: string): QdgError {
+  return new QdgError(
+    "usage",
+    "--redis",
+    `${why}, expected redis://host:6379 or rediss://user:password@host:6379/0`,
+  );
 }

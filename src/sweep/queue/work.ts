@@ -7,6 +7,7 @@ import type { Queue, Worker } from "bullmq";
 import { errorText, QdgError } from "../../base/error.js";
 import type { JobEnd, RunTrain } from "../run-job.js";
 import { connect, type Connection, isOfConnection, PREFIX, queueName } from "./connection.js";
+import { deferred } from "./deferred.js";
 import { parseMessage } from "./job-message.js";
 import { workOne } from "./work-one.js";
 import { removeWorkFolder } from "./work-folder.js";
@@ -101,8 +102,7 @@ function makeWorker(
       before?.lost.abort();
       await before?.done;
       const lost = new AbortController();
-      let onTrained: () => void = () => undefined;
-      const trained = new Promise<void>((resolve) => (onTrained = resolve));
+      const { promise: trained, resolve: onTrained } = deferred<void>();
       const done = workOne({ options, connection, queue, job, token, lockMs, lost: lost.signal, onTrained });
       running.set(id, { lost, trained, done: done.catch(() => undefined) });
       try {

@@ -82,9 +82,9 @@ function sweepSection(sweep: SweepTable | null): Section[] {
         texts.rows.map(([head = "", ...cells]) => row(head, cells)),
       ),
   );
-  const notes = markup`<ul class="notes">${sweep.notes.map((note) => markup`<li>${note}</li>`)}</ul>
+  const said = markup`<ul class="notes">${sweep.notes.map((note) => markup`<li>${note}</li>`)}</ul>
 `;
-  if (sweep.notes.length > 0) parts.push(notes);
+  if (sweep.notes.length > 0) parts.push(said);
   return [{ id: "sweep", heading: "Sweep", body: markup`${parts.filter((part) => part !== null)}` }];
 }
 

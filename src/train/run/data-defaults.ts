@@ -5,10 +5,8 @@ import { QdgError } from "../../base/error.js";
 import { domainNames } from "../data/open-dataset.js";
 import { some } from "../data/list-domains.js";
 import { DEFAULT_METHOD } from "./option-table.js";
-import type { AskedTrainOptions } from "./train-options.js";
+import { type AskedTrainOptions, NO_TEST_DOMAIN } from "./train-options.js";
 
-/** Of `--test-domain`: all domains are sources. */
-export const NO_TEST_DOMAIN = "none";
 /** Where one domain is all there is to learn from, a method that compares domains has nothing to compare. */
 const ONE_DOMAIN_METHOD = "lsq";
 

@@ -88,6 +88,9 @@ export type AskedTrainOptions = { readonly [K in TrainOptionName]?: TrainOptions
 /** Networks of their own; any other `--model` is the path of a model.json or an ONNX file. */
 export const BUILT_IN_MODELS: readonly string[] = ["resnet8", "resnet18", "mobilenet-v2"];
 
+/** Of `--test-domain`: all domains are sources. */
+export const NO_TEST_DOMAIN = "none";
+
 /** Of `--teacher`: the network itself, as its quantizers begin. */
 export const SELF = "self";
 
