@@ -80,6 +80,9 @@ function trainOn(objective: Rounded, centre: readonly number[], steps: number, r
   return flips;
 }
 
+/** Of weights of 1.3 and 1.3, which are rounded to 1 and 1.5, two that are clipped, and a bias. */
+const dampened = (lambda: number): number[] => [1 + 2 * lambda * 0.3, 1 - 2 * lambda * 0.2, 1, 1, 1];
+
 describe("a dampened weight", () => {
   test("has the gradient of lambda times its squared distance to the middle of its step, computed by hand", () => {
     // Ranges -4..3 times 1 and 0.5: 1.3 -> 1, 1.3 -> 1.5, 9 is clipped to 3, -9 to -2.
@@ -94,17 +97,16 @@ describe("a dampened weight", () => {
     };
     expect(gradientAt(0)).toEqual([1, 1, 1, 1, 1]);
     // Lambda is half its last value half way, and its last value at the end.
-    const expected = (lambda: number): number[] => [1 + 2 * lambda * 0.3, 1 - 2 * lambda * 0.2, 1, 1, 1];
-    gradientAt(50).forEach((g, i) => expect(g).toBeCloseTo(expected(0.25)[i] as number, 6));
-    gradientAt(100).forEach((g, i) => expect(g).toBeCloseTo(expected(0.5)[i] as number, 6));
+    gradientAt(50).forEach((g, i) => expect(g).toBeCloseTo(dampened(0.25)[i] as number, 6));
+    gradientAt(100).forEach((g, i) => expect(g).toBeCloseTo(dampened(0.5)[i] as number, 6));
   });
 
   test("stops flipping where it would go on for ever without", () => {
     // 0.45 of a step from an integer: the weight goes to and fro around the middle between two.
     const centre = [0.45, 0.22, 1.45, 0.72];
     const plain = new Rounded([0.4, 0.2, 1.4, 0.7], { ...DAMPEN, dampening: 1e-9, steps: 400 });
-    const dampened = new Rounded([0.4, 0.2, 1.4, 0.7], { ...DAMPEN, dampening: 4, steps: 400 });
-    const [without, with_] = [trainOn(plain, centre, 400, 0.02), trainOn(dampened, centre, 400, 0.02)];
+    const quiet = new Rounded([0.4, 0.2, 1.4, 0.7], { ...DAMPEN, dampening: 4, steps: 400 });
+    const [without, with_] = [trainOn(plain, centre, 400, 0.02), trainOn(quiet, centre, 400, 0.02)];
     for (const count of without) expect(count).toBeGreaterThan(4);
     expect(with_).toEqual([0, 0, 0, 0]);
   });

@@ -6,6 +6,7 @@ import { Gaqat } from "./gaqat.js";
 import { GradientMethod } from "./gradient-method.js";
 import type { Method } from "./method.js";
 import { type MethodOptions, methodSettings } from "./method-options.js";
+import { Sqwa } from "./sqwa.js";
 import { type MethodName, METHODS, type ScaleSettings } from "./methods.js";
 
 /**
@@ -19,6 +20,7 @@ export function createMethod<Batch>(
 ): Method<Batch> {
   const { rule } = METHODS[name];
   const settings = methodSettings({ ...options, ...ownSettings(name, options) });
+  if (name === "sqwa") return new Sqwa(name, trainables, settings);
   if (rule) return new GradientMethod(name, rule, trainables, settings);
   if (settings.frozenPart !== "none" && !trainables.some(({ role }) => role === "scale")) {
     throw new QdgError("usage", name, "got a network without learned scales, expected a quantized one");

@@ -78,6 +78,10 @@ export interface MethodSettings {
   readonly plainSteps: number;
   /** qt-dog: the first step with quantized weights, 0 to the run's. Default two fifths of the run (2000 of 5000). */
   readonly quantizeFrom: number;
+  /** sqwa: cycles of the learning rate, each with a low point that is averaged; from 1. Default 5. */
+  readonly cycles: number;
+  /** sqwa: share of the quantized steps, at their end, that fine-tune the average; 0 <= share < 1. Default 0.2. */
+  readonly fineTuning: number;
   /** Of Adam; 0 <= beta < 1. Default 0.9. */
   readonly beta1: number;
   /** Default 0.999. */
@@ -130,6 +134,8 @@ export function methodSettings(options: MethodOptions): MethodSettings {
     granularity: oneOf("granularity", options.granularity ?? "scale", GRANULARITIES),
     plainSteps: integer("plainSteps", options.plainSteps ?? 0, 0, Number.MAX_SAFE_INTEGER),
     quantizeFrom: integer("quantizeFrom", options.quantizeFrom ?? Math.floor(steps * 0.4), 0, steps),
+    cycles: integer("cycles", options.cycles ?? 5, 1, Number.MAX_SAFE_INTEGER),
+    fineTuning: number("fineTuning", options.fineTuning ?? 0.2, (x) => x >= 0 && x < 1, "from 0, below 1"),
     beta1: number("beta1", options.beta1 ?? 0.9, (x) => x >= 0 && x < 1, "from 0, below 1"),
     beta2: number("beta2", options.beta2 ?? 0.999, (x) => x >= 0 && x < 1, "from 0, below 1"),
     epsilon: positive("epsilon", options.epsilon ?? 1e-8),

@@ -27,7 +27,7 @@ export interface MethodRow {
   readonly settings: readonly (keyof MethodSettings)[];
 }
 
-export type MethodName = "erm" | "sam" | "sagm" | "lsq" | "lsq-sagm" | "gaqat" | "fqat" | "qt-dog";
+export type MethodName = "erm" | "sam" | "sagm" | "lsq" | "lsq-sagm" | "gaqat" | "fqat" | "qt-dog" | "sqwa";
 
 export type ScaleSettings = Partial<
   Pick<
@@ -118,6 +118,14 @@ export const METHODS: Readonly<Record<MethodName, MethodRow>> = {
     bits: 7,
     severalDomains: true,
     settings: ["quantizeFrom"],
+  },
+  sqwa: {
+    ...QUANTIZED,
+    says: "lsq with a cyclic rate; the mean of its low points is rounded again and fine-tuned at a low rate (SQWA, Shin et al. 2020)",
+    rule: erm,
+    scales: {},
+    severalDomains: false,
+    settings: ["cycles", "fineTuning"],
   },
 };
 

@@ -1,8 +1,9 @@
 // The learning rate of a step. A pure function of the step, so that a resumed run needs no state for it.
 
 import { QdgError } from "../../base/error.js";
+import { type Cycles, cyclicPart } from "./cycles.js";
 
-export const SCHEDULE_NAMES = ["constant", "cosine", "wsd"] as const;
+export const SCHEDULE_NAMES = ["constant", "cosine", "wsd", "cyclic"] as const;
 export type ScheduleName = (typeof SCHEDULE_NAMES)[number];
 
 export interface Schedule {
@@ -15,6 +16,8 @@ export interface Schedule {
   readonly warmup: number;
   /** Of `wsd`: the share of the run, at its end, in which the rate falls; above 0, up to 1. */
   readonly cooldown?: number;
+  /** Of `cyclic`. */
+  readonly cycles?: Cycles;
 }
 
 /** Hägele et al. 2024: a fifth of a run is enough of a cooldown to end where a cosine of the same length does. */
@@ -33,7 +36,7 @@ export function cooldownStart({
  * `L * (step + 1) / w` while step < w; then L (`constant`), or `L * (1 + cos(pi * (step - w) / (n - w))) / 2`
  * (`cosine`), which would reach 0 at step n, the first that is not taken. `wsd` (warm-up, stable, decay): L until
  * {@link cooldownStart} c, then `L * (1 - sqrt((step - c) / (n - c)))` (Hägele et al., NeurIPS 2024, which ends lower than a
- * straight line), 0 at step n. A warm-up that is not over by then goes on, and the cooldown is met where it ends.
+ * straight line), 0 at step n. A warm-up that is not over by then goes on, and the cooldown is met where it ends. `cyclic`: L times {@link cyclicPart}.
  *
  * @param step from 0
  * @throws QdgError `usage` for a rate that is not finite and > 0, steps below 1, a warm-up that is not shorter
@@ -71,6 +74,8 @@ export function learningRateAt(schedule: Schedule, step: number): number {
       const part = Math.min(Math.max((step - begin) / (steps - begin), 0), 1);
       return learningRate * (1 - Math.sqrt(part));
     }
+    case "cyclic":
+      return learningRate * cyclicPart(schedule.cycles ?? { steps, from: 0, cycles: 1, fineTuning: 0 }, step);
     default:
       return name satisfies never;
   }

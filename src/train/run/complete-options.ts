@@ -14,13 +14,14 @@ import {
   type Opposing,
   type ThresholdMode,
 } from "../methods/method-options.js";
+import type { Cycles } from "../optimizer/cycles.js";
 import { type MethodRow, METHODS, methodsWith } from "../methods/methods.js";
 import { METHOD_SETTINGS, type MethodOptionName } from "./method-option-table.js";
 import { OPTION_NEEDS } from "./option-needs.js";
 import { checkedOption, type OptionRow } from "./option-kinds.js";
 import { DEFAULT_METHOD, flagOf, TRAIN_OPTIONS } from "./option-table.js";
 import type { AskedTrainOptions, TrainOptionName, TrainOptions } from "./train-options.js";
-import { defaultModel, isFloatMethod, isPretrained, methodOf, SELF } from "./train-options.js";
+import { CYCLIC_METHOD, defaultModel, isFloatMethod, isPretrained, methodOf, SELF } from "./train-options.js";
 
 const NAMES = Object.keys(TRAIN_OPTIONS) as readonly TrainOptionName[];
 /** What --data calls the drawn set: SHAPES_DG of shapes-dg.ts, which loads more. */
@@ -40,6 +41,7 @@ export function completeOptions(asked: AskedTrainOptions): TrainOptions {
   checkOfMethod(asked, options);
   checkNeeds(asked, options);
   checkSteps(options);
+  checkCycles(options);
   checkTeacher(options);
   methodSettings(methodOptions(options));
   return options;
@@ -90,6 +92,8 @@ export function methodOptions(options: TrainOptions): MethodOptions {
     opposing: options.opposing as Opposing,
     plainSteps: options.floatSteps,
     quantizeFrom: options.qtDogStart,
+    cycles: options.cycles,
+    fineTuning: options.fineTuning,
     beta1: options.beta1,
     beta2: options.beta2,
     epsilon: options.epsilon,
@@ -222,6 +226,33 @@ function checkSteps(options: TrainOptions): void {
       "got 0, but the model is selected on images held out; give a share above 0, or --select last",
     );
   }
+}
+
+/** sqwa averages the low points of its schedule, which no other method knows. */
+function checkCycles(options: TrainOptions): void {
+  const { method, schedule, cycles } = options;
+  const isCyclic = schedule === "cyclic";
+  if (isCyclic !== (method === CYCLIC_METHOD)) {
+    const why = isCyclic
+      ? `that is for ${flagOf("method")} ${CYCLIC_METHOD}`
+      : `${CYCLIC_METHOD} averages the low points of cyclic`;
+    throw new QdgError("usage", flagOf("schedule"), `got ${schedule}, but ${why}; leave it out`);
+  }
+  if (!isCyclic) return;
+  const plan = cyclesOf(options);
+  const room = plan.steps - plan.from - Math.floor(plan.fineTuning * (plan.steps - plan.from));
+  if (cycles > room) {
+    throw new QdgError(
+      "usage",
+      flagOf("cycles"),
+      `got ${cycles}, but there are ${room} steps for them; give fewer, or more ${flagOf("steps")}`,
+    );
+  }
+}
+
+/** What the schedule and the method of `--schedule cyclic` have in common. */
+export function cyclesOf({ steps, floatSteps, cycles, fineTuning }: TrainOptions): Cycles {
+  return { steps, from: floatSteps, cycles, fineTuning };
 }
 
 /** Of itself a network can only learn what it knows, once there is a quantized one to teach. */

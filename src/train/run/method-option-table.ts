@@ -11,7 +11,7 @@ import {
   THRESHOLD_MODES,
 } from "../methods/method-options.js";
 import { methodsWith } from "../methods/methods.js";
-import { BOOLEAN, choice, type OptionRow, RATE, whole } from "./option-kinds.js";
+import { BOOLEAN, choice, type OptionRow, RATE, SHARE, whole } from "./option-kinds.js";
 import { methodOf, type TrainOptionName, type TrainOptions } from "./train-options.js";
 
 export type MethodOptionName = Extract<
@@ -29,6 +29,8 @@ export type MethodOptionName = Extract<
   | "opposing"
   | "perturbScales"
   | "qtDogStart"
+  | "cycles"
+  | "fineTuning"
 >;
 
 /** With the setting that a method names where it takes the option. */
@@ -46,6 +48,8 @@ export const METHOD_SETTINGS: Readonly<Record<MethodOptionName, keyof MethodSett
   opposing: "opposing",
   perturbScales: "perturbScales",
   qtDogStart: "quantizeFrom",
+  cycles: "cycles",
+  fineTuning: "fineTuning",
 };
 
 /** In an order in which defaults depend on options above only. */
@@ -134,5 +138,17 @@ export const METHOD_OPTIONS: { readonly [K in MethodOptionName]: OptionRow<Train
     help: `${methodsWith("quantizeFrom")}: the step at which weights begin to be quantized`,
     otherwise: (known) => Math.floor((known.steps * 2) / 5),
     says: "two fifths of the steps",
+  },
+  cycles: {
+    kind: whole(1),
+    argument: "<n>",
+    help: `${methodsWith("cycles")}: cycles of the learning rate, whose low points are averaged`,
+    otherwise: 5,
+  },
+  fineTuning: {
+    kind: SHARE,
+    argument: "<x>",
+    help: `${methodsWith("fineTuning")}: share of the quantized steps that fine-tune their average`,
+    otherwise: 0.2,
   },
 };

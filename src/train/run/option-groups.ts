@@ -59,6 +59,8 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly TrainOptionName[]>>
     "opposing",
     "perturbScales",
     "qtDogStart",
+    "cycles",
+    "fineTuning",
   ],
   "Oscillation:": ["oscillation", "dampening", "oscillationThreshold"],
   "Averaging:": ["average", "averageDecay", "swadStart", "swadEnd", "swadTolerance"],

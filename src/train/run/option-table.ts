@@ -12,6 +12,7 @@ import {
   defaultLearningRate,
   defaultModel,
   isOwnTeacher,
+  CYCLIC_METHOD,
   isPretrained,
   methodOf,
   type TrainOptionName,
@@ -250,8 +251,9 @@ export const TRAIN_OPTIONS: { readonly [K in TrainOptionName]: OptionRow<TrainOp
   schedule: {
     kind: choice(...SCHEDULE_NAMES),
     argument: "<kind>",
-    help: "of the learning rate after its warm-up: constant, a cosine to 0, or constant and then a cooldown (wsd)",
-    otherwise: "cosine",
+    help: "of the learning rate after its warm-up: constant, a cosine to 0, constant and then a cooldown (wsd), or the cycles of sqwa",
+    otherwise: ({ method }) => (method === CYCLIC_METHOD ? "cyclic" : "cosine"),
+    says: "cosine; cyclic for sqwa",
   },
   warmup: {
     kind: whole(0),

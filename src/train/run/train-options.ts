@@ -63,6 +63,8 @@ export interface TrainOptions {
   readonly opposing: string;
   readonly perturbScales: boolean;
   readonly qtDogStart: number;
+  readonly cycles: number;
+  readonly fineTuning: number;
   readonly oscillation: string;
   readonly dampening: number;
   readonly oscillationThreshold: number;
@@ -84,6 +86,9 @@ export type TrainOptionName = keyof TrainOptions;
 
 /** As given: what is left out takes its default. */
 export type AskedTrainOptions = { readonly [K in TrainOptionName]?: TrainOptions[K] };
+
+/** The method whose averages are of the low points of `--schedule cyclic`. */
+export const CYCLIC_METHOD: MethodName = "sqwa";
 
 /** Networks of their own; any other `--model` is the path of a model.json or an ONNX file. */
 export const BUILT_IN_MODELS: readonly string[] = ["resnet8", "resnet18", "mobilenet-v2"];

@@ -11,7 +11,7 @@ import { Oscillation, STEPS_BETWEEN_LOOKS } from "../oscillation.js";
 import { saveModel, type TrainableModel } from "../trainable-model.js";
 import { type Averaging, averagingOf } from "./averaging.js";
 import { type RunCheckpoint, type RunProgress, saveRunCheckpoint, type SelectedModel } from "./checkpoint.js";
-import { quantizedFrom } from "./complete-options.js";
+import { cyclesOf, quantizedFrom } from "./complete-options.js";
 import { deployedStatistics, estimatedStatistics } from "./estimated-statistics.js";
 import {
   type EvaluatedDomain,
@@ -176,8 +176,10 @@ export class Trainer {
   }
 
   #learningRate(step: number): number {
-    const { schedule, ...options } = this.#parts.options;
-    return learningRateAt({ name: schedule as ScheduleName, ...options }, step);
+    const { options } = this.#parts;
+    const { schedule, learningRate, steps, warmup, cooldown } = options;
+    const name = schedule as ScheduleName;
+    return learningRateAt({ name, learningRate, steps, warmup, cooldown, cycles: cyclesOf(options) }, step);
   }
 
   /** Whether the run learns, by the losses so far and by what the network says of this batch. */

@@ -251,6 +251,26 @@ const ROWS: readonly (readonly [what: string, asked: object, says: RegExp])[] = 
     /^--oscillation: got "dampen", but sam quantizes nothing/,
   ],
   [
+    "cycles of another method",
+    { cycles: 3 },
+    /^--cycles: got 3, but gaqat has no use for it, only sqwa; leave it out/,
+  ],
+  [
+    "a cyclic rate of another method",
+    { schedule: "cyclic" },
+    /^--schedule: got cyclic, but that is for --method sqwa; leave it out/,
+  ],
+  [
+    "sqwa without its cycles",
+    { method: "sqwa", schedule: "cosine" },
+    /^--schedule: got cosine, but sqwa averages the low points of cyclic/,
+  ],
+  [
+    "more cycles than steps",
+    { method: "sqwa", steps: 20, floatSteps: 10, cycles: 9 },
+    /^--cycles: got 9, but there are 8 steps for them; give fewer/,
+  ],
+  [
     "a cooldown of a cosine",
     { cooldown: 0.3 },
     /^--cooldown: got 0.3, but that is for --schedule wsd, got "cosine"; leave it out/,

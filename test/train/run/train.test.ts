@@ -182,6 +182,7 @@ describe("a run that was stopped", () => {
     ["qt-dog", { bits: 4, qtDogStart: 6 }],
     ["gaqat", { floatSteps: 6, window: 4 }],
     ["fqat", { floatSteps: 6, window: 3 }],
+    ["sqwa", { floatSteps: 2, cycles: 2, fineTuning: 0.4 }],
   ])(
     "goes on in full precision, and through the step where the quantizers of %s begin",
     async (method, own) => {
