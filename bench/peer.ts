@@ -24,6 +24,8 @@ export interface PeerDefinition {
   readonly modules: readonly string[];
   /** Below bench/: `python script float.onnx calibration.npy folder` writes files of all recipes and bits. */
   readonly script: readonly [folder: string, file: string];
+  /** Of the script, after its folder. */
+  readonly arguments?: readonly string[];
   /** Where its files are kept. */
   readonly cache: string;
   /** Ways to quantize, of which the best counts. */
@@ -36,7 +38,10 @@ export interface PeerDefinition {
   fileName(recipe: string, bits: Bits): string;
 }
 
-export interface Peer extends Omit<PeerDefinition, "cache" | "script" | "packages" | "modules"> {
+export interface Peer extends Omit<
+  PeerDefinition,
+  "cache" | "script" | "arguments" | "packages" | "modules"
+> {
   /** "onnxruntime 1.30.0, onnx 1.23.2" */
   readonly versions: string;
   /** Files of one float file and one list of images, made once: their folder. */
@@ -54,7 +59,7 @@ export async function openPeer(definition: PeerDefinition): Promise<Peer | { rea
 }
 
 async function filesOf(
-  { cache, script: [scripts, script] }: PeerDefinition,
+  { cache, script: [scripts, script], arguments: own = [] }: PeerDefinition,
   { name, path }: Python,
   floatFile: string,
   images: readonly Tensor<"float32">[],
@@ -63,7 +68,8 @@ async function filesOf(
   // What went in, not where it lies: another version of qdg writes the same float file.
   const hash = createHash("sha256").update(await readFile(floatFile));
   for (const { data } of images) hash.update(data);
-  const key = `${await hashOfFolders([scriptFolder])}-${hash.digest("hex").slice(0, 12)}`;
+  const parts = [await hashOfFolders([scriptFolder]), hash.digest("hex").slice(0, 12), ...own];
+  const key = parts.join("-");
   const folder = join(CACHE_FOLDER, cache, name, key);
   await kept(`${folder}.json`, async () => {
     await mkdir(folder, { recursive: true });
@@ -74,7 +80,9 @@ async function filesOf(
       const all = new Float32Array(images.length * sample);
       images.forEach(({ data }, i) => all.set(data, i * sample));
       await writeNpy(samples, [images.length, ...(images[0]?.shape.slice(1) ?? [])], all);
-      await run(path, [join(scriptFolder, script), floatFile, samples, folder], { maxBuffer: 2 ** 26 });
+      await run(path, [join(scriptFolder, script), floatFile, samples, folder, ...own], {
+        maxBuffer: 2 ** 26,
+      });
     } finally {
       await rm(temporary, { recursive: true, force: true });
     }

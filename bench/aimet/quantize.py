@@ -6,7 +6,7 @@ recipe, so that the bench can take the best.
     python bench/aimet/quantize.py float.onnx calibration.npy folder [steps]
 
 calibration.npy is one array of the input's shape with all samples along its first axis; steps are those of AdaRound, a
-layer. Writes folder/{recipe}-w{8,4}a{8,4}.onnx but for w8a4, as QuantizeLinear and DequantizeLinear; files that are there
+layer, 0 to leave it out. Writes folder/{recipe}-w{8,4}a{8,4}.onnx but for w8a4, as QuantizeLinear and DequantizeLinear; files that are there
 are kept, so that a run which was interrupted goes on. What qdg keeps at 8 bits unless told otherwise is 8 bits here too, or there would
 be nothing to compare: weights of the first and of the last layer, what enters the network and its last layer, what is
 added, what functions other than ReLU read. Outputs stay real. Nothing is measured here: the files run on the ONNX Runtime
@@ -101,7 +101,7 @@ def main(float_file, calibration, folder, steps=STEPS):
     name = onnx.load(float_file).graph.input[0].name
     samples = [{name: sample[np.newaxis]} for sample in np.load(calibration)]
     for (beginning, fit), equalizes, weight_bits in itertools.product(FITS.items(), (False, True), WIDTHS):
-        if fit == "AdaRound" and weight_bits == 8:
+        if fit == "AdaRound" and (weight_bits == 8 or int(steps) == 0):
             continue
         prefix = f"{beginning}equalized-" if equalizes else beginning
         files = {
