@@ -13,7 +13,7 @@ import { vainBits } from "../graph/recipe-effects.js";
 import { type Preprocessing, preprocessingToJson } from "../image/preprocessing.js";
 import type { Layout } from "../image/to-tensor.js";
 import { type LearnedQuantizer, learnedToJson } from "../quant/learned.js";
-import { crossEntropy } from "./cross-entropy.js";
+import { classLoss } from "./cross-entropy.js";
 import type { Batch } from "./data/batch.js";
 import { checkOperators, constantTensor, execute, type Hooks } from "./execute.js";
 import type { MethodState } from "./methods/method.js";
@@ -162,15 +162,13 @@ export class TrainingNetwork<M extends TrainableModel = TrainableModel> implemen
     });
   }
 
-  evaluate({ x, labels, target }: Batch, { updateStatistics }: EvaluateOptions): Evaluated {
+  evaluate(batch: Batch, { updateStatistics }: EvaluateOptions): Evaluated {
+    const { x, loss: lossOf = classLoss } = batch;
     const variables = this.trainables.map(({ variable }) => variable);
     const seen: SeeStatistics | null = updateStatistics
       ? (node, statistics) => moveStatistics(this.#moving.get(node), statistics)
       : null;
-    const { value, grads } = tf.variableGrads(
-      () => crossEntropy(this.#run(x, "training", seen), target ?? labels),
-      variables,
-    );
+    const { value, grads } = tf.variableGrads(() => lossOf(this.#run(x, "training", seen), batch), variables);
     const loss = value.dataSync<"float32">()[0] as number;
     value.dispose();
     const gradients = variables.map((variable) => grads[variable.name] ?? tf.zerosLike(variable));

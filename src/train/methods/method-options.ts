@@ -78,6 +78,16 @@ export interface MethodSettings {
   readonly plainSteps: number;
   /** qt-dog: the first step with quantized weights, 0 to the run's. Default two fifths of the run (2000 of 5000). */
   readonly quantizeFrom: number;
+  /** lambda of gradient-l1; >= 0. Default 0.01 (ours). */
+  readonly l1Weight: number;
+  /** gradient-l1: the first step with the penalty, 0 to the run's. Default half of the run (ours). */
+  readonly l1Start: number;
+  /** lambda of saf; >= 0. Default 0.3 (SAF). */
+  readonly safWeight: number;
+  /** E of saf, from 1. Default 1 (SAF has 3, of 200 epochs: saf.ts). */
+  readonly safEpochs: number;
+  /** tau of saf; > 0. Default 5 (SAF). */
+  readonly safTemperature: number;
   /** Of Adam; 0 <= beta < 1. Default 0.9. */
   readonly beta1: number;
   /** Default 0.999. */
@@ -130,6 +140,11 @@ export function methodSettings(options: MethodOptions): MethodSettings {
     granularity: oneOf("granularity", options.granularity ?? "scale", GRANULARITIES),
     plainSteps: integer("plainSteps", options.plainSteps ?? 0, 0, Number.MAX_SAFE_INTEGER),
     quantizeFrom: integer("quantizeFrom", options.quantizeFrom ?? Math.floor(steps * 0.4), 0, steps),
+    l1Weight: number("l1Weight", options.l1Weight ?? 0.01, (x) => x >= 0, "from 0"),
+    l1Start: integer("l1Start", options.l1Start ?? Math.floor(steps / 2), 0, steps),
+    safWeight: number("safWeight", options.safWeight ?? 0.3, (x) => x >= 0, "from 0"),
+    safEpochs: integer("safEpochs", options.safEpochs ?? 1, 1, Number.MAX_SAFE_INTEGER),
+    safTemperature: positive("safTemperature", options.safTemperature ?? 5),
     beta1: number("beta1", options.beta1 ?? 0.9, (x) => x >= 0 && x < 1, "from 0, below 1"),
     beta2: number("beta2", options.beta2 ?? 0.999, (x) => x >= 0 && x < 1, "from 0, below 1"),
     epsilon: positive("epsilon", options.epsilon ?? 1e-8),

@@ -88,6 +88,11 @@ export function methodOptions(options: TrainOptions): MethodOptions {
     opposing: options.opposing as Opposing,
     plainSteps: options.floatSteps,
     quantizeFrom: options.qtDogStart,
+    l1Weight: options.l1Weight,
+    l1Start: options.l1Start,
+    safWeight: options.safWeight,
+    safEpochs: options.safEpochs,
+    safTemperature: options.safTemperature,
     beta1: options.beta1,
     beta2: options.beta2,
     epsilon: options.epsilon,
@@ -178,7 +183,7 @@ function checkOfMethod(asked: AskedTrainOptions, options: TrainOptions): void {
 
 function checkSteps(options: TrainOptions): void {
   const { steps, warmup, holdoutFraction, select } = options;
-  const shorter = (name: "warmup" | "floatSteps" | "qtDogStart", what: string): void => {
+  const shorter = (name: "warmup" | "floatSteps" | "qtDogStart" | "l1Start", what: string): void => {
     if (options[name] < steps) return;
     throw new QdgError(
       "usage",
@@ -190,6 +195,7 @@ function checkSteps(options: TrainOptions): void {
   const never = "nothing would ever be quantized";
   if (methodOf(options).quantizedFrom === "quantizeFrom") shorter("qtDogStart", never);
   else if (!isFloatMethod(options)) shorter("floatSteps", never);
+  if (methodOf(options).settings.includes("l1Start")) shorter("l1Start", "the norm would never count");
   if (select === "validation" && holdoutFraction === 0) {
     throw new QdgError(
       "usage",

@@ -29,6 +29,11 @@ export type MethodOptionName = Extract<
   | "opposing"
   | "perturbScales"
   | "qtDogStart"
+  | "l1Weight"
+  | "l1Start"
+  | "safWeight"
+  | "safEpochs"
+  | "safTemperature"
 >;
 
 /** With the setting that a method names where it takes the option. */
@@ -46,6 +51,11 @@ export const METHOD_SETTINGS: Readonly<Record<MethodOptionName, keyof MethodSett
   opposing: "opposing",
   perturbScales: "perturbScales",
   qtDogStart: "quantizeFrom",
+  l1Weight: "l1Weight",
+  l1Start: "l1Start",
+  safWeight: "safWeight",
+  safEpochs: "safEpochs",
+  safTemperature: "safTemperature",
 };
 
 /** In an order in which defaults depend on options above only. */
@@ -134,5 +144,36 @@ export const METHOD_OPTIONS: { readonly [K in MethodOptionName]: OptionRow<Train
     help: `${methodsWith("quantizeFrom")}: the step at which weights begin to be quantized`,
     otherwise: (known) => Math.floor((known.steps * 2) / 5),
     says: "two fifths of the steps",
+  },
+  l1Weight: {
+    kind: { type: "real", least: 0 },
+    argument: "<x>",
+    help: `${methodsWith("l1Weight")}: factor of the 1-norm of the gradient by weights in the loss`,
+    otherwise: 0.01,
+  },
+  l1Start: {
+    kind: whole(0),
+    argument: "<n>",
+    help: `${methodsWith("l1Start")}: the first step with that norm in the loss`,
+    otherwise: (known) => Math.floor(known.steps / 2),
+    says: "half of the steps",
+  },
+  safWeight: {
+    kind: { type: "real", least: 0 },
+    argument: "<x>",
+    help: `${methodsWith("safWeight")}: factor of the divergence from earlier outputs in the loss`,
+    otherwise: 0.3,
+  },
+  safEpochs: {
+    kind: whole(1),
+    argument: "<n>",
+    help: `${methodsWith("safEpochs")}: how many epochs earlier those outputs are`,
+    otherwise: 1,
+  },
+  safTemperature: {
+    kind: RATE,
+    argument: "<x>",
+    help: `${methodsWith("safTemperature")}: temperature of both outputs`,
+    otherwise: 5,
   },
 };

@@ -58,6 +58,11 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly TrainOptionName[]>>
     "opposing",
     "perturbScales",
     "qtDogStart",
+    "l1Weight",
+    "l1Start",
+    "safWeight",
+    "safEpochs",
+    "safTemperature",
   ],
   "Evaluation and saving:": ["evalEvery", "evalImages", "evalBatch", "select", "checkpointEvery", "logEvery"],
 };

@@ -62,6 +62,11 @@ export interface TrainOptions {
   readonly opposing: string;
   readonly perturbScales: boolean;
   readonly qtDogStart: number;
+  readonly l1Weight: number;
+  readonly l1Start: number;
+  readonly safWeight: number;
+  readonly safEpochs: number;
+  readonly safTemperature: number;
   readonly seed: number;
   readonly evalEvery: number | null;
   readonly evalImages: number;

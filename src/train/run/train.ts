@@ -33,6 +33,7 @@ import {
   splitDomains,
 } from "./prepare-run.js";
 import { checkDataset, checkModel, datasetFacts, modelFacts } from "./run-facts.js";
+import { withMemory } from "./remembering-network.js";
 import { RunFolder } from "./run-folder.js";
 import { teacherOf, withTeacher } from "./taught-network.js";
 import {
@@ -169,7 +170,7 @@ async function trainLocked(request: TrainRequest): Promise<TrainResult> {
     preprocessing,
     ...(labels && { labels }),
   });
-  const learner = withTeacher(network, options, teacher);
+  const learner = withMemory(withTeacher(network, options, teacher), options, sources);
   for (const note of [...sourceNotes(domains, options), ...network.notes, ...(teacher?.notes ?? [])])
     observer.note(note);
   const method = createMethod<Batch>(

@@ -183,6 +183,28 @@ const ROWS: readonly (readonly [what: string, asked: object, says: RegExp])[] = 
     { method: "qt-dog", steps: 10, qtDogStart: 10 },
     /^--qt-dog-start: got 10, expected less/,
   ],
+  [
+    "a penalty that begins at the end",
+    { method: "gradient-l1", steps: 10, l1Start: 10 },
+    /^--l1-start: got 10, expected less than --steps 10/,
+  ],
+  [
+    "a penalty of another method",
+    { method: "erm", l1Weight: 1 },
+    /^--l1-weight: got 1, but erm has no use for it, only gradient-l1/,
+  ],
+  [
+    "a penalty below 0",
+    { method: "gradient-l1", l1Weight: -1 },
+    /^--l1-weight: got -1, expected a number >= 0/,
+  ],
+  ["no epoch of saf", { method: "saf", safEpochs: 0 }, /^--saf-epochs: got 0, expected a whole number >= 1/],
+  ["a temperature of 0", { method: "saf", safTemperature: 0 }, /^--saf-temperature: got 0, expected/],
+  [
+    "epochs of saf of another method",
+    { method: "lsq", safEpochs: 2 },
+    /^--saf-epochs: got 2, but lsq has no use for it, only saf/,
+  ],
   ["a warm-up to the end", { steps: 10, warmup: 10 }, /^--warmup: got 10, expected less than --steps 10/],
   [
     "a window longer than the run",
