@@ -14,6 +14,8 @@ export interface MethodRow {
   readonly says: string;
   /** What the gradient of a step is; null: scales have a step of their own (gaqat.ts). */
   readonly rule: GradientRule | null;
+  /** Gradients a step, of methods without a rule. */
+  readonly passes?: number;
   /** Of methods without a rule: how scales are stepped, where that is not the default or an option. */
   readonly scales: ScaleSettings;
   /** Which steps are taken, and evaluated, on the quantized network; `quantizeFrom` is the setting. */
@@ -38,6 +40,7 @@ export type MethodName =
   | "gaqat"
   | "fqat"
   | "saf"
+  | "eq-net"
   | "qt-dog";
 
 export type ScaleSettings = Partial<
@@ -135,6 +138,16 @@ export const METHODS: Readonly<Record<MethodName, MethodRow>> = {
     scales: {},
     severalDomains: false,
     settings: ["safWeight", "safEpochs", "safTemperature"],
+  },
+  "eq-net": {
+    ...QUANTIZED,
+    says: "one network for 2 to 8 bits, of which `qdg-export --bits` makes a file of any of them (EQ-Net, Xu et al., ICCV 2023): below",
+    rule: null,
+    passes: 3,
+    scales: {},
+    bits: null,
+    severalDomains: false,
+    settings: ["bitSet", "guidance"],
   },
   "qt-dog": {
     says: "weights only, full precision until `--qt-dog-start`: their noise seeks flat minima (QT-DoG, Javed et al., ICML 2025)",

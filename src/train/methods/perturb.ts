@@ -24,11 +24,13 @@ export class GradientPasses {
   /**
    * The loss and its gradient at theta, into `values` and `task`.
    *
+   * @param bits of a network for several: at which
    * @throws QdgError `runtime` naming the trainable, or "loss", where a number is not finite; nothing has moved
    */
-  atTheta<Batch>(objective: Objective<Batch>, batch: Batch, step: number): number {
+  atTheta<Batch>(objective: Objective<Batch>, batch: Batch, step: number, bits?: number): number {
     this.vector.read(this.values);
-    return this.#take(objective.evaluate(batch, { updateStatistics: true }), this.task, step);
+    const options = { updateStatistics: true, ...(bits === undefined ? {} : { bits }) };
+    return this.#take(objective.evaluate(batch, options), this.task, step);
   }
 
   /**

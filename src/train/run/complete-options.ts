@@ -8,6 +8,7 @@ import {
   type FrozenPart,
   type FrozenSide,
   type Granularity,
+  type Guidance,
   type Measure,
   type MethodOptions,
   methodSettings,
@@ -38,6 +39,7 @@ export function completeOptions(asked: AskedTrainOptions): TrainOptions {
   const options = known as unknown as TrainOptions;
   checkOfMethod(asked, options);
   checkSteps(options);
+  checkEvaluatedBits(options);
   checkTeacher(options);
   methodSettings(methodOptions(options));
   return options;
@@ -93,6 +95,9 @@ export function methodOptions(options: TrainOptions): MethodOptions {
     safWeight: options.safWeight,
     safEpochs: options.safEpochs,
     safTemperature: options.safTemperature,
+    bitSet: options.bitSet,
+    guidance: options.guidance as Guidance,
+    seed: options.seed,
     beta1: options.beta1,
     beta2: options.beta2,
     epsilon: options.epsilon,
@@ -149,6 +154,9 @@ function checkTogether(asked: AskedTrainOptions): void {
     refuse(["bits", "weightBits", "activationBits", "firstLastBits"], `${method} quantizes nothing`);
     if ((asked.floatSteps ?? 0) > 0) refuse(["floatSteps"], `${method} quantizes nothing`);
   }
+  if (row?.settings.includes("bitSet")) {
+    refuse(["bits", "weightBits"], `${method} trains one network for all of ${flagOf("bitSet")}`);
+  }
   if (row?.weightsOnly) {
     refuse(["activationBits"], `${method} quantizes weights alone`);
     if ((asked.floatSteps ?? 0) > 0) refuse(["floatSteps"], `${method} has ${flagOf("qtDogStart")}`);
@@ -203,6 +211,16 @@ function checkSteps(options: TrainOptions): void {
       "got 0, but the model is selected on images held out; give a share above 0, or --select last",
     );
   }
+}
+
+function checkEvaluatedBits({ bitSet, evaluateBits }: TrainOptions): void {
+  const missing = evaluateBits.find((bits) => !bitSet.includes(bits));
+  if (missing === undefined) return;
+  throw new QdgError(
+    "usage",
+    flagOf("evaluateBits"),
+    `got ${missing}, expected some of ${flagOf("bitSet")} ${bitSet.join(",")}, which are trained`,
+  );
 }
 
 /** Of itself a network can only learn what it knows, once there is a quantized one to teach. */

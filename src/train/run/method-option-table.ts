@@ -3,8 +3,10 @@
 import {
   DECISIONS,
   FROZEN_PARTS,
+  DEFAULT_BIT_SET,
   FROZEN_SIDES,
   GRANULARITIES,
+  GUIDANCE,
   MEASURES,
   type MethodSettings,
   OPPOSING,
@@ -34,6 +36,9 @@ export type MethodOptionName = Extract<
   | "safWeight"
   | "safEpochs"
   | "safTemperature"
+  | "bitSet"
+  | "evaluateBits"
+  | "guidance"
 >;
 
 /** With the setting that a method names where it takes the option. */
@@ -56,6 +61,9 @@ export const METHOD_SETTINGS: Readonly<Record<MethodOptionName, keyof MethodSett
   safWeight: "safWeight",
   safEpochs: "safEpochs",
   safTemperature: "safTemperature",
+  bitSet: "bitSet",
+  evaluateBits: "bitSet",
+  guidance: "guidance",
 };
 
 /** In an order in which defaults depend on options above only. */
@@ -175,5 +183,25 @@ export const METHOD_OPTIONS: { readonly [K in MethodOptionName]: OptionRow<Train
     argument: "<x>",
     help: `${methodsWith("safTemperature")}: temperature of both outputs`,
     otherwise: 5,
+  },
+  bitSet: {
+    kind: { type: "bit-list", least: 2 },
+    argument: "<list>",
+    help: `${methodsWith("bitSet")}: the bits of inner layers that one network is trained for`,
+    otherwise: DEFAULT_BIT_SET,
+    says: DEFAULT_BIT_SET.join(","),
+  },
+  guidance: {
+    kind: choice(...GUIDANCE),
+    argument: "<who>",
+    help: `${methodsWith("guidance")}: who teaches fewer bits, beside the labels: the next more bits of the step, the most, or none`,
+    otherwise: "next",
+  },
+  evaluateBits: {
+    kind: { type: "bit-list", least: 1 },
+    argument: "<list>",
+    help: `${methodsWith("bitSet")}: which of them are evaluated while it trains`,
+    otherwise: (known) => known.bitSet.filter((_, i, all) => i < 3 || i === all.length - 1),
+    says: "the three fewest and the most",
   },
 };

@@ -63,6 +63,16 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly TrainOptionName[]>>
     "safWeight",
     "safEpochs",
     "safTemperature",
+    "bitSet",
+    "guidance",
   ],
-  "Evaluation and saving:": ["evalEvery", "evalImages", "evalBatch", "select", "checkpointEvery", "logEvery"],
+  "Evaluation and saving:": [
+    "evalEvery",
+    "evaluateBits",
+    "evalImages",
+    "evalBatch",
+    "select",
+    "checkpointEvery",
+    "logEvery",
+  ],
 };

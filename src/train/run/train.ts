@@ -19,6 +19,7 @@ import { withDataDefaults } from "./data-defaults.js";
 import { evaluatedDomain, type Evaluation, imagesOf } from "./evaluate-domains.js";
 import { estimatedImages } from "./estimated-statistics.js";
 import { evaluationInterval } from "./evaluation-interval.js";
+import { learnerOf } from "./learner-of.js";
 import { silentObserver, type TrainObserver } from "./observer.js";
 import {
   describeDomain,
@@ -27,18 +28,19 @@ import {
   prepareModel,
   chosenPreprocessing,
   recipeOfRun,
+  recipesByBits,
   rateWithoutNormalization,
   runDescription,
   sourceNotes,
   splitDomains,
 } from "./prepare-run.js";
 import { checkDataset, checkModel, datasetFacts, modelFacts } from "./run-facts.js";
-import { withMemory } from "./remembering-network.js";
 import { RunFolder } from "./run-folder.js";
-import { teacherOf, withTeacher } from "./taught-network.js";
+import { teacherOf } from "./taught-network.js";
 import {
   type AskedTrainOptions,
   isFloatMethod,
+  isForSeveralBits,
   isPretrained,
   methodOf,
   type TrainOptions,
@@ -143,9 +145,9 @@ async function trainLocked(request: TrainRequest): Promise<TrainResult> {
     asked.evalEvery ??
     evaluationInterval(
       asked.steps,
-      imagesOf(evaluated) + (isFloatMethod(asked) ? 0 : estimatedImages(imagesOfAStep)),
+      evaluatedImages(asked, imagesOf(evaluated), imagesOfAStep),
       imagesOfAStep,
-      methodOf(asked).rule?.passes ?? 2,
+      methodOf(asked).passes ?? methodOf(asked).rule?.passes ?? 2,
     );
   const learningRate =
     checkpoint || request.options.learningRate !== undefined || !source
@@ -161,8 +163,10 @@ async function trainLocked(request: TrainRequest): Promise<TrainResult> {
   }
 
   const labels = asked.unlabeled ? teacher?.labels : dataset.classes;
+  const byBits = recipesByBits(options);
   const network = TrainingNetwork.create(model, {
     recipe: recipeOfRun(options),
+    ...(byBits && { byBits }),
     granularity: options.granularity as "channel" | "tensor",
     weightsOnly: methodOf(options).weightsOnly,
     statistics: options.statistics as "frozen" | "batch",
@@ -170,7 +174,7 @@ async function trainLocked(request: TrainRequest): Promise<TrainResult> {
     preprocessing,
     ...(labels && { labels }),
   });
-  const learner = withMemory(withTeacher(network, options, teacher), options, sources);
+  const learner = learnerOf(network, options, teacher, sources);
   for (const note of [...sourceNotes(domains, options), ...network.notes, ...(teacher?.notes ?? [])])
     observer.note(note);
   const method = createMethod<Batch>(
@@ -214,14 +218,14 @@ async function trainLocked(request: TrainRequest): Promise<TrainResult> {
     });
     if (checkpoint) await trainer.restore(checkpoint);
     await folder.writeRun(
-      runDescription({ options, out, created, backend, preprocessing }, model, dataset, domains, network),
+      runDescription({ options, out, created, backend, preprocessing }, model, dataset, domains, learner),
     );
     observer.started({
       backend: backendName,
       ...(backend.note === undefined ? {} : { backendNote: backend.note }),
       model: options.model,
       parameters: countWeights(model),
-      quantizers: network.quantizers.length,
+      quantizers: learner.quantizers.length,
       classes: dataset.classes.length,
       domains: domains.map(describeDomain),
       step: trainer.progress.step,
@@ -245,6 +249,14 @@ async function trainLocked(request: TrainRequest): Promise<TrainResult> {
     method.dispose();
     learner.dispose();
   }
+}
+
+/** Those that go through the network at an evaluation, statistics included. */
+function evaluatedImages(options: TrainOptions, images: number, imagesOfAStep: number): number {
+  if (isFloatMethod(options)) return images;
+  const { bitSet, evaluateBits } = options;
+  const [estimates, evaluations] = isForSeveralBits(options) ? [bitSet.length, evaluateBits.length] : [1, 1];
+  return evaluations * images + estimates * estimatedImages(imagesOfAStep);
 }
 
 function nameOf({ name, version }: UsedBackend): string {

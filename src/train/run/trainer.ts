@@ -12,6 +12,7 @@ import { saveModel, type TrainableModel } from "../trainable-model.js";
 import { type RunCheckpoint, type RunProgress, saveRunCheckpoint, type SelectedModel } from "./checkpoint.js";
 import { quantizedFrom } from "./complete-options.js";
 import { estimatedStatistics } from "./estimated-statistics.js";
+import { evaluateAtBits } from "./evaluate-bits.js";
 import {
   type EvaluatedDomain,
   evaluateDomains,
@@ -262,9 +263,12 @@ export class Trainer {
     const model = network.toModel();
     this.#requireFinite([...model.weights].map(([name, { data }]) => [name, data]));
     const domains = step === 0 ? this.#parts.domains.map(firstEvaluated) : this.#parts.domains;
-    const found = await this.#accuracies(model, quantized, domains);
+    const found = await evaluateAtBits(model, options.evaluateBits, (each) =>
+      this.#accuracies(each, quantized, domains),
+    );
     if (!found) return;
-    const evaluation: Evaluation = { step, quantized, domains: found.domains };
+    const { byBits } = found;
+    const evaluation: Evaluation = { step, quantized, domains: found.domains, ...(byBits && { byBits }) };
     await folder.append(
       "results",
       resultLine({

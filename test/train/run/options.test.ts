@@ -11,6 +11,8 @@ import {
   quantizedFrom,
   resumedOptions,
 } from "../../../src/train/run/complete-options.js";
+import { parseOption } from "../../../src/train/run/option-kinds.js";
+import { recipesByBits } from "../../../src/train/run/prepare-run.js";
 import { OPTION_GROUPS } from "../../../src/train/run/option-groups.js";
 import { flagOf, TRAIN_OPTIONS } from "../../../src/train/run/option-table.js";
 import {
@@ -109,6 +111,43 @@ describe("defaults", () => {
     expect(completeOptions({ ...LEAST, method: "qt-dog" })).toMatchObject(weights);
   });
 
+  test("of eq-net are 2 to 8 bits, four of them evaluated, and --activation-bits of all where it is given", () => {
+    const eqNet = { ...LEAST, method: "eq-net" };
+    expect(completeOptions(eqNet)).toMatchObject({
+      bits: null,
+      weightBits: null,
+      activationBits: null,
+      firstLastBits: 8,
+      bitSet: [2, 3, 4, 5, 6, 7, 8],
+      evaluateBits: [2, 3, 4, 8],
+    });
+    expect(completeOptions({ ...eqNet, bitSet: [3, 8] }).evaluateBits).toEqual([3, 8]);
+    const bitsOf = (options: AskedTrainOptions): unknown =>
+      [...(recipesByBits(completeOptions(options)) ?? [])].map(([bits, { rules }]) => [
+        bits,
+        rules.find(({ match }) => "role" in match && match.role === "inner"),
+      ]);
+    const inner = { match: { role: "inner" } };
+    expect(bitsOf({ ...eqNet, bitSet: [3, 8] })).toEqual([
+      [3, { ...inner, weightBits: 3, activationBits: 3 }],
+      [8, { ...inner, weightBits: 8, activationBits: 8 }],
+    ]);
+    expect(bitsOf({ ...eqNet, bitSet: [2, 3], activationBits: 8 })).toEqual([
+      [2, { ...inner, weightBits: 2, activationBits: 8 }],
+      [3, { ...inner, weightBits: 3, activationBits: 8 }],
+    ]);
+    expect(recipesByBits(completeOptions(LEAST))).toBe(null);
+    expect(resumedOptions(completeOptions(eqNet), {}, "c")).toEqual(completeOptions(eqNet));
+  });
+
+  test("of lists are read from text in any order", () => {
+    const { kind } = TRAIN_OPTIONS.bitSet;
+    expect(parseOption(kind, "8, 2,4", "--bit-set")).toEqual([2, 4, 8]);
+    for (const text of ["2,x", "2,2", "2", "", "2,,4", "1,2"]) {
+      expect(catching(() => parseOption(kind, text, "--bit-set"))).toMatchObject({ where: "--bit-set" });
+    }
+  });
+
   test.each([
     ["gaqat", {}, 0],
     ["gaqat", { floatSteps: 30 }, 30],
@@ -204,6 +243,33 @@ const ROWS: readonly (readonly [what: string, asked: object, says: RegExp])[] = 
     "epochs of saf of another method",
     { method: "lsq", safEpochs: 2 },
     /^--saf-epochs: got 2, but lsq has no use for it, only saf/,
+  ],
+  [
+    "bits of a method for several",
+    { method: "eq-net", bits: 4 },
+    /^--bits: got 4, but eq-net trains one network for all of --bit-set; leave it out/,
+  ],
+  [
+    "bits of weights of such a method",
+    { method: "eq-net", weightBits: 4 },
+    /^--weight-bits: got 4, but eq-net/,
+  ],
+  [
+    "one bit in a set",
+    { method: "eq-net", bitSet: [4] },
+    /^--bit-set: got \[4\], expected 2 or more different bits/,
+  ],
+  ["9 bits in a set", { method: "eq-net", bitSet: [4, 9] }, /^--bit-set: got \[4,9\], expected 2 or more/],
+  [
+    "evaluated bits that are not trained",
+    { method: "eq-net", bitSet: [2, 4], evaluateBits: [2, 3] },
+    /^--evaluate-bits: got 3, expected some of --bit-set 2,4/,
+  ],
+  ["a set of bits of another method", { method: "lsq", bitSet: [2, 4] }, /^--bit-set: .* only eq-net; leave/],
+  [
+    "another guidance",
+    { method: "eq-net", guidance: "all" },
+    /^--guidance: got "all", expected next or most/,
   ],
   ["a warm-up to the end", { steps: 10, warmup: 10 }, /^--warmup: got 10, expected less than --steps 10/],
   [

@@ -165,6 +165,7 @@ describe("a run", () => {
     ["lsq-sagm", 4],
     // An image is seen again after 11 steps.
     ["saf", 14],
+    ["eq-net", 4],
     ["qt-dog", 4],
   ])("of %s ends, too", async (method, steps) => {
     const { bits: _, window: __, ...rest } = TINY;
@@ -196,6 +197,10 @@ describe("a run that was stopped", () => {
     // From step 16 on, 10 or 11 after the first output that is kept, images have an earlier one.
     ["saf", { floatSteps: 5, steps: 20, lateStops: [17, 19] }],
     ["gradient-l1", { bits: undefined, l1Start: 6 }],
+    [
+      "eq-net",
+      { bits: undefined, bitSet: [2, 3, 4, 8], evaluateBits: [2, 4], floatSteps: 6, lateStops: [9] },
+    ],
   ])(
     "goes on in full precision, and through the step where the quantizers of %s begin",
     async (method, own) => {
