@@ -23,10 +23,11 @@ export class StatisticsByBits {
   /** Gives the variables the statistics of these bits: of bits that are new, those that they hold. */
   use(bits: number): void {
     if (bits === this.#inUse) return;
-    // A clone shares the data of its variable, and assigning to the variable leaves it alone.
+    // A clone shares the data of its variable, and assigning to the variable leaves it alone. Kept, since whoever runs the
+    // network may tidy up behind it.
     this.#waiting.set(
       this.#inUse,
-      this.#variables.map(({ variable }) => variable.clone()),
+      this.#variables.map(({ variable }) => tf.keep(variable.clone())),
     );
     this.#inUse = bits;
     const next = this.#waiting.get(bits);

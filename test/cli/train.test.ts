@@ -56,6 +56,37 @@ test.each<[string, AskedTrainOptions, boolean, string]>([
   expect(text).toContain(`next: qdg-export run/model.json${flags}\n`);
 });
 
+test("what is said after a run for several bits has the accuracies at each, and exports one", () => {
+  const options = completeOptions({ data: "shapes-dg", testDomain: ["sketch"], method: "eq-net" });
+  const domains = (share: number) => [
+    { name: "flat", role: "source", training: 1, validation: share, all: 1 } as const,
+    { name: "sketch", role: "test", training: 1, validation: 0, all: share / 2 } as const,
+  ];
+  const text = describeRun({
+    finished: true,
+    step: 1000,
+    steps: 1000,
+    out: "run",
+    checkpoint: "run/checkpoint.bin",
+    backend: "wasm",
+    model: "run/model.json",
+    kept: {
+      step: 1000,
+      quantized: true,
+      domains: domains(0.5),
+      byBits: [
+        { bits: 3, domains: domains(0.4) },
+        { bits: 8, domains: domains(0.6) },
+      ],
+    },
+    options,
+  });
+  expect(text).toContain("next: qdg-export run/model.json --bits 3\n");
+  expect(text).toMatch(/accuracy in % +flat +sketch \(held out\)\n-* *\n?/);
+  expect(text).toMatch(/at 3 bits +40\.0 +20\.0/);
+  expect(text).toMatch(/at 8 bits +60\.0 +30\.0/);
+});
+
 describe("wrong usage", () => {
   const GOOD = ["--data", "shapes-dg", "--test-domain", "sketch"];
   test.each<[what: string, args: readonly string[], says: RegExp]>([

@@ -83,7 +83,7 @@ export interface MethodSettings {
   readonly plainSteps: number;
   /** qt-dog: the first step with quantized weights, 0 to the run's. Default two fifths of the run (2000 of 5000). */
   readonly quantizeFrom: number;
-  /** lambda of gradient-l1; >= 0. Default 0.01 (ours). */
+  /** lambda of gradient-l1; >= 0. Default 1e-4 (ours: docs/training.md). */
   readonly l1Weight: number;
   /** gradient-l1: the first step with the penalty, 0 to the run's. Default half of the run (ours). */
   readonly l1Start: number;
@@ -154,7 +154,7 @@ export function methodSettings(options: MethodOptions): MethodSettings {
     granularity: oneOf("granularity", options.granularity ?? "scale", GRANULARITIES),
     plainSteps: integer("plainSteps", options.plainSteps ?? 0, 0, Number.MAX_SAFE_INTEGER),
     quantizeFrom: integer("quantizeFrom", options.quantizeFrom ?? Math.floor(steps * 0.4), 0, steps),
-    l1Weight: number("l1Weight", options.l1Weight ?? 0.01, (x) => x >= 0, "from 0"),
+    l1Weight: number("l1Weight", options.l1Weight ?? 1e-4, (x) => x >= 0, "from 0"),
     l1Start: integer("l1Start", options.l1Start ?? Math.floor(steps / 2), 0, steps),
     safWeight: number("safWeight", options.safWeight ?? 0.3, (x) => x >= 0, "from 0"),
     safEpochs: integer("safEpochs", options.safEpochs ?? 1, 1, Number.MAX_SAFE_INTEGER),

@@ -157,7 +157,8 @@ export const METHOD_OPTIONS: { readonly [K in MethodOptionName]: OptionRow<Train
     kind: { type: "real", least: 0 },
     argument: "<x>",
     help: `${methodsWith("l1Weight")}: factor of the 1-norm of the gradient by weights in the loss`,
-    otherwise: 0.01,
+    otherwise: 1e-4,
+    says: "0.0001",
   },
   l1Start: {
     kind: whole(0),

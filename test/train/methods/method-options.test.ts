@@ -20,7 +20,7 @@ describe("methodSettings", () => {
       granularity: "scale",
       plainSteps: 0,
       quantizeFrom: 2000,
-      l1Weight: 0.01,
+      l1Weight: 1e-4,
       l1Start: 2500,
       safWeight: 0.3,
       safEpochs: 1,

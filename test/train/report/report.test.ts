@@ -100,6 +100,23 @@ describe("a page", () => {
     expect(rows).toContain("lsq-0 | 1 | 50.0 | 50.0 | 50.0 | 50.0 | 50.0 | 50.0");
   });
 
+  test("shows at which bits a network for several does how well, beside one that is for one", async () => {
+    const runs = [
+      await writeRun(join(folder, "several"), { ...SHORT, bits: 8 }),
+      await writeRun(join(folder, "one"), { ...SHORT, method: "lsq" }),
+    ];
+    const line = (share: number) =>
+      Object.fromEntries([0, 1, 2, 3].map((i) => [`env${i}_out_acc`, share] as const));
+    const several = { step: 99, ...line(0.6), by_bits: { 2: line(0.5), 8: line(0.7) } };
+    await writeFile(join(folder, "several", "results.jsonl"), `${JSON.stringify(several)}\n`);
+    await writeFile(join(folder, "one", "results.jsonl"), `${JSON.stringify({ step: 99, ...line(0.4) })}\n`);
+    const { html } = await trainingReport(runs);
+    const rows = rowsOf(html);
+    expect(rows).toContain("validation, mean of sources | 60.0 | 40.0");
+    expect(rows).toContain("validation at 2 bits | 50.0 | –");
+    expect(rows).toContain("validation at 8 bits | 70.0 | –");
+  });
+
   test("asks no network for anything, and its policy forbids all but its own script", async () => {
     const { html } = await trainingReport([await writeRun(join(folder, "policy"), SHORT)]);
     const scripts = [...html.matchAll(/<script>(.*?)<\/script>/gs)].map(([, text = ""]) => text);
