@@ -12,7 +12,7 @@ import { generalizationTable, mean, type Result, sameSetting, type Setting } fro
 import { wholeDomainParity } from "./trained-parity.js";
 
 const METHODS = ["erm", "sagm", "lsq", "lsq-sagm", "gaqat"];
-const FLOAT_METHODS = ["erm", "sam", "sagm"];
+const FLOAT_METHODS = ["erm", "sam", "sagm", "gradient-l1"];
 const RESULTS = join(RESULTS_FOLDER, "generalization.jsonl");
 const TABLE = join(RESULTS_FOLDER, "generalization.md");
 /** Quotes each set's table between two markers. */

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { describe as describeRun } from "../../src/cli/commands/train.js";
 import { completeOptions } from "../../src/train/run/complete-options.js";
+import type { Evaluation } from "../../src/train/run/evaluate-domains.js";
 import { flagOf, TRAIN_OPTIONS } from "../../src/train/run/option-table.js";
 import type { AskedTrainOptions, TrainOptionName } from "../../src/train/run/train-options.js";
 import { runCli } from "../support/run-cli.js";
@@ -56,12 +57,15 @@ test.each<[string, AskedTrainOptions, boolean, string]>([
   expect(text).toContain(`next: qdg-export run/model.json${flags}\n`);
 });
 
+function domains(share: number): Evaluation["domains"] {
+  return [
+    { name: "flat", role: "source", training: 1, validation: share, all: 1 },
+    { name: "sketch", role: "test", training: 1, validation: 0, all: share / 2 },
+  ];
+}
+
 test("what is said after a run for several bits has the accuracies at each, and exports one", () => {
   const options = completeOptions({ data: "shapes-dg", testDomain: ["sketch"], method: "eq-net" });
-  const domains = (share: number) => [
-    { name: "flat", role: "source", training: 1, validation: share, all: 1 } as const,
-    { name: "sketch", role: "test", training: 1, validation: 0, all: share / 2 } as const,
-  ];
   const text = describeRun({
     finished: true,
     step: 1000,

@@ -81,7 +81,7 @@ describe("learned scales", () => {
           );
           const learned = { quantizers: new Map<string, LearnedQuantizer>(), byBits: several };
           expect(parseLearned(JSON.parse(JSON.stringify({ qdg: learnedToJson(learned) })))).toEqual(learned);
-          expect(bitsLearned(learned)).toEqual([...several.keys()].sort());
+          expect(bitsLearned(learned)).toEqual([...several.keys()].sort((a, b) => a - b));
           for (const [bits, { quantizers, statistics }] of several) {
             expect(learnedAtBits(learned, bits, "--bits")).toEqual({
               learned: { quantizers, chosenBits: bits },

@@ -26,6 +26,11 @@ function rowsOf(html: string): string[] {
   );
 }
 
+/** The same on all four domains. */
+function validated(share: number): object {
+  return Object.fromEntries([0, 1, 2, 3].map((i) => [`env${i}_out_acc`, share]));
+}
+
 describe("a page", () => {
   test("shows one run: what it was, its accuracy by domain, curves, scales and maps", async () => {
     const run = await writeRun(join(folder, "one"), SHORT);
@@ -105,11 +110,12 @@ describe("a page", () => {
       await writeRun(join(folder, "several"), { ...SHORT, bits: 8 }),
       await writeRun(join(folder, "one"), { ...SHORT, method: "lsq" }),
     ];
-    const line = (share: number) =>
-      Object.fromEntries([0, 1, 2, 3].map((i) => [`env${i}_out_acc`, share] as const));
-    const several = { step: 99, ...line(0.6), by_bits: { 2: line(0.5), 8: line(0.7) } };
+    const several = { step: 99, ...validated(0.6), by_bits: { 2: validated(0.5), 8: validated(0.7) } };
     await writeFile(join(folder, "several", "results.jsonl"), `${JSON.stringify(several)}\n`);
-    await writeFile(join(folder, "one", "results.jsonl"), `${JSON.stringify({ step: 99, ...line(0.4) })}\n`);
+    await writeFile(
+      join(folder, "one", "results.jsonl"),
+      `${JSON.stringify({ step: 99, ...validated(0.4) })}\n`,
+    );
     const { html } = await trainingReport(runs);
     const rows = rowsOf(html);
     expect(rows).toContain("validation, mean of sources | 60.0 | 40.0");

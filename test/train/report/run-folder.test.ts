@@ -15,6 +15,11 @@ afterEach(() => removeFolder(folder));
 const write = (name: string, ...lines: readonly unknown[]): Promise<void> =>
   writeFile(join(folder, name), lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
 
+/** Half of it on the domain that is held out. */
+function at(share: number): object {
+  return { env0_in_acc: null, env0_out_acc: share, test_acc: { mnist: share / 2 } };
+}
+
 describe("a run's files", () => {
   test("are read line by line", async () => {
     await write(
@@ -42,11 +47,6 @@ describe("a run's files", () => {
   });
 
   test("of a network for several bits have the accuracies at each", async () => {
-    const at = (share: number) => ({
-      env0_in_acc: null,
-      env0_out_acc: share,
-      test_acc: { mnist: share / 2 },
-    });
     await write(
       "results.jsonl",
       { step: 9, ...at(0.5), by_bits: { 2: at(0.25), 8: at(0.75) } },

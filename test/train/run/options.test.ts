@@ -122,11 +122,6 @@ describe("defaults", () => {
       evaluateBits: [2, 3, 4, 8],
     });
     expect(completeOptions({ ...eqNet, bitSet: [3, 8] }).evaluateBits).toEqual([3, 8]);
-    const bitsOf = (options: AskedTrainOptions): unknown =>
-      [...(recipesByBits(completeOptions(options)) ?? [])].map(([bits, { rules }]) => [
-        bits,
-        rules.find(({ match }) => "role" in match && match.role === "inner"),
-      ]);
     const inner = { match: { role: "inner" } };
     expect(bitsOf({ ...eqNet, bitSet: [3, 8] })).toEqual([
       [3, { ...inner, weightBits: 3, activationBits: 3 }],
@@ -372,6 +367,14 @@ describe("a run that goes on", () => {
     expect(catching(() => resumedOptions(json, {}, "c"))).toMatchObject({ code: "invalid-data", where: "c" });
   });
 });
+
+/** By bits the rule of inner layers. */
+function bitsOf(options: AskedTrainOptions): unknown {
+  return [...(recipesByBits(completeOptions(options)) ?? [])].map(([bits, { rules }]) => [
+    bits,
+    rules.find(({ match }) => "role" in match && match.role === "inner"),
+  ]);
+}
 
 function catching(work: () => unknown): Error {
   try {
