@@ -38,10 +38,10 @@ for (const backend of testBackends) {
       const report = method.step(objective, [], 0, plainRate(0.1));
       expect(objective.calls.map(({ updateStatistics }) => updateStatistics)).toEqual([true, false]);
       const [[x] = [], [y] = []] = objective.calls[1]?.point ?? [];
-      expect(x).toBeCloseTo(1 + 0.01 / Math.sqrt(2), 6);
-      expect(y).toBeCloseTo(1.5 + 0.01 / Math.sqrt(2), 6);
+      expect(x).toBeCloseTo(1 + 0.3 / Math.sqrt(2), 6);
+      expect(y).toBeCloseTo(1.5 + 0.3 / Math.sqrt(2), 6);
       expect(report.loss).toBeCloseTo((0.5 + 1.5 * 3.5) / 2, 5);
-      // A difference over 0.007 of gradients that float32 holds to 2e-7: to 1e-4 of H sign(g).
+      // A difference over 0.2 of gradients that float32 holds to 2e-7.
       expect(objective.point()[0]?.[0]).toBeCloseTo(1 - 0.06, 4);
       expect(objective.point()[1]?.[0]).toBeCloseTo(1.5 - 0.37, 4);
       objective.dispose();
@@ -61,9 +61,9 @@ describe("a step", () => {
     const method = createMethod("gradient-l1", objective.trainables, PLAIN);
     method.step(objective, [[0, 1, 0], [0], [0]], 0, plainRate(0.1));
     const [w = [], scale, zeroPoint] = objective.calls[1]?.point ?? [];
-    expect(w[0]).toBeCloseTo(3 + 0.01 / Math.sqrt(2), 6);
+    expect(w[0]).toBeCloseTo(3 + 0.3 / Math.sqrt(2), 6);
     expect(w[1]).toBe(1);
-    expect(w[2]).toBeCloseTo(-2 - 0.01 / Math.sqrt(2), 6);
+    expect(w[2]).toBeCloseTo(-2 - 0.3 / Math.sqrt(2), 6);
     expect([scale, zeroPoint]).toEqual([[12], [7]]);
     objective.dispose();
   });
