@@ -14,7 +14,7 @@ import { mean, type Result, sameSetting, type Setting } from "./generalization-t
 import { wholeDomainParity } from "./trained-parity.js";
 
 const METHODS = ["erm", "sagm", "lsq", "lsq-sagm", "gaqat", "fqat"];
-const FLOAT_METHODS = ["erm", "sam", "sagm"];
+const FLOAT_METHODS = ["erm", "sam", "sagm", "gradient-l1"];
 const RESULTS = join(RESULTS_FOLDER, "generalization.jsonl");
 const TABLE = join(RESULTS_FOLDER, "generalization.md");
 /** Quote tables between two markers. */

@@ -8,12 +8,14 @@ export { VERSION } from "./base/version.js";
 export * from "./quant/affine.js";
 export * from "./quant/spec.js";
 export {
+  type LearnedAtBits,
   type LearnedQuantizer,
   type LearnedQuantizers,
   LEARNED_VERSION,
   learnedToJson,
   parseLearned,
 } from "./quant/learned.js";
+export { bitsLearned, learnedAtBits } from "./quant/learned-bits.js";
 
 export {
   parsePreprocessing,

@@ -13,6 +13,7 @@ export { BatchSource, type BatchSourceOptions } from "./train/data/batch-source.
 export type { Dataset, Domain } from "./train/data/dataset.js";
 export { openDataset } from "./train/data/open-dataset.js";
 export { splitDomain, type Split } from "./train/data/split.js";
+export { BitsNetwork, modelAtBits } from "./train/bits-network.js";
 export { IntegerNetwork, type QuantizedTensor } from "./train/integer-network.js";
 export { type LayersModel, loadLayersModel, saveLayersModel } from "./train/layers-model-file.js";
 export { compareTrained, type TrainedParity } from "./parity/trained.js";

@@ -87,7 +87,10 @@ export class TrainProgress implements TrainObserver {
   evaluated(evaluation: Evaluation, isKept: boolean): void {
     this.#accuracy = accuracyOf(evaluation);
     const what = evaluation.quantized ? "integer network" : "full precision";
-    this.#say(`step ${evaluation.step}, ${what}: ${this.#accuracy}${isKept ? "  kept" : ""}`);
+    const mean = evaluation.byBits ? ", mean of bits" : "";
+    this.#say(`step ${evaluation.step}, ${what}${mean}: ${this.#accuracy}${isKept ? "  kept" : ""}`);
+    for (const { bits, domains } of evaluation.byBits ?? [])
+      this.#say(`  ${bits} bits: ${accuracyOf({ domains })}`);
   }
 
   saved(step: number): void {
@@ -125,7 +128,7 @@ export class TrainProgress implements TrainObserver {
  * "photo 71.2 % cartoon 68.0 % | sketch 41.3 %": sources by what validates; behind the bar, where a domain is held out,
  * all of it.
  */
-function accuracyOf({ domains }: Evaluation): string {
+function accuracyOf({ domains }: Pick<Evaluation, "domains">): string {
   const list = (role: "source" | "test"): string =>
     domains
       .filter((domain) => domain.role === role)

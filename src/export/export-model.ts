@@ -9,6 +9,7 @@ import type { Recipe } from "../graph/recipe.js";
 import { vainBits } from "../graph/recipe-effects.js";
 import { type Model, openModel } from "../open/open-model.js";
 import type { LearnedQuantizers } from "../quant/learned.js";
+import { learnedAtBits } from "../quant/learned-bits.js";
 import type { FormName, ScalesMode } from "../model/onnx-metadata.js";
 import { adviceOf } from "./budget/advice.js";
 import {
@@ -96,12 +97,20 @@ export async function exportModel(
   for (const { path } of asked.float ? [{ path: asked.output }] : plannedFiles(asked)) {
     await checkWritable(path, asked.force);
   }
-  const model = await openModel(asked.model, asked.layout ? { layout: asked.layout } : {});
+  const { bits = asked.weightBits, layout } = asked;
+  const model = await openModel(asked.model, {
+    ...(layout && { layout }),
+    ...(bits !== undefined && !asked.float && { bits }),
+  });
   const facts = fileFacts(model, asked);
   const complete = facts.layout === null ? asked : { ...asked, layout: facts.layout };
-  return complete.float
-    ? exportFloat(model, facts, complete)
-    : exportQuantized(model, facts, complete, progress);
+  if (complete.float) return exportFloat(model, facts, complete);
+  const { learned } = model;
+  // Says which there are to choose from.
+  if (learned?.byBits) learnedAtBits(learned, undefined, "--bits");
+  const { bits: _, weightBits: __, ...rest } = complete;
+  // What has chosen the scales asks nothing more of them: layers with bits of their own have these.
+  return exportQuantized(model, facts, learned?.chosenBits === undefined ? complete : rest, progress);
 }
 
 async function exportFloat(

@@ -8,6 +8,7 @@ import { floatTail, kindOf } from "../graph/node-kinds.js";
 import { FILE_PASSES, QUANTIZED_PASSES, runPasses } from "../graph/passes/pipelines.js";
 import { hasWebgpuKernel } from "../lower/webgpu-kernels.js";
 import { openModel } from "../open/open-model.js";
+import { bitsLearned } from "../quant/learned-bits.js";
 import type { TensorDescription } from "./inspect.js";
 
 export interface ModelLayer {
@@ -28,8 +29,10 @@ export interface ModelInspection {
   readonly hasPreprocessing: boolean;
   /** How many classes it names; null where it names none. */
   readonly labels: number | null;
-  /** How many quantizers have scales that training has found; 0 without any. */
+  /** How many quantizers have scales that training has found; 0 without any. Of a network for several bits those of the most. */
   readonly learnedQuantizers: number;
+  /** The bits that a network was trained for that has scales of its own for each of several; else none. */
+  readonly learnedBits: readonly number[];
   /** Numbers in all constants. */
   readonly weightCount: number;
   /** Operator -> how many nodes, of the float network as it is exported. */
@@ -49,6 +52,7 @@ export interface ModelInspection {
  */
 export async function inspectModel(given: string): Promise<ModelInspection> {
   const { path, graph: source, facts, learned, warnings } = await openModel(given);
+  const learnedBits = bitsLearned(learned);
   const graph = runPasses(source, QUANTIZED_PASSES);
   const tail = floatTail(graph);
   const real = graph.nodes.filter((node) => kindOf(node) === "float" && !tail.has(node));
@@ -64,7 +68,8 @@ export async function inspectModel(given: string): Promise<ModelInspection> {
     layout: facts.layout,
     hasPreprocessing: facts.preprocessing !== null,
     labels: facts.labels?.length ?? null,
-    learnedQuantizers: learned?.quantizers.size ?? 0,
+    learnedQuantizers: (learned?.byBits?.get(learnedBits.at(-1) ?? 0) ?? learned)?.quantizers.size ?? 0,
+    learnedBits,
     weightCount: weightCount(graph),
     operators: Object.fromEntries([...operators].sort((a, b) => b[1] - a[1])),
     layers: graph.nodes.flatMap(layerOf),

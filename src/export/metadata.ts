@@ -31,7 +31,13 @@ export function floatMetadata(
 ): Record<string, string> {
   return writeOnnxMetadata({
     ...commonMetadata(facts, network),
-    learned: learned && learnedToJson({ quantizers: learned.quantizers }),
+    // Preprocessing and labels have keys of their own.
+    learned:
+      learned &&
+      learnedToJson({
+        quantizers: learned.quantizers,
+        ...(learned.byBits && { byBits: learned.byBits }),
+      }),
   });
 }
 

@@ -2,7 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { readBytes } from "../base/read-bytes.js";
-import type { Graph } from "../graph/graph.js";
+import { type Graph, valuesOf } from "../graph/graph.js";
 import type { Layout } from "../image/to-tensor.js";
 import { readOnnxMetadata } from "../model/onnx-metadata.js";
 import { decodeModel } from "../onnx/codec.js";
@@ -13,14 +13,15 @@ import { inSingle } from "../read/onnx/half.js";
 import { readOnnx } from "../read/onnx/read-onnx.js";
 import { readPairs } from "../read/onnx/read-pairs.js";
 import { isPairsModel } from "../read/onnx/unsupported.js";
-import { parseLearned } from "../quant/learned.js";
+import { type LearnedQuantizers, parseLearned } from "../quant/learned.js";
+import { learnedAtBits, withStatistics } from "../quant/learned-bits.js";
 import type { Model, OpenOptions } from "./open-model.js";
 
 /**
  * @throws QdgError what decoding, {@link withExternalData}, {@link readOnnx} and {@link readPairs} throw; `invalid-onnx` for a damaged
  * fact in the file's metadata; `invalid-quantization` for learned scales that are none
  */
-export async function openOnnx(path: string, { layout }: OpenOptions): Promise<Model> {
+export async function openOnnx(path: string, { layout, bits }: OpenOptions): Promise<Model> {
   const bytes = withExternalData(await readBytes(path), path);
   const single = inSingle(decodeModel(bytes, path));
   const numbers = withoutLabels(single.model);
@@ -30,7 +31,7 @@ export async function openOnnx(path: string, { layout }: OpenOptions): Promise<M
     metadata.learned && parseLearned({ qdg: metadata.learned }, `${path}, metadata qdg.learned`);
   const { graph, learned, note } = isPairsModel(model)
     ? readPairs(model, path)
-    : { graph: readOnnx(model, path), learned: carried, note: null };
+    : { ...atBits(readOnnx(model, path), carried, bits), note: null };
   return {
     path,
     graph,
@@ -45,6 +46,25 @@ export async function openOnnx(path: string, { layout }: OpenOptions): Promise<M
       text === null ? [] : [`${path} ${text}`],
     ),
   };
+}
+
+/** The graph and its learned scales at the bits that are chosen, where there are several to choose from. */
+function atBits(
+  graph: Graph,
+  carried: LearnedQuantizers | null,
+  bits: number | undefined,
+): { readonly graph: Graph; readonly learned: LearnedQuantizers | null } {
+  if (!carried?.byBits || bits === undefined) return { graph, learned: carried };
+  const { learned, statistics } = learnedAtBits(carried, bits, "--bits");
+  const named = valuesOf(graph).flatMap(({ name, constant }) =>
+    constant ? [[name, constant] as const] : [],
+  );
+  const constants = withStatistics(new Map(named), statistics);
+  for (const value of valuesOf(graph)) {
+    const constant = statistics.has(value.name) ? constants.get(value.name) : undefined;
+    if (constant) value.constant = constant;
+  }
+  return { graph, learned };
 }
 
 /** By the channels of the one image input: 1, 3 or 4 on axis 1 or else on the last one; null where neither tells. */

@@ -16,7 +16,7 @@ export interface Model {
   /** Verified; no pass of an export has run. */
   readonly graph: Graph;
   readonly facts: ModelFacts;
-  /** Scales that training has found; null where there are none. */
+  /** Scales that training has found; null where there are none. Of a network for several bits those of `bits`, or all of them. */
   readonly learned: LearnedQuantizers | null;
   /** SHA-256 over the file and those that its weights are in, in hexadecimal. */
   readonly sourceHash: string;
@@ -33,6 +33,8 @@ export interface OpenOptions {
    * order stands, it says what the file does not.
    */
   readonly layout?: Layout;
+  /** Of a network that was trained for several: which scales and statistics it is to have. Of any other it says nothing. */
+  readonly bits?: number;
 }
 
 /** @param path of a file that exists; what is given is checked before anything is allocated */

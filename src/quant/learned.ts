@@ -7,6 +7,8 @@ import type { Quantization, QuantParams, QuantSpec } from "./spec.js";
 import { checkBits, checkParams } from "./spec.js";
 
 export const LEARNED_VERSION = 1;
+/** Of a network for several bits: an older qdg refuses it by its version. */
+const BY_BITS_VERSION = 2;
 
 /** One quantizer. Without `zeroPoint` it is symmetric: zero point 0. */
 export interface LearnedQuantizer {
@@ -24,9 +26,23 @@ export interface LearnedQuantizers {
    * it (`relu1`), the input by its input layer.
    */
   readonly quantizers: ReadonlyMap<string, LearnedQuantizer>;
+  /**
+   * Of a network that was trained for several bits of its inner layers: what each of them has of its own. `quantizers` is
+   * empty then, until one is chosen (learned-bits.ts).
+   */
+  readonly byBits?: ReadonlyMap<number, LearnedAtBits>;
+  /** Which of them was chosen. */
+  readonly chosenBits?: number;
   /** As given, not looked at here: images are not this room's. */
   readonly preprocessing?: unknown;
   readonly labels?: readonly string[];
+}
+
+/** What a network for several bits has of its own for one of them. */
+export interface LearnedAtBits {
+  readonly quantizers: ReadonlyMap<string, LearnedQuantizer>;
+  /** Means and variances of normalization, by the name of the weight that they take the place of. */
+  readonly statistics: ReadonlyMap<string, Float32Array>;
 }
 
 const WHERE = "userDefinedMetadata.qdg";
@@ -41,18 +57,19 @@ const WHERE = "userDefinedMetadata.qdg";
 export function parseLearned(metadata: unknown, where: string = WHERE): LearnedQuantizers | null {
   if (!isRecord(metadata) || metadata["qdg"] === undefined) return null;
   const root = expectRecord(metadata["qdg"], where);
-  if (root["version"] !== LEARNED_VERSION) {
+  const isByBits = root["version"] === BY_BITS_VERSION;
+  if (!isByBits && root["version"] !== LEARNED_VERSION) {
     const got = JSON.stringify(root["version"]) ?? "none";
-    fail(`${where}.version`, `got ${got}, expected ${LEARNED_VERSION}; a newer file needs a newer qdg`);
+    fail(
+      `${where}.version`,
+      `got ${got}, expected ${LEARNED_VERSION} or ${BY_BITS_VERSION}; a newer file needs a newer qdg`,
+    );
   }
-  refuseUnknownKeys(root, ["version", "quantizers", "preprocessing", "labels"], where);
-  const quantizers = new Map<string, LearnedQuantizer>();
-  const listed = expectRecord(root["quantizers"], `${where}.quantizers`);
-  for (const [name, quantizer] of Object.entries(listed)) {
-    quantizers.set(name, parseQuantizer(quantizer, `${where}.quantizers["${name}"]`));
-  }
+  const scales = isByBits ? "byBits" : "quantizers";
+  refuseUnknownKeys(root, ["version", scales, "preprocessing", "labels"], where);
   return {
-    quantizers,
+    quantizers: isByBits ? new Map() : parseQuantizers(root["quantizers"], `${where}.quantizers`),
+    ...(isByBits ? { byBits: parseByBits(root["byBits"], `${where}.byBits`) } : {}),
     ...(root["preprocessing"] === undefined ? {} : { preprocessing: root["preprocessing"] }),
     ...(root["labels"] === undefined ? {} : { labels: parseLabels(root["labels"], where) }),
   };
@@ -60,16 +77,38 @@ export function parseLearned(metadata: unknown, where: string = WHERE): LearnedQ
 
 /** The object to store as `userDefinedMetadata.qdg`: plain JSON; {@link parseLearned} gives back the same numbers. */
 export function learnedToJson(learned: LearnedQuantizers): Record<string, unknown> {
-  const quantizers = [...learned.quantizers].map(([name, { bits, signed, scale, zeroPoint }]) => [
-    name,
-    { bits, signed, scale: [...scale], ...(zeroPoint ? { zeroPoint: [...zeroPoint] } : {}) },
-  ]);
+  const { byBits } = learned;
   return {
-    version: LEARNED_VERSION,
-    quantizers: Object.fromEntries(quantizers),
+    ...(byBits
+      ? { version: BY_BITS_VERSION, byBits: byBitsToJson(byBits) }
+      : { version: LEARNED_VERSION, quantizers: quantizersToJson(learned.quantizers) }),
     ...(learned.preprocessing === undefined ? {} : { preprocessing: learned.preprocessing }),
     ...(learned.labels === undefined ? {} : { labels: [...learned.labels] }),
   };
+}
+
+function quantizersToJson(quantizers: LearnedQuantizers["quantizers"]): Record<string, unknown> {
+  return Object.fromEntries(
+    [...quantizers].map(([name, { bits, signed, scale, zeroPoint }]) => [
+      name,
+      { bits, signed, scale: [...scale], ...(zeroPoint ? { zeroPoint: [...zeroPoint] } : {}) },
+    ]),
+  );
+}
+
+function byBitsToJson(byBits: ReadonlyMap<number, LearnedAtBits>): Record<string, unknown> {
+  return Object.fromEntries(
+    [...byBits].map(([bits, { quantizers, statistics }]) => [
+      bits,
+      {
+        quantizers: quantizersToJson(quantizers),
+        // JSON has no -0.
+        statistics: Object.fromEntries(
+          [...statistics].map(([name, values]) => [name, Array.from(values, (x) => x + 0)]),
+        ),
+      },
+    ]),
+  );
 }
 
 /**
@@ -99,6 +138,46 @@ function specOf(learned: LearnedQuantizer, axis: number | null): QuantSpec {
 
 function paramsOf(learned: LearnedQuantizer): QuantParams {
   return { scale: learned.scale, zeroPoint: learned.zeroPoint ?? new Int32Array(learned.scale.length) };
+}
+
+function parseQuantizers(value: unknown, where: string): Map<string, LearnedQuantizer> {
+  return new Map(
+    Object.entries(expectRecord(value, where)).map(([name, quantizer]) => [
+      name,
+      parseQuantizer(quantizer, `${where}["${name}"]`),
+    ]),
+  );
+}
+
+function parseByBits(value: unknown, where: string): Map<number, LearnedAtBits> {
+  const entries = Object.entries(expectRecord(value, where));
+  if (entries.length === 0) fail(where, "got no bits, expected one or more of 2 to 8");
+  return new Map(
+    entries.map(([key, each]) => {
+      const bits = /^\d+$/.test(key) ? Number(key) : Number.NaN;
+      const at = `${where}["${key}"]`;
+      checkBits(bits, at);
+      const record = expectRecord(each, at);
+      refuseUnknownKeys(record, ["quantizers", "statistics"], at);
+      const statistics = Object.entries(expectRecord(record["statistics"], `${at}.statistics`));
+      return [
+        bits,
+        {
+          quantizers: parseQuantizers(record["quantizers"], `${at}.quantizers`),
+          statistics: new Map(
+            statistics.map(([name, list]) => [name, parseStatistic(list, `${at}.statistics["${name}"]`)]),
+          ),
+        },
+      ];
+    }),
+  );
+}
+
+function parseStatistic(value: unknown, where: string): Float32Array {
+  const values = expectNumbers(value, where);
+  const k = values.findIndex((x) => !Number.isFinite(x) || Math.fround(x) !== x);
+  if (k >= 0) fail(`${where}[${k}]`, `got ${values[k]}, expected a finite float32`);
+  return Float32Array.from(values);
 }
 
 function parseQuantizer(value: unknown, where: string): LearnedQuantizer {

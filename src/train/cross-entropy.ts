@@ -1,6 +1,15 @@
 // The loss of a classifier.
 
 import * as tf from "@tensorflow/tfjs";
+import type { Batch } from "./data/batch.js";
+
+/** {@link crossEntropy} to what a batch is to be taken for: its target where it has one, else its labels. */
+export function classLoss(
+  logits: tf.Tensor2D,
+  { labels, target }: Pick<Batch, "labels" | "target">,
+): tf.Scalar {
+  return crossEntropy(logits, target ?? labels);
+}
 
 /**
  * Mean over the batch of `-sum_k t[k] log softmax(logits)[k]`, with its gradient `(softmax - t) / N`.

@@ -13,6 +13,7 @@ import { preprocessingFromJson } from "../image/preprocessing.js";
 import type { Layout } from "../image/to-tensor.js";
 import { lower, type LoweredIntegers } from "../lower/lower.js";
 import { parseLearned } from "../quant/learned.js";
+import { bitsInWords } from "../quant/learned-bits.js";
 import { constantTensor, execute, type Hooks } from "./execute.js";
 import { kernelTensor } from "./ops/kernel-layout.js";
 import { asIs, heldImages, type HeldTensor } from "./ops/op.js";
@@ -41,6 +42,13 @@ export class IntegerNetwork {
    */
   static async create(model: TrainableModel): Promise<IntegerNetwork> {
     const learned = parseLearned(model.userDefinedMetadata);
+    if (learned?.byBits) {
+      throw new QdgError(
+        "invalid-quantization",
+        "model",
+        `was trained for each of ${bitsInWords(learned)} bits; take it at one of them by modelAtBits`,
+      );
+    }
     if (!learned || learned.quantizers.size === 0) {
       throw new QdgError(
         "invalid-quantization",

@@ -4,16 +4,14 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { QdgError } from "../base/error.js";
-import { inputQuantization } from "../export/input-scale.js";
 import { floatAttribute, inputOf, type Node, outputOf, type Value } from "../graph/graph.js";
 import { clipRange } from "../graph/node-kinds.js";
-import type { Placement } from "../graph/place-quantizers.js";
 import type { Recipe } from "../graph/recipe.js";
 import { vainBits } from "../graph/recipe-effects.js";
 import { type Preprocessing, preprocessingToJson } from "../image/preprocessing.js";
 import type { Layout } from "../image/to-tensor.js";
 import { type LearnedQuantizer, learnedToJson } from "../quant/learned.js";
-import { crossEntropy } from "./cross-entropy.js";
+import { classLoss } from "./cross-entropy.js";
 import type { Batch } from "./data/batch.js";
 import { checkOperators, constantTensor, execute, type Hooks } from "./execute.js";
 import type { MethodState } from "./methods/method.js";
@@ -27,22 +25,20 @@ import {
 import type { Evaluated, EvaluateOptions, Objective, Trainable } from "./objective.js";
 import { normalize, type Statistics } from "./ops/batch-normalization.js";
 import { channelsLast, heldImages, type HeldTensor } from "./ops/op.js";
-import { channelShape, createParameters, type Parameter } from "./parameters.js";
-import { Quantizer, type ScaleParameterization } from "./quantizers/quantizer.js";
+import { createParameters, type Parameter } from "./parameters.js";
+import type { Quantizer } from "./quantizers/quantizer.js";
+import { QuantizerSet, type QuantizerSetOptions } from "./quantizers/quantizer-set.js";
 import { biasUnit, roundBeta, roundBias } from "./round-bias.js";
 import { namedGraphOf, type TrainableModel } from "./trainable-model.js";
-import { type TrainingGraph, trainingGraph } from "./training-graph.js";
+import { placedQuantizers, type TrainingGraph, trainingGraph } from "./training-graph.js";
 
-export interface NetworkOptions {
+export interface NetworkOptions extends QuantizerSetOptions {
   /** Bits; null for a network in full precision. */
   readonly recipe: Recipe | null;
-  /** One scale an output channel of a weight, or one for all of it. */
-  readonly granularity: "channel" | "tensor";
-  /** Only weights are quantized. */
-  readonly weightsOnly?: boolean;
+  /** For several bits of inner layers, in place of `recipe`, which is that of the most: the recipe of each. */
+  readonly byBits?: ReadonlyMap<number, Recipe>;
   /** Batch normalization by its batch, moving the statistics along, or by the statistics as they stand. */
   readonly statistics: "batch" | "frozen";
-  readonly scaleParameterization: ScaleParameterization;
   /** How images become the input: fixes the input's scale, and is written into the model. */
   readonly preprocessing: Preprocessing | null;
   readonly labels?: readonly string[];
@@ -67,9 +63,10 @@ export class TrainingNetwork<M extends TrainableModel = TrainableModel> implemen
   readonly #plan: TrainingGraph;
   readonly #options: NetworkOptions;
   readonly #parameters: ReadonlyMap<Value, Parameter>;
-  readonly #byValue = new Map<string, Quantizer>();
-  /** Quantized once and for all: the input, whose pixels are integers already. */
-  readonly #fixed = new Map<string, Quantizer>();
+  /** One; of a network for several bits one for each, from the most to the fewest. */
+  readonly #sets: readonly QuantizerSet[];
+  /** The one in use. */
+  #set: QuantizerSet;
   readonly #constants = new Map<Value, HeldTensor | null>();
   readonly #moving: ReadonlyMap<Node, StatisticVariables>;
   #quantized: boolean;
@@ -96,7 +93,21 @@ export class TrainingNetwork<M extends TrainableModel = TrainableModel> implemen
     this.notes = options.recipe ? vainBits(options.recipe, this.#plan.placements, asked) : [];
     this.#statistics = options.statistics;
     this.#moving = movingStatistics(this.#plan.graph, this.#parameters);
-    this.quantizers = this.#createQuantizers();
+    const byBits = [...(options.byBits ?? [])].sort(([a], [b]) => b - a);
+    const { graph: trained, deployed } = this.#plan;
+    const first = byBits.length === 0 ? this.#plan : null;
+    this.#sets = (byBits.length === 0 ? [[null, options.recipe] as const] : byBits).map(
+      ([bits, recipe]) =>
+        new QuantizerSet(
+          first ?? placedQuantizers(trained, deployed, recipe),
+          deployed,
+          this.#parameters,
+          options,
+          bits,
+        ),
+    );
+    this.#set = this.#sets[0] as QuantizerSet;
+    this.quantizers = this.#sets.flatMap(({ quantizers }) => quantizers);
     this.trainables = [
       ...[...this.#parameters.values()]
         .filter(({ isStatistic }) => !isStatistic)
@@ -105,40 +116,16 @@ export class TrainingNetwork<M extends TrainableModel = TrainableModel> implemen
     ];
   }
 
-  #createQuantizers(): Quantizer[] {
-    const { activations, weights } = this.#plan;
-    const made = new Map<Placement, Quantizer>();
-    for (const [value, parameter] of this.#parameters) {
-      const placement = weights.get(value.name);
-      if (!placement) continue;
-      const channels = placement.spec.axis !== null && this.#options.granularity === "channel";
-      const shape = channels ? channelShape(parameter.reader, parameter.variable.shape) : [];
-      const quantizer = this.#createQuantizer(placement, shape);
-      made.set(placement, quantizer);
-      this.#byValue.set(value.name, quantizer);
-    }
-    for (const [name, placement] of this.#options.weightsOnly ? [] : activations) {
-      const params = inputQuantization(placement, this.#plan.deployed, this.#options.preprocessing, false);
-      if (params) {
-        // The scale of the input follows from the preprocessing.
-        const fixed = this.#createQuantizer(placement, [], "linear");
-        fixed.set(params);
-        this.#fixed.set(name, fixed);
-        continue;
-      }
-      const quantizer = made.get(placement) ?? this.#createQuantizer(placement, []);
-      made.set(placement, quantizer);
-      this.#byValue.set(name, quantizer);
-    }
-    return [...made.values()];
+  /** Of a network for several bits: has it run, and learn, by the quantizers of these; statistics stay (bits-network.ts). */
+  useBits(bits: number): void {
+    const set = this.#sets.find((each) => each.bits === bits);
+    if (!set) throw new QdgError("internal", `${bits} bits`, "are none of those of the network");
+    this.#set = set;
   }
 
-  #createQuantizer(
-    { ids, role, layer, spec }: Placement,
-    shape: readonly number[],
-    parameterization = this.#options.scaleParameterization,
-  ): Quantizer {
-    return new Quantizer({ id: ids[0] as string, role, layer, spec, shape, parameterization });
+  /** Those of normalization, `weight` as the model calls it. */
+  get statistics(): Pick<Parameter, "name" | "weight" | "variable">[] {
+    return [...this.#parameters.values()].filter(({ isStatistic }) => isStatistic);
   }
 
   /** Whether values and weights go through their quantizers. */
@@ -162,15 +149,13 @@ export class TrainingNetwork<M extends TrainableModel = TrainableModel> implemen
     });
   }
 
-  evaluate({ x, labels, target }: Batch, { updateStatistics }: EvaluateOptions): Evaluated {
+  evaluate(batch: Batch, { updateStatistics }: EvaluateOptions): Evaluated {
+    const { x, loss: lossOf = classLoss } = batch;
     const variables = this.trainables.map(({ variable }) => variable);
     const seen: SeeStatistics | null = updateStatistics
       ? (node, statistics) => moveStatistics(this.#moving.get(node), statistics)
       : null;
-    const { value, grads } = tf.variableGrads(
-      () => crossEntropy(this.#run(x, "training", seen), target ?? labels),
-      variables,
-    );
+    const { value, grads } = tf.variableGrads(() => lossOf(this.#run(x, "training", seen), batch), variables);
     const loss = value.dataSync<"float32">()[0] as number;
     value.dispose();
     const gradients = variables.map((variable) => grads[variable.name] ?? tf.zerosLike(variable));
@@ -202,7 +187,7 @@ export class TrainingNetwork<M extends TrainableModel = TrainableModel> implemen
   weightIntegers(): Map<string, tf.Tensor> {
     const integers = new Map<string, tf.Tensor>();
     for (const [value, { variable }] of this.#parameters) {
-      const quantizer = this.#byValue.get(value.name);
+      const quantizer = this.#set.byValue.get(value.name);
       if (quantizer) integers.set(quantizer.id, quantizer.integers(variable));
     }
     return integers;
@@ -217,14 +202,8 @@ export class TrainingNetwork<M extends TrainableModel = TrainableModel> implemen
       weights.set(weight, { dtype: "float32", shape, data });
     }
     const { preprocessing, labels } = this.#options;
-    const quantizers = new Map<string, LearnedQuantizer>();
-    if (this.#quantized) {
-      for (const quantizer of [...this.#fixed.values(), ...this.quantizers]) {
-        quantizers.set(quantizer.id, quantizer.learned());
-      }
-    }
     const qdg = learnedToJson({
-      quantizers,
+      quantizers: this.#quantized ? this.#set.learned() : new Map<string, LearnedQuantizer>(),
       ...(preprocessing ? { preprocessing: preprocessingToJson(preprocessing) } : {}),
       ...(labels ? { labels } : {}),
     });
@@ -263,7 +242,7 @@ export class TrainingNetwork<M extends TrainableModel = TrainableModel> implemen
 
   dispose(): void {
     for (const { variable } of this.#parameters.values()) variable.dispose();
-    for (const quantizer of [...this.quantizers, ...this.#fixed.values()]) quantizer.dispose();
+    for (const set of this.#sets) set.dispose();
     for (const held of this.#constants.values()) held?.tensor.dispose();
     this.#constants.clear();
   }
@@ -328,9 +307,9 @@ export class TrainingNetwork<M extends TrainableModel = TrainableModel> implemen
 
   #quantize(name: string, value: tf.Tensor, mode: Mode, relu6 = false): tf.Tensor {
     if (!this.#quantized) return value;
-    const fixed = this.#fixed.get(name);
+    const fixed = this.#set.fixed.get(name);
     if (fixed) return fixed.apply(value);
-    const quantizer = this.#byValue.get(name);
+    const quantizer = this.#set.byValue.get(name);
     if (!quantizer) return value;
     if (mode === "initializing" && !quantizer.initialized) quantizer.initialize(value);
     return quantizer.apply(value, { relu6 });
@@ -340,7 +319,7 @@ export class TrainingNetwork<M extends TrainableModel = TrainableModel> implemen
   #rectified(node: Node, mode: Mode): number | null {
     const [low, high] = clipRange(node) ?? [];
     if (!this.#quantized || mode === "initializing" || low !== 0 || high === undefined) return null;
-    if (this.#byValue.get(outputOf(node).name)?.clipsAtZero !== true) return null;
+    if (this.#set.byValue.get(outputOf(node).name)?.clipsAtZero !== true) return null;
     return high === 6 || high === Number.POSITIVE_INFINITY ? high : null;
   }
 
@@ -350,8 +329,8 @@ export class TrainingNetwork<M extends TrainableModel = TrainableModel> implemen
     const { sources } = this.#plan;
     const x = inputOf(node, 0);
     const source = (sources.get(x) ?? x).name;
-    const input = this.#fixed.get(source) ?? this.#byValue.get(source);
-    const weight = this.#byValue.get(inputOf(node, 1).name);
+    const input = this.#set.fixed.get(source) ?? this.#set.byValue.get(source);
+    const weight = this.#set.byValue.get(inputOf(node, 1).name);
     return input && weight ? biasUnit(node, input, weight) : null;
   }
 

@@ -15,6 +15,8 @@ export interface Trainable {
   /** The layer that reports speak of. */
   readonly layer: string;
   readonly variable: Variable;
+  /** Of a scale or zero point of a network for several bits: at which of them it counts. Absent: always. */
+  readonly bits?: number;
 }
 
 /** The loss at one point and its gradients, one a trainable in their order; the caller disposes of them. */
@@ -26,6 +28,8 @@ export interface Evaluated {
 export interface EvaluateOptions {
   /** Move the statistics of batch normalization along: false in the second pass of a sharpness-aware step. */
   readonly updateStatistics: boolean;
+  /** Of a network for several bits: at which. An objective that knows none of them is the same at all. */
+  readonly bits?: number;
 }
 
 /** A batch as the trainer makes it; what is in it is the objective's business. */

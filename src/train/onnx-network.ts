@@ -59,6 +59,7 @@ export async function loadOnnxNetwork(
   }
   const qdg = learnedToJson({
     quantizers: learned?.quantizers ?? new Map(),
+    ...(learned?.byBits && { byBits: learned.byBits }),
     ...(preprocessing && { preprocessing: preprocessingToJson(preprocessing) }),
     ...(labels && { labels }),
   });

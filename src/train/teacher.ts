@@ -106,7 +106,8 @@ export async function readTeacher(path: string, lesson: Lesson): Promise<ReadTea
   const source = await loadModel(path, (warning) => warnings.push(warning));
   const fail = (got: string, expected: string): QdgError =>
     new QdgError("usage", "--teacher", `${path} ${got}, expected ${expected}`);
-  if ((parseLearned(source.userDefinedMetadata)?.quantizers.size ?? 0) > 0)
+  const learned = parseLearned(source.userDefinedMetadata);
+  if ((learned?.quantizers.size ?? 0) > 0 || learned?.byBits)
     throw fail("has learned scales: it is a quantized network", "one in full precision");
   const { classes, imageSize, preprocessing } = lesson;
   const stated = layersModelMetadata(source, path);

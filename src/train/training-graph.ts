@@ -11,17 +11,21 @@ import { integerSources } from "../graph/integer-sources.js";
 import { type Placement, placeQuantizers } from "../graph/place-quantizers.js";
 import type { Recipe } from "../graph/recipe.js";
 
-export interface TrainingGraph {
-  readonly graph: Graph;
-  /** What is trained towards: the graph as it is exported, with its weights as they stand. */
-  readonly deployed: Graph;
-  /** The values before the softmax, or the output where there is none: [N, classes]. */
-  readonly logits: Value;
+/** Where the quantizers of a recipe stand in a graph that is trained. */
+export interface PlacedQuantizers {
   readonly placements: readonly Placement[];
   /** Activation quantizers by the name of the value. */
   readonly activations: ReadonlyMap<string, Placement>;
   /** Weight quantizers by the name of the constant. */
   readonly weights: ReadonlyMap<string, Placement>;
+}
+
+export interface TrainingGraph extends PlacedQuantizers {
+  readonly graph: Graph;
+  /** What is trained towards: the graph as it is exported, with its weights as they stand. */
+  readonly deployed: Graph;
+  /** The values before the softmax, or the output where there is none: [N, classes]. */
+  readonly logits: Value;
   /** For each weighted node that batch normalization folds into, that normalization. */
   readonly foldsInto: ReadonlyMap<Node, Node>;
   /** For each value that only moves integers, the value that they come from. */
@@ -37,6 +41,22 @@ export interface TrainingGraph {
 export function trainingGraph(source: Graph, recipe: Recipe | null): TrainingGraph {
   const deployed = runPasses(source, QUANTIZED_PASSES);
   const graph = runPasses(source, TRAINING_PASSES);
+  return {
+    graph,
+    deployed,
+    logits: logitsOf(graph),
+    ...placedQuantizers(graph, deployed, recipe),
+    foldsInto: foldedNormalizations(graph),
+    sources: integerSources(graph),
+  };
+}
+
+/**
+ * Placed on the graph that will be exported, by the names that the one in training shares with it.
+ *
+ * @param recipe null for none
+ */
+export function placedQuantizers(graph: Graph, deployed: Graph, recipe: Recipe | null): PlacedQuantizers {
   const byName = new Map(valuesOf(graph).map((value) => [value.name, value]));
   const activations = new Map<string, Placement>();
   const weights = new Map<string, Placement>();
@@ -53,16 +73,7 @@ export function trainingGraph(source: Graph, recipe: Recipe | null): TrainingGra
       else throw new QdgError("internal", placement.layer, `the value ${name} has no place in training`);
     }
   }
-  return {
-    graph,
-    deployed,
-    logits: logitsOf(graph),
-    placements,
-    activations,
-    weights,
-    foldsInto: foldedNormalizations(graph),
-    sources: integerSources(graph),
-  };
+  return { placements, activations, weights };
 }
 
 function logitsOf({ name, inputs, outputs }: Graph): Value {

@@ -53,6 +53,15 @@ describe("the progress of a training run", () => {
     );
   });
 
+  test("tells of a network for several bits the mean, and the accuracies at each", () => {
+    const { progress, text } = progressOn({});
+    const byBits = [2, 8].map((bits) => ({ bits, domains: [domain("photo", "source", bits / 10)] }));
+    progress.evaluated({ ...EVALUATION, domains: [domain("photo", "source", 0.5)], byBits }, false);
+    expect(text()).toBe(
+      "step 300, integer network, mean of bits: photo 50.0 %\n  2 bits: photo 20.0 %\n  8 bits: photo 80.0 %\n",
+    );
+  });
+
   test("leaves out what is not known yet", () => {
     const { progress, text } = progressOn({});
     progress.stepped({ ...FACTS, frozen: null });

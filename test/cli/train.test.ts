@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { describe as describeRun } from "../../src/cli/commands/train.js";
 import { completeOptions } from "../../src/train/run/complete-options.js";
+import type { Evaluation } from "../../src/train/run/evaluate-domains.js";
 import { flagOf, TRAIN_OPTIONS } from "../../src/train/run/option-table.js";
 import type { AskedTrainOptions, TrainOptionName } from "../../src/train/run/train-options.js";
 import { runCli } from "../support/run-cli.js";
@@ -55,6 +56,41 @@ test.each<[string, AskedTrainOptions, boolean, string]>([
     oscillating: null,
   });
   expect(text).toContain(`next: qdg-export run/model.json${flags}\n`);
+});
+
+function domains(share: number): Evaluation["domains"] {
+  return [
+    { name: "flat", role: "source", training: 1, validation: share, all: 1 },
+    { name: "sketch", role: "test", training: 1, validation: 0, all: share / 2 },
+  ];
+}
+
+test("what is said after a run for several bits has the accuracies at each, and exports one", () => {
+  const options = completeOptions({ data: "shapes-dg", testDomain: ["sketch"], method: "eq-net" });
+  const text = describeRun({
+    oscillating: null,
+    finished: true,
+    step: 1000,
+    steps: 1000,
+    out: "run",
+    checkpoint: "run/checkpoint.bin",
+    backend: "wasm",
+    model: "run/model.json",
+    kept: {
+      step: 1000,
+      quantized: true,
+      domains: domains(0.5),
+      byBits: [
+        { bits: 3, domains: domains(0.4) },
+        { bits: 8, domains: domains(0.6) },
+      ],
+    },
+    options,
+  });
+  expect(text).toContain("next: qdg-export run/model.json --bits 3\n");
+  expect(text).toMatch(/accuracy in % +flat +sketch \(held out\)\n-* *\n?/);
+  expect(text).toMatch(/at 3 bits +40\.0 +20\.0/);
+  expect(text).toMatch(/at 8 bits +60\.0 +30\.0/);
 });
 
 describe("wrong usage", () => {

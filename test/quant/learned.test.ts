@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { LearnedQuantizer } from "../../src/quant/learned.js";
+import { bitsLearned, learnedAtBits, withStatistics } from "../../src/quant/learned-bits.js";
 import { learnedQuantization, learnedToJson, parseLearned } from "../../src/quant/learned.js";
 import { qmax, qmin } from "../../src/quant/spec.js";
 import { anyBits } from "../support/arbitrary.js";
@@ -31,6 +32,10 @@ const anyLearned: fc.Arbitrary<LearnedQuantizer> = fc
     return { bits, signed, scale, zeroPoint };
   });
 
+function byBits(each: object): { qdg: object } {
+  return { qdg: { version: 2, byBits: each } };
+}
+
 describe("learned scales", () => {
   test("come back from JSON bit by bit", () => {
     fc.assert(
@@ -51,6 +56,69 @@ describe("learned scales", () => {
     );
   });
 
+  test("for several bits come back from JSON bit by bit, statistics too", () => {
+    fc.assert(
+      fc.property(
+        fc.array(
+          fc.tuple(
+            fc.integer({ min: 2, max: 8 }),
+            anyLearned,
+            fc.float({ noNaN: true, noDefaultInfinity: true }),
+          ),
+          {
+            minLength: 1,
+          },
+        ),
+        (entries) => {
+          const several = new Map(
+            entries.map(([bits, quantizer, statistic]) => [
+              bits,
+              {
+                quantizers: new Map([["a/kernel", quantizer]]),
+                statistics: new Map([["a/mean", Float32Array.of(statistic + 0)]]),
+              },
+            ]),
+          );
+          const learned = { quantizers: new Map<string, LearnedQuantizer>(), byBits: several };
+          expect(parseLearned(JSON.parse(JSON.stringify({ qdg: learnedToJson(learned) })))).toEqual(learned);
+          expect(bitsLearned(learned)).toEqual([...several.keys()].sort((a, b) => a - b));
+          for (const [bits, { quantizers, statistics }] of several) {
+            expect(learnedAtBits(learned, bits, "--bits")).toEqual({
+              learned: { quantizers, chosenBits: bits },
+              statistics,
+            });
+          }
+        },
+      ),
+    );
+  });
+
+  test("for several bits are not to be had for others, or where nobody says which", () => {
+    const several = new Map([2, 4].map((bits) => [bits, { quantizers: new Map(), statistics: new Map() }]));
+    const learned = { quantizers: new Map(), byBits: several };
+    expect(() => learnedAtBits(learned, 3, "--bits")).toThrow("--bits: got 3, expected one of 2, 4:");
+    expect(() => learnedAtBits(learned, undefined, "--bits")).toThrow(
+      "--bits: got none, expected one of 2, 4:",
+    );
+    expect(bitsLearned({ quantizers: new Map() })).toEqual([]);
+  });
+
+  test("statistics take the place of weights of their name and length, and of no others", () => {
+    const weight = { dtype: "float32", shape: [2], data: Float32Array.of(1, 2) } as const;
+    const weights = new Map([["bn/mean", weight]]);
+    const own = Float32Array.of(3, 4);
+    expect(withStatistics(weights, new Map([["bn/mean", own]]))).toEqual(
+      new Map([["bn/mean", { ...weight, data: own }]]),
+    );
+    expect(weights.get("bn/mean")).toBe(weight);
+    expect(() => withStatistics(weights, new Map([["bn/mean", Float32Array.of(1)]]))).toThrow(
+      /got 1 statistics, expected 2/,
+    );
+    expect(() => withStatistics(weights, new Map([["x", own]]))).toThrow(
+      /x: got 2 statistics, expected none/,
+    );
+  });
+
   test("pass preprocessing on as it is", () => {
     const metadata = valid();
     const parsed = parseLearned({ qdg: { ...metadata.qdg, preprocessing: { range: [-1, 1] } } });
@@ -65,12 +133,32 @@ describe("learned scales", () => {
   ])("are absent from %s", (_, metadata) => expect(parseLearned(metadata)).toBeNull());
 
   test.each([
-    ["another version", { qdg: { ...valid().qdg, version: 2 } }, "version: got 2, expected 1"],
+    ["another version", { qdg: { ...valid().qdg, version: 3 } }, "version: got 3, expected 1 or 2"],
     ["no version", { qdg: { quantizers: {} } }, "version: got none, expected 1"],
     ["a version as text", { qdg: { version: "1", quantizers: {} } }, 'version: got "1", expected 1'],
     ["no quantizers", { qdg: { version: 1 } }, "quantizers: got nothing, expected an object"],
     ["a list of quantizers", { qdg: { version: 1, quantizers: [] } }, "expected an object"],
     ["an unknown key", { qdg: { ...valid().qdg, scales: {} } }, 'unknown key "scales"'],
+    [
+      "scales for several bits under version 1",
+      { qdg: { ...valid().qdg, byBits: {} } },
+      'unknown key "byBits"',
+    ],
+    ["scales for one under version 2", { qdg: { ...valid().qdg, version: 2 } }, 'unknown key "quantizers"'],
+    ["several bits of which there are none", byBits({}), "byBits: got no bits"],
+    ["1 bit among several", byBits({ 1: {} }), 'byBits["1"]: bits: got 1'],
+    ["bits that are no number", byBits({ few: {} }), 'byBits["few"]: bits: got NaN'],
+    ["no statistics", byBits({ 3: { quantizers: {} } }), 'byBits["3"].statistics: got nothing'],
+    [
+      "a statistic that no float32 is",
+      byBits({ 3: { quantizers: {}, statistics: { "bn/mean": [0.5, 0.1] } } }),
+      'byBits["3"].statistics["bn/mean"][1]: got 0.1, expected a finite float32',
+    ],
+    [
+      "a scale of 0 at some bits",
+      byBits({ 3: { quantizers: valid({ scale: [0] }).qdg.quantizers, statistics: {} } }),
+      'byBits["3"].quantizers["relu1"].scale[0]: got 0',
+    ],
     ["an unknown key of a quantizer", valid({ zeropoint: [0] }), 'unknown key "zeropoint"'],
     ["labels that are no strings", { qdg: { ...valid().qdg, labels: ["a", 1] } }, "labels: got a list with"],
     ["bits out of range", valid({ bits: 9 }), "bits: got 9, expected an integer from 2 to 8"],

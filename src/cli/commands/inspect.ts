@@ -45,7 +45,11 @@ function linesOf(layers: Readonly<Record<string, readonly string[]>>): string[] 
 export function formatModel(model: ModelInspection): string {
   const named = model.labels === null ? "" : `, ${model.labels} classes by name`;
   const learned =
-    model.learnedQuantizers === 0 ? "" : `, ${model.learnedQuantizers} quantizers with learned scales`;
+    model.learnedQuantizers === 0
+      ? ""
+      : `, ${model.learnedQuantizers} quantizers with learned scales${
+          model.learnedBits.length === 0 ? "" : ` for each of ${model.learnedBits.join(", ")} bits`
+        }`;
   const rows = model.layers.map(({ layer, op, weightShape, outputShape, weightCount }) => [
     layer,
     op,

@@ -7,6 +7,7 @@ import { OPTION_GROUPS } from "../../train/run/option-groups.js";
 import { type OptionRow, parseOption } from "../../train/run/option-kinds.js";
 import { flagOf, TRAIN_OPTIONS } from "../../train/run/option-table.js";
 import type { AskedTrainOptions, TrainOptionName } from "../../train/run/train-options.js";
+import type { Evaluation } from "../../train/run/evaluate-domains.js";
 import type { TrainResult } from "../../train/run/train.js";
 import { interruptible } from "../interruption.js";
 import { layerBits, preprocessing } from "../option-parsers.js";
@@ -130,6 +131,7 @@ export function describe(result: TrainResult): string {
     lines.push(
       formatTable([what, "", "training images", "validation images", "all"], rows),
       "",
+      ...(kept.byBits ? [bitsTable(what, kept.byBits), ""] : []),
       `${model}: the ${kept.quantized ? "integer network" : "network in full precision"} after step ${kept.step}`,
     );
   }
@@ -152,11 +154,24 @@ export function describe(result: TrainResult): string {
   return `${lines.join("\n")}\n`;
 }
 
+/** At each bits that one network is evaluated at, whose mean the other table has. */
+function bitsTable(what: string, byBits: NonNullable<Evaluation["byBits"]>): string {
+  const names =
+    byBits[0]?.domains.map(({ name, role }) => (role === "test" ? `${name} (held out)` : name)) ?? [];
+  const rows = byBits.map(({ bits, domains }) => [
+    `at ${bits} bits`,
+    ...domains.map(({ role, validation, all }) => percent(role === "test" ? all : validation)),
+  ]);
+  return formatTable([what, ...names], rows);
+}
+
 function nextCommands({ options, kept, out }: TrainResult, model: string): string[] {
   const { weightBits, layerBits: layers, data, unlabeled } = options;
   // Inner layers with bits of their own would not agree with one number for all.
   const ownBits = Object.values(layers).some((layer) => layer.weightBits !== undefined);
-  const bits = ownBits ? "" : ` --bits ${weightBits}`;
+  // What one network is for several bits of is chosen by them.
+  const [fewest] = kept?.byBits ?? [];
+  const bits = fewest ? ` --bits ${fewest.bits}` : ownBits ? "" : ` --bits ${weightBits}`;
   const onnx = model.replace(/\.(json|onnx)$/, (end) => (end === ".json" ? ".onnx" : ".qdg.onnx"));
   const flags = kept?.quantized === true ? bits : " --float";
   return [

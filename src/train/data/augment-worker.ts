@@ -8,6 +8,6 @@ import { BatchMaker } from "./batch-maker.js";
 const maker = new BatchMaker(workerData as BatchPlan);
 
 parentPort?.on("message", (step: number) => {
-  const { x, labels } = maker.make(step);
-  parentPort?.postMessage({ step, x, labels }, [x.buffer, labels.buffer]);
+  const { x, labels, images } = maker.make(step);
+  parentPort?.postMessage({ step, x, labels, images }, [x.buffer, labels.buffer, images.buffer]);
 });

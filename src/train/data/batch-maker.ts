@@ -36,6 +36,8 @@ export interface BatchArrays {
   readonly x: Float32Array<ArrayBuffer>;
   /** [N] */
   readonly labels: Int32Array<ArrayBuffer>;
+  /** [N], which image it is: the images that train counted from 0, domain by domain in the order of the plan. */
+  readonly images: Int32Array<ArrayBuffer>;
 }
 
 /**
@@ -65,23 +67,34 @@ export class BatchMaker {
     const size = this.augmented.length;
     const x = new Float32Array(sources.length * batchSize * size);
     const labels = new Int32Array(sources.length * batchSize);
+    const images = new Int32Array(sources.length * batchSize);
+    let before = 0;
     sources.forEach((source, domain) => {
       for (let i = 0; i < batchSize; i++) {
         const place = step * batchSize + i;
-        const index = this.indexAt(domain, place);
+        const position = this.positionAt(domain, place);
+        const index = source.indices[position] as number;
         const image = source.pixels.subarray(index * size, (index + 1) * size);
         const random = new Random(seed, "augmentation", wordOf(source.name), place);
         this.augmenter.apply(image, random, this.augmented);
         const slot = domain * batchSize + i;
         writePixels(this.augmented, this.tables, x, slot * size);
         labels[slot] = source.labels[index] as number;
+        images[slot] = before + position;
       }
+      before += source.indices.length;
     });
-    return { x, labels };
+    return { x, labels, images };
   }
 
   /** Index into the domain's images of what stands at `place` of its endless row. */
   indexAt(domain: number, place: number): number {
+    const { indices } = this.plan.sources[domain] as SourceImages;
+    return indices[this.positionAt(domain, place)] as number;
+  }
+
+  /** The same as a position in the list of those that are used. */
+  private positionAt(domain: number, place: number): number {
     const { name, indices } = this.plan.sources[domain] as SourceImages;
     const known = this.orders[domain] as Map<number, Uint32Array>;
     const epoch = Math.floor(place / indices.length);
@@ -92,7 +105,7 @@ export class BatchMaker {
       if (known.size >= 2 && !oldest.done) known.delete(oldest.value);
       known.set(epoch, order);
     }
-    return indices[order[place - epoch * indices.length] as number] as number;
+    return order[place - epoch * indices.length] as number;
   }
 }
 

@@ -17,10 +17,18 @@ export interface Batch {
   readonly labels: tf.Tensor1D;
   /** [N, classes] float32, probabilities that are learned instead of the labels; whoever put them here disposes of them. */
   readonly target?: tf.Tensor2D;
+  /** [N], which image it is, of those that train; of batches that train alone. */
+  readonly images?: Int32Array;
+  /** What is minimized in place of `classLoss`, of the values before the softmax. */
+  readonly loss?: (logits: tf.Tensor2D, batch: Pick<Batch, "labels" | "target">) => tf.Scalar;
 }
 
-export function toBatch({ x, labels }: BatchArrays, imageSize: number): Batch {
+export function toBatch(
+  { x, labels, images }: Omit<BatchArrays, "images"> & Partial<Pick<BatchArrays, "images">>,
+  imageSize: number,
+): Batch {
   return {
+    ...(images && { images }),
     x: tf.tensor4d(x, [labels.length, imageSize, imageSize, CHANNELS], "float32"),
     labels: tf.tensor1d(labels, "int32"),
   };

@@ -2,9 +2,9 @@
 // and no order of calls that threads could change. Never for secrets.
 
 /** What numbers are drawn for: two purposes never see the same ones. */
-export type Stream = "split" | "order" | "augmentation";
+export type Stream = "split" | "order" | "augmentation" | "bits";
 
-const STREAMS: readonly Stream[] = ["split", "order", "augmentation"];
+const STREAMS: readonly Stream[] = ["split", "order", "augmentation", "bits"];
 
 /** Four 32-bit words, each 0..2^32 - 1. */
 export type Words = readonly [number, number, number, number];

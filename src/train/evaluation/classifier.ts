@@ -22,6 +22,7 @@ import { decodeModel } from "../../onnx/codec.js";
 import { dataIn } from "../../onnx/external-data.js";
 import { modelToGraph } from "../../onnx/to-graph.js";
 import { openModel } from "../../open/open-model.js";
+import { bitsInWords, bitsLearned } from "../../quant/learned-bits.js";
 import { modelPath } from "../../read/model-path.js";
 import { type RuntimeName, RUNTIMES } from "../../runtime/runtime.js";
 
@@ -129,6 +130,13 @@ async function openSource(
   const others = targets.filter((target) => target !== "float");
   if (others.length === 0) {
     return { ...float, quantized: false, pathFor: () => path, dispose: () => Promise.resolve() };
+  }
+  if (learned?.byBits) {
+    throw new QdgError(
+      "usage",
+      path,
+      `was trained for each of ${bitsInWords(learned)} bits, and ${others.join(", ")} would run one of them; export it with qdg-export --bits ${bitsLearned(learned)[0]} and evaluate the .onnx, or take --targets float for the float network`,
+    );
   }
   if (!learned || learned.quantizers.size === 0) {
     throw new QdgError(

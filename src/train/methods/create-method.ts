@@ -2,6 +2,7 @@
 
 import { QdgError } from "../../base/error.js";
 import type { Trainable } from "../objective.js";
+import { EqNet } from "./eq-net.js";
 import { Gaqat } from "./gaqat.js";
 import { GradientMethod } from "./gradient-method.js";
 import type { Method } from "./method.js";
@@ -21,6 +22,7 @@ export function createMethod<Batch>(
   const { rule } = METHODS[name];
   const settings = methodSettings({ ...options, ...ownSettings(name, options) });
   if (name === "sqwa") return new Sqwa(name, trainables, settings);
+  if (name === "eq-net") return new EqNet(name, trainables, settings);
   if (rule) return new GradientMethod(name, rule, trainables, settings);
   if (settings.frozenPart !== "none" && !trainables.some(({ role }) => role === "scale")) {
     throw new QdgError("usage", name, "got a network without learned scales, expected a quantized one");

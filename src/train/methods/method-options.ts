@@ -2,6 +2,7 @@
 // down the value of each one before it begins.
 
 import { QdgError } from "../../base/error.js";
+import { MAX_BITS, MIN_BITS } from "../../quant/spec.js";
 
 /** By what a scale's disorder is judged: see {@link MethodSettings.threshold}. */
 export const THRESHOLD_MODES = ["value", "margin", "quantile"] as const;
@@ -30,6 +31,10 @@ export type Decision = (typeof DECISIONS)[number];
 export const OPPOSING = ["mean", "project"] as const;
 /** What becomes of a layer's two gradients where they oppose each other: their mean all the same, or PCGrad. */
 export type Opposing = (typeof OPPOSING)[number];
+
+export const GUIDANCE = ["next", "most", "none"] as const;
+/** eq-net: who teaches fewer bits, beside the labels: the next more bits of the step, the most, or nobody. */
+export type Guidance = (typeof GUIDANCE)[number];
 
 export const GRANULARITIES = ["scale", "layer"] as const;
 /** Whether each scale is frozen by its own disorder, or a layer's scales together by their mean. */
@@ -82,6 +87,22 @@ export interface MethodSettings {
   readonly cycles: number;
   /** sqwa: share of the quantized steps, at their end, that fine-tune the average; 0 <= share < 1. Default 0.2. */
   readonly fineTuning: number;
+  /** lambda of gradient-l1; >= 0. Default 1e-4 (ours: docs/training.md). */
+  readonly l1Weight: number;
+  /** gradient-l1: the first step with the penalty, 0 to the run's. Default half of the run (ours). */
+  readonly l1Start: number;
+  /** lambda of saf; >= 0. Default 0.3 (SAF). */
+  readonly safWeight: number;
+  /** E of saf, from 1. Default 1 (SAF has 3, of 200 epochs: saf.ts). */
+  readonly safEpochs: number;
+  /** tau of saf; > 0. Default 5 (SAF). */
+  readonly safTemperature: number;
+  /** eq-net: the bits that it trains for, two or more, ascending. Default 2 to 8 (EQ-Net). */
+  readonly bitSet: readonly number[];
+  /** eq-net. Default `next` (EQ-Net). */
+  readonly guidance: Guidance;
+  /** Of what a method draws by chance, 0 to 2^32 - 1. Default 0. */
+  readonly seed: number;
   /** Of Adam; 0 <= beta < 1. Default 0.9. */
   readonly beta1: number;
   /** Default 0.999. */
@@ -100,6 +121,9 @@ export interface MethodSettings {
 export type MethodOptions = Pick<MethodSettings, "steps"> & {
   readonly [K in Exclude<keyof MethodSettings, "steps">]?: MethodSettings[K] | undefined;
 };
+
+/** Of eq-net. */
+export const DEFAULT_BIT_SET: readonly number[] = [2, 3, 4, 5, 6, 7, 8];
 
 const DEFAULT_THRESHOLD: Readonly<Record<ThresholdMode, number>> = { value: 0.3, margin: 2, quantile: 0.3 };
 const HIGHEST_THRESHOLD: Readonly<Record<ThresholdMode, number>> = { value: 1, margin: 100, quantile: 1 };
@@ -136,6 +160,14 @@ export function methodSettings(options: MethodOptions): MethodSettings {
     quantizeFrom: integer("quantizeFrom", options.quantizeFrom ?? Math.floor(steps * 0.4), 0, steps),
     cycles: integer("cycles", options.cycles ?? 5, 1, Number.MAX_SAFE_INTEGER),
     fineTuning: number("fineTuning", options.fineTuning ?? 0.2, (x) => x >= 0 && x < 1, "from 0, below 1"),
+    l1Weight: number("l1Weight", options.l1Weight ?? 1e-4, (x) => x >= 0, "from 0"),
+    l1Start: integer("l1Start", options.l1Start ?? Math.floor(steps / 2), 0, steps),
+    safWeight: number("safWeight", options.safWeight ?? 0.3, (x) => x >= 0, "from 0"),
+    safEpochs: integer("safEpochs", options.safEpochs ?? 1, 1, Number.MAX_SAFE_INTEGER),
+    safTemperature: positive("safTemperature", options.safTemperature ?? 5),
+    bitSet: bitList("bitSet", options.bitSet ?? DEFAULT_BIT_SET),
+    guidance: oneOf("guidance", options.guidance ?? "next", GUIDANCE),
+    seed: integer("seed", options.seed ?? 0, 0, 2 ** 32 - 1),
     beta1: number("beta1", options.beta1 ?? 0.9, (x) => x >= 0 && x < 1, "from 0, below 1"),
     beta2: number("beta2", options.beta2 ?? 0.999, (x) => x >= 0 && x < 1, "from 0, below 1"),
     epsilon: positive("epsilon", options.epsilon ?? 1e-8),
@@ -167,6 +199,17 @@ function integer(name: string, value: unknown, lowest: number, highest: number):
 function bool(name: string, value: unknown): boolean {
   if (typeof value === "boolean") return value;
   throw new QdgError("usage", name, `got ${String(value)}, expected true or false`);
+}
+
+function bitList(name: string, value: readonly number[]): readonly number[] {
+  if (value.length < 2 || value.some((bits, i) => i > 0 && bits <= (value[i - 1] as number))) {
+    throw new QdgError(
+      "usage",
+      name,
+      `got ${value.join(", ")}, expected two or more different bits, ascending`,
+    );
+  }
+  return value.map((bits) => integer(name, bits, MIN_BITS, MAX_BITS));
 }
 
 function oneOf<T extends string>(name: string, value: unknown, allowed: readonly T[]): T {

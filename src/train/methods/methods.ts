@@ -2,6 +2,7 @@
 // is imported here, and create-method.ts makes a method of its row.
 
 import { erm } from "./erm.js";
+import { gradientL1 } from "./gradient-l1.js";
 import type { GradientRule } from "./gradient-method.js";
 import type { MethodOptions, MethodSettings } from "./method-options.js";
 import { methodSettings } from "./method-options.js";
@@ -13,6 +14,8 @@ export interface MethodRow {
   readonly says: string;
   /** What the gradient of a step is; null: scales have a step of their own (gaqat.ts). */
   readonly rule: GradientRule | null;
+  /** Gradients a step, of methods without a rule. */
+  readonly passes?: number;
   /** Of methods without a rule: how scales are stepped, where that is not the default or an option. */
   readonly scales: ScaleSettings;
   /** Which steps are taken, and evaluated, on the quantized network; `quantizeFrom` is the setting. */
@@ -27,7 +30,19 @@ export interface MethodRow {
   readonly settings: readonly (keyof MethodSettings)[];
 }
 
-export type MethodName = "erm" | "sam" | "sagm" | "lsq" | "lsq-sagm" | "gaqat" | "fqat" | "qt-dog" | "sqwa";
+export type MethodName =
+  | "erm"
+  | "sam"
+  | "sagm"
+  | "gradient-l1"
+  | "lsq"
+  | "lsq-sagm"
+  | "gaqat"
+  | "fqat"
+  | "saf"
+  | "eq-net"
+  | "qt-dog"
+  | "sqwa";
 
 export type ScaleSettings = Partial<
   Pick<
@@ -77,6 +92,14 @@ export const METHODS: Readonly<Record<MethodName, MethodRow>> = {
     severalDomains: true,
     settings: SAGM_SETTINGS,
   },
+  "gradient-l1": {
+    ...FLOAT,
+    says: "full precision, down `L + lambda norm1(g)`, so that rounding the weights afterwards costs less (Alizadeh et al., ICLR 2020)",
+    rule: gradientL1,
+    scales: {},
+    severalDomains: false,
+    settings: ["l1Weight", "l1Start"],
+  },
   lsq: {
     ...QUANTIZED,
     says: "quantized, plain gradient: all that is LSQ's own is the gradient of its scales (Esser et al. 2020)",
@@ -108,6 +131,24 @@ export const METHODS: Readonly<Record<MethodName, MethodRow>> = {
     scales: { frozenSide: "above", granularity: "layer", decision: "step", thresholdMode: "quantile" },
     severalDomains: true,
     settings: FREEZING_SETTINGS,
+  },
+  saf: {
+    ...QUANTIZED,
+    says: "quantized, lsq's step, with the outputs of earlier epochs learned beside the labels (SAF, Du et al., NeurIPS 2022)",
+    rule: erm,
+    scales: {},
+    severalDomains: false,
+    settings: ["safWeight", "safEpochs", "safTemperature"],
+  },
+  "eq-net": {
+    ...QUANTIZED,
+    says: "one network for 2 to 8 bits, of which `qdg-export --bits` makes a file of any of them (EQ-Net, Xu et al., ICCV 2023): below",
+    rule: null,
+    passes: 3,
+    scales: {},
+    bits: null,
+    severalDomains: false,
+    settings: ["bitSet", "guidance"],
   },
   "qt-dog": {
     says: "weights only, full precision until `--qt-dog-start`: their noise seeks flat minima (QT-DoG, Javed et al., ICML 2025)",

@@ -1,5 +1,5 @@
-// The two gradients of a sharpness-aware step: at theta, and at theta' = theta + c*g, with the variables back at theta
-// bit for bit afterwards. Takes no step, and lets no number that is not finite reach a method.
+// The two gradients of a step with two passes: at theta, and at a point near it, with the variables back at theta bit for
+// bit afterwards. Takes no step, and lets no number that is not finite reach a method.
 
 import { QdgError } from "../../base/error.js";
 import type { Evaluated, Objective, Trainable } from "../objective.js";
@@ -11,7 +11,7 @@ export class GradientPasses {
   readonly values: Float32Array;
   /** Of the loss at theta. */
   readonly task: Float32Array;
-  /** Of the loss at theta'. */
+  /** Of the loss at the point near theta. */
   readonly smoothness: Float32Array;
 
   constructor(trainables: readonly Trainable[], passes: 1 | 2) {
@@ -24,11 +24,13 @@ export class GradientPasses {
   /**
    * The loss and its gradient at theta, into `values` and `task`.
    *
+   * @param bits of a network for several: at which
    * @throws QdgError `runtime` naming the trainable, or "loss", where a number is not finite; nothing has moved
    */
-  atTheta<Batch>(objective: Objective<Batch>, batch: Batch, step: number): number {
+  atTheta<Batch>(objective: Objective<Batch>, batch: Batch, step: number, bits?: number): number {
     this.vector.read(this.values);
-    return this.#take(objective.evaluate(batch, { updateStatistics: true }), this.task, step);
+    const options = { updateStatistics: true, ...(bits === undefined ? {} : { bits }) };
+    return this.#take(objective.evaluate(batch, options), this.task, step);
   }
 
   /**
@@ -49,17 +51,44 @@ export class GradientPasses {
   ): number {
     const moved = perturbScales ? { start: 0, end: this.vector.length } : this.vector.weights;
     const c = coefficient(Math.sqrt(sumOfSquares(part(this.task, moved))));
-    // `smoothness` serves as the point until the gradient at that point takes its place.
     const point = this.smoothness;
     point.set(this.values);
     for (let i = moved.start; i < moved.end; i++) {
       point[i] = (this.values[i] as number) + c * (this.task[i] as number);
     }
+    return this.#atPoint(objective, batch, step, perturbScales);
+  }
+
+  /**
+   * The loss and its gradient at `theta + h sign(g)`, weights alone, into `smoothness`; g from {@link atTheta}. All else is
+   * as of {@link atPerturbed}.
+   *
+   * @param length of h, how far each weight moves, from the number of weights whose gradient is not 0
+   */
+  atSigns<Batch>(
+    objective: Objective<Batch>,
+    batch: Batch,
+    step: number,
+    length: (moving: number) => number,
+  ): { readonly loss: number; readonly length: number } {
+    const { start, end } = this.vector.weights;
+    const point = this.smoothness;
+    point.set(this.values);
+    const g = part(this.task, { start, end });
+    const h = length(g.reduce((count, x) => count + (x === 0 ? 0 : 1), 0));
+    for (let i = start; i < end; i++) {
+      point[i] = (this.values[i] as number) + h * Math.sign(this.task[i] as number);
+    }
+    return { loss: this.#atPoint(objective, batch, step, false), length: h };
+  }
+
+  /** At the point that `smoothness` holds, until the gradient there takes its place. */
+  #atPoint<Batch>(objective: Objective<Batch>, batch: Batch, step: number, constrained: boolean): number {
     const release = this.vector.hold();
     let evaluated: Evaluated;
     try {
-      this.vector.write(point);
-      if (perturbScales) objective.constrain();
+      this.vector.write(this.smoothness);
+      if (constrained) objective.constrain();
       evaluated = objective.evaluate(batch, { updateStatistics: false });
     } finally {
       release();

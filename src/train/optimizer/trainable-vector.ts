@@ -66,6 +66,19 @@ export class TrainableVector {
       .map(({ trainable, start, end }) => ({ trainable, start: start - first, end: end - first }));
   }
 
+  /** Scales and zero points by the bits at which they count (null: always), each with its place in the vector. */
+  byBits(): Map<number | null, { readonly scales: Range[]; readonly zeroPoints: Range[] }> {
+    const found = new Map<number | null, { scales: Range[]; zeroPoints: Range[] }>();
+    for (const { trainable, start, end } of this.#segments) {
+      const { role, bits = null } = trainable;
+      if (role === "weight") continue;
+      const at = found.get(bits) ?? { scales: [], zeroPoints: [] };
+      found.set(bits, at);
+      (role === "scale" ? at.scales : at.zeroPoints).push({ start, end });
+    }
+    return found;
+  }
+
   /** Copies the variables' numbers into `values`. */
   read(values: Float32Array): void {
     for (const { trainable, start } of this.#segments) {

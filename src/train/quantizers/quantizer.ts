@@ -35,6 +35,8 @@ export interface QuantizerOptions {
   /** Of the scales; broadcasts against the value. [] for one scale. */
   readonly shape: readonly number[];
   readonly parameterization: ScaleParameterization;
+  /** Of a network for several bits: the bits whose set it is in. */
+  readonly setBits?: number | null;
 }
 
 export class Quantizer {
@@ -50,7 +52,7 @@ export class Quantizer {
   readonly #range: Range;
   readonly #log: boolean;
 
-  constructor({ id, role, layer, spec, shape, parameterization }: QuantizerOptions) {
+  constructor({ id, role, layer, spec, shape, parameterization, setBits = null }: QuantizerOptions) {
     this.id = id;
     this.role = role;
     this.layer = layer;
@@ -59,10 +61,13 @@ export class Quantizer {
     this.#log = parameterization === "log";
     this.#parameter = tf.tidy(() => tf.variable(tf.zeros([...shape])));
     this.#zeroPoint = spec.symmetric ? null : tf.tidy(() => tf.variable(tf.scalar(0)));
+    // One of another set has the same id.
+    const at = setBits === null ? "" : `@${setBits}`;
+    const own = { layer, ...(setBits === null ? {} : { bits: setBits }) };
     this.trainables = [
-      { name: `${id}/scale`, role: "scale", layer, variable: this.#parameter },
+      { name: `${id}/scale${at}`, role: "scale", variable: this.#parameter, ...own },
       ...(this.#zeroPoint
-        ? [{ name: `${id}/zero-point`, role: "zero-point" as const, layer, variable: this.#zeroPoint }]
+        ? [{ name: `${id}/zero-point${at}`, role: "zero-point" as const, variable: this.#zeroPoint, ...own }]
         : []),
     ];
   }

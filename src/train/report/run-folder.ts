@@ -76,6 +76,8 @@ export interface ResultLine {
   /** Whether it is of the integer network; true where the line does not say. */
   readonly quantized: boolean;
   readonly accuracy: ReadonlyMap<string, DomainAccuracy>;
+  /** Of a network for several bits: at each that was evaluated, whose mean `accuracy` is; else empty. */
+  readonly byBits: ReadonlyMap<number, ReadonlyMap<string, DomainAccuracy>>;
   /** Share of weights that oscillate, mean over the quantized weights; null where none was counted. */
   readonly oscillating: number | null;
 }
@@ -225,8 +227,25 @@ function parseResult({ where, value }: JsonLine, sorted: readonly string[]): Res
     named === undefined
       ? sorted
       : listOf(named, `${where}: domains`).map((name) => textOf(name, `${where}: domains`));
+  const byBits = Object.entries(objectOf(line["by_bits"] ?? {}, `${where}: by_bits`)).map(([bits, each]) => {
+    const at = `${where}: by_bits.${bits}`;
+    return [countOf(Number(bits), at), accuracyIn(objectOf(each, at), names, at)] as const;
+  });
+  const oscillating = Object.entries(objectOf(line["oscillating"] ?? {}, `${where}: oscillating`)).map(
+    ([id, share]) => shareOf(share, `${where}: oscillating.${id}`),
+  );
+  return {
+    step: countOf(line["step"], `${where}: step`),
+    quantized: line["quantized"] !== false,
+    accuracy: accuracyIn(line, names, where),
+    byBits: new Map(byBits),
+    oscillating: oscillating.length === 0 ? null : mean(oscillating),
+  };
+}
+
+function accuracyIn(line: JsonObject, names: readonly string[], where: string): Map<string, DomainAccuracy> {
   const whole = objectOf(line["test_acc"] ?? {}, `${where}: test_acc`);
-  const accuracy = new Map(
+  return new Map(
     names.map((name, i) => [
       name,
       {
@@ -236,15 +255,6 @@ function parseResult({ where, value }: JsonLine, sorted: readonly string[]): Res
       },
     ]),
   );
-  const oscillating = Object.entries(objectOf(line["oscillating"] ?? {}, `${where}: oscillating`)).map(
-    ([id, share]) => shareOf(share, `${where}: oscillating.${id}`),
-  );
-  return {
-    step: countOf(line["step"], `${where}: step`),
-    quantized: line["quantized"] !== false,
-    accuracy,
-    oscillating: oscillating.length === 0 ? null : mean(oscillating),
-  };
 }
 
 function parseWindow({ where, value }: JsonLine): WindowLine {

@@ -59,7 +59,7 @@ export function runsTable({ runs, names, groups }: NamedRuns): Markup {
     const asked = options.get("steps");
     return row(chip(groupOf(groups, i), names[i] as string), [
       options.get("method") ?? "–",
-      options.get("bits") ?? "–",
+      options.get("bits") ?? severalBits(run) ?? "–",
       description.domains
         .filter(({ role }) => role === "test")
         .map(({ name }) => name)
@@ -75,6 +75,12 @@ export function runsTable({ runs, names, groups }: NamedRuns): Markup {
     ]);
   });
   return table("One line a run; accuracies at the step whose network it keeps", header, rows);
+}
+
+/** Of a network for several bits, "2, 3, 8"; null of one in full precision. */
+function severalBits({ description: { options, quantizers } }: Run): string | null {
+  const { bitSet } = options;
+  return quantizers.length > 0 && Array.isArray(bitSet) ? bitSet.join(", ") : null;
 }
 
 /** Accuracies of every run, at the evaluation that `pick` gives. */
@@ -100,6 +106,16 @@ export function accuracyTable(
       cells((run, line) => percent(sourceValidation(run, line))),
       true,
     ),
+    ...bitsOf(picked).flatMap((bits) => [
+      row(
+        markup`held out <small>at ${bits} bits</small>`,
+        cells((run, line) => atBits(line, bits, (at) => heldOut(run, at))),
+      ),
+      row(
+        markup`validation <small>at ${bits} bits</small>`,
+        cells((run, line) => atBits(line, bits, (at) => sourceValidation(run, at))),
+      ),
+    ]),
     ...domainNames(runs).flatMap((name) => {
       const roles = new Set(runs.flatMap(({ description }) => roleOf(description.domains, name)));
       const detail =
@@ -119,6 +135,16 @@ export function accuracyTable(
   ];
   const header = ["accuracy in %", ...runs.map((_, i) => chip(groupOf(groups, i), names[i] as string))];
   return table(caption, header, rows);
+}
+
+/** Those at which any of the networks was evaluated that are for several, ascending. */
+function bitsOf(lines: readonly (ResultLine | null)[]): number[] {
+  return [...new Set(lines.flatMap((line) => [...(line?.byBits.keys() ?? [])]))].sort((a, b) => a - b);
+}
+
+function atBits(line: ResultLine, bits: number, value: (line: ResultLine) => number | null): MarkupValue {
+  const accuracy = line.byBits.get(bits);
+  return accuracy ? percent(value({ ...line, accuracy })) : "–";
 }
 
 function roleOf(domains: readonly RunDomain[], name: string): RunDomain["role"][] {

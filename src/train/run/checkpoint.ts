@@ -179,21 +179,34 @@ function bestOf(value: unknown, arrays: ReadonlyMap<string, CheckpointArray>, wh
 
 function evaluationOf(value: unknown, where: string): Evaluation {
   const evaluation = objectOf(value, where);
-  const accuracyOf = (each: unknown): number | null => (each === null ? null : numberOf(each, where));
+  const byBits = evaluation["byBits"];
   return {
     step: countOf(evaluation["step"], where),
     quantized: evaluation["quantized"] === true,
-    domains: listOf(evaluation["domains"], where).map((each) => {
-      const domain = objectOf(each, where);
-      return {
-        name: textOf(domain["name"], where),
-        role: domain["role"] === "test" ? "test" : "source",
-        training: accuracyOf(domain["training"]),
-        validation: accuracyOf(domain["validation"]),
-        all: accuracyOf(domain["all"]),
-      };
-    }),
+    domains: domainsOf(evaluation["domains"], where),
+    ...(byBits === undefined
+      ? {}
+      : {
+          byBits: listOf(byBits, where).map((each) => {
+            const { bits, domains } = objectOf(each, where);
+            return { bits: countOf(bits, where), domains: domainsOf(domains, where) };
+          }),
+        }),
   };
+}
+
+function domainsOf(value: unknown, where: string): Evaluation["domains"] {
+  const accuracyOf = (each: unknown): number | null => (each === null ? null : numberOf(each, where));
+  return listOf(value, where).map((each) => {
+    const domain = objectOf(each, where);
+    return {
+      name: textOf(domain["name"], where),
+      role: domain["role"] === "test" ? "test" : "source",
+      training: accuracyOf(domain["training"]),
+      validation: accuracyOf(domain["validation"]),
+      all: accuracyOf(domain["all"]),
+    };
+  });
 }
 
 function lossSumOf(value: unknown, where: string): LossSum {

@@ -8,6 +8,7 @@ import {
   type FrozenPart,
   type FrozenSide,
   type Granularity,
+  type Guidance,
   type Measure,
   type MethodOptions,
   methodSettings,
@@ -21,7 +22,15 @@ import { OPTION_NEEDS } from "./option-needs.js";
 import { checkedOption, type OptionRow } from "./option-kinds.js";
 import { DEFAULT_METHOD, flagOf, TRAIN_OPTIONS } from "./option-table.js";
 import type { AskedTrainOptions, TrainOptionName, TrainOptions } from "./train-options.js";
-import { CYCLIC_METHOD, defaultModel, isFloatMethod, isPretrained, methodOf, SELF } from "./train-options.js";
+import {
+  CYCLIC_METHOD,
+  defaultModel,
+  isFloatMethod,
+  isForSeveralBits,
+  isPretrained,
+  methodOf,
+  SELF,
+} from "./train-options.js";
 
 const NAMES = Object.keys(TRAIN_OPTIONS) as readonly TrainOptionName[];
 /** What --data calls the drawn set: SHAPES_DG of shapes-dg.ts, which loads more. */
@@ -42,6 +51,7 @@ export function completeOptions(asked: AskedTrainOptions): TrainOptions {
   checkNeeds(asked, options);
   checkSteps(options);
   checkCycles(options);
+  checkSeveralBits(options);
   checkTeacher(options);
   methodSettings(methodOptions(options));
   return options;
@@ -94,6 +104,14 @@ export function methodOptions(options: TrainOptions): MethodOptions {
     quantizeFrom: options.qtDogStart,
     cycles: options.cycles,
     fineTuning: options.fineTuning,
+    l1Weight: options.l1Weight,
+    l1Start: options.l1Start,
+    safWeight: options.safWeight,
+    safEpochs: options.safEpochs,
+    safTemperature: options.safTemperature,
+    bitSet: options.bitSet,
+    guidance: options.guidance as Guidance,
+    seed: options.seed,
     beta1: options.beta1,
     beta2: options.beta2,
     epsilon: options.epsilon,
@@ -151,6 +169,9 @@ function checkTogether(asked: AskedTrainOptions): void {
     if ((asked.floatSteps ?? 0) > 0) refuse(["floatSteps"], `${method} quantizes nothing`);
     if (asked.oscillation !== "none") refuse(["oscillation"], `${method} quantizes nothing`);
   }
+  if (row?.settings.includes("bitSet")) {
+    refuse(["bits", "weightBits"], `${method} trains one network for all of ${flagOf("bitSet")}`);
+  }
   if (row?.weightsOnly) {
     refuse(["activationBits"], `${method} quantizes weights alone`);
     if ((asked.floatSteps ?? 0) > 0) refuse(["floatSteps"], `${method} has ${flagOf("qtDogStart")}`);
@@ -200,7 +221,7 @@ function checkNeeds(asked: AskedTrainOptions, options: TrainOptions): void {
 
 function checkSteps(options: TrainOptions): void {
   const { steps, warmup, holdoutFraction, select, average } = options;
-  const shorter = (name: "warmup" | "floatSteps" | "qtDogStart", what: string): void => {
+  const shorter = (name: "warmup" | "floatSteps" | "qtDogStart" | "l1Start", what: string): void => {
     if (options[name] < steps) return;
     throw new QdgError(
       "usage",
@@ -219,6 +240,7 @@ function checkSteps(options: TrainOptions): void {
       `got 0, but ${flagOf("average")} swad goes by the loss on images held out; give a share above 0, or ${flagOf("average")} ema`,
     );
   }
+  if (methodOf(options).settings.includes("l1Start")) shorter("l1Start", "the norm would never count");
   if (select === "validation" && holdoutFraction === 0) {
     throw new QdgError(
       "usage",
@@ -253,6 +275,27 @@ function checkCycles(options: TrainOptions): void {
 /** What the schedule and the method of `--schedule cyclic` have in common. */
 export function cyclesOf({ steps, floatSteps, cycles, fineTuning }: TrainOptions): Cycles {
   return { steps, from: floatSteps, cycles, fineTuning };
+}
+
+function checkSeveralBits(options: TrainOptions): void {
+  if (!isForSeveralBits(options)) return;
+  const { bitSet, evaluateBits } = options;
+  const missing = evaluateBits.find((bits) => !bitSet.includes(bits));
+  if (missing !== undefined) {
+    throw new QdgError(
+      "usage",
+      flagOf("evaluateBits"),
+      `got ${missing}, expected some of ${flagOf("bitSet")} ${bitSet.join(",")}, which are trained`,
+    );
+  }
+  // Both watch the one set of quantizers that other networks have.
+  const beside = (["average", "oscillation"] as const).find((name) => options[name] !== "none");
+  if (beside === undefined) return;
+  throw new QdgError(
+    "usage",
+    flagOf(beside),
+    `got ${options[beside]}, but ${options.method} has quantizers for each of several bits; leave it out`,
+  );
 }
 
 /** Of itself a network can only learn what it knows, once there is a quantized one to teach. */

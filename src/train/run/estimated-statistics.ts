@@ -2,8 +2,7 @@
 // that a run that goes on estimates the same.
 
 import { type Batch, disposeBatch } from "../data/batch.js";
-import type { TrainingNetwork } from "../network.js";
-import type { StatisticsEstimate } from "../normalization-statistics.js";
+import type { EstimatedStatistics, TrainedNetwork } from "./trainer-parts.js";
 
 /** Enough that chance does not show: of 384 or 1,536 images, the loss of a network at 3 bits was within 0.05 of that by the batch. */
 const IMAGES = 1536;
@@ -20,10 +19,10 @@ function batchesOf(imagesOfAStep: number): number {
 
 /** From the batches of the steps to come, from `step` on. */
 export async function estimatedStatistics(
-  network: Pick<TrainingNetwork, "estimateStatistics">,
+  network: Pick<TrainedNetwork, "estimateStatistics">,
   batches: { next(step: number): Promise<Batch> },
   step: number,
-): Promise<StatisticsEstimate> {
+): Promise<EstimatedStatistics> {
   const estimate = network.estimateStatistics();
   let count = 1;
   for (let i = 0; i < count; i++) {

@@ -32,7 +32,15 @@ export interface Evaluation {
   readonly step: number;
   /** Whether it is of the integer network. */
   readonly quantized: boolean;
-  /** In the order of the data set, which is sorted by name. */
+  /** In the order of the data set, which is sorted by name. Of a network for several bits, means over those evaluated. */
+  readonly domains: readonly DomainAccuracy[];
+  /** Those of each, ascending; absent of any other network, and in full precision. */
+  readonly byBits?: readonly AccuraciesAtBits[];
+}
+
+/** Of a network for several bits, at those of one. */
+export interface AccuraciesAtBits {
+  readonly bits: number;
   readonly domains: readonly DomainAccuracy[];
 }
 

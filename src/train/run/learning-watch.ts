@@ -128,7 +128,7 @@ export class LearningWatch {
   }
 
   #reason(): string {
-    const { learningRate, statistics, floatSteps, weightBits, activationBits, steps } = this.#options;
+    const { learningRate, statistics, floatSteps, weightBits, bitSet, activationBits, steps } = this.#options;
     const pretrained = isPretrained(this.#options);
     if (pretrained && statistics === "frozen")
       return "the likely reason is --statistics frozen, whose normalization cannot follow the weights; take --statistics batch";
@@ -141,7 +141,7 @@ export class LearningWatch {
         return "the likely reason is --float-steps 0: quantizers began before the new head had learned; leave it out";
       if (activationBits !== null && activationBits < 8)
         return `the likely reason is that activations have ${activationBits} bits; take --activation-bits 8, or more --steps than ${steps}`;
-      return `the likely reason is that weights have ${weightBits} bits; take more, or more --steps than ${steps}`;
+      return `the likely reason is that weights have ${weightBits ?? bitSet[0]} bits; take more, or more --steps than ${steps}`;
     }
     return "see whether the folders hold what their names say, and whether --preprocess is how the model was trained; else take more --steps";
   }

@@ -3,8 +3,10 @@
 import {
   DECISIONS,
   FROZEN_PARTS,
+  DEFAULT_BIT_SET,
   FROZEN_SIDES,
   GRANULARITIES,
+  GUIDANCE,
   MEASURES,
   type MethodSettings,
   OPPOSING,
@@ -31,6 +33,14 @@ export type MethodOptionName = Extract<
   | "qtDogStart"
   | "cycles"
   | "fineTuning"
+  | "l1Weight"
+  | "l1Start"
+  | "safWeight"
+  | "safEpochs"
+  | "safTemperature"
+  | "bitSet"
+  | "evaluateBits"
+  | "guidance"
 >;
 
 /** With the setting that a method names where it takes the option. */
@@ -50,6 +60,14 @@ export const METHOD_SETTINGS: Readonly<Record<MethodOptionName, keyof MethodSett
   qtDogStart: "quantizeFrom",
   cycles: "cycles",
   fineTuning: "fineTuning",
+  l1Weight: "l1Weight",
+  l1Start: "l1Start",
+  safWeight: "safWeight",
+  safEpochs: "safEpochs",
+  safTemperature: "safTemperature",
+  bitSet: "bitSet",
+  evaluateBits: "bitSet",
+  guidance: "guidance",
 };
 
 /** In an order in which defaults depend on options above only. */
@@ -150,5 +168,57 @@ export const METHOD_OPTIONS: { readonly [K in MethodOptionName]: OptionRow<Train
     argument: "<x>",
     help: `${methodsWith("fineTuning")}: share of the quantized steps that fine-tune their average`,
     otherwise: 0.2,
+  },
+  l1Weight: {
+    kind: { type: "real", least: 0 },
+    argument: "<x>",
+    help: `${methodsWith("l1Weight")}: factor of the 1-norm of the gradient by weights in the loss`,
+    otherwise: 1e-4,
+    says: "0.0001",
+  },
+  l1Start: {
+    kind: whole(0),
+    argument: "<n>",
+    help: `${methodsWith("l1Start")}: the first step with that norm in the loss`,
+    otherwise: (known) => Math.floor(known.steps / 2),
+    says: "half of the steps",
+  },
+  safWeight: {
+    kind: { type: "real", least: 0 },
+    argument: "<x>",
+    help: `${methodsWith("safWeight")}: factor of the divergence from earlier outputs in the loss`,
+    otherwise: 0.3,
+  },
+  safEpochs: {
+    kind: whole(1),
+    argument: "<n>",
+    help: `${methodsWith("safEpochs")}: how many epochs earlier those outputs are`,
+    otherwise: 1,
+  },
+  safTemperature: {
+    kind: RATE,
+    argument: "<x>",
+    help: `${methodsWith("safTemperature")}: temperature of both outputs`,
+    otherwise: 5,
+  },
+  bitSet: {
+    kind: { type: "bit-list", least: 2 },
+    argument: "<list>",
+    help: `${methodsWith("bitSet")}: the bits of inner layers that one network is trained for`,
+    otherwise: DEFAULT_BIT_SET,
+    says: DEFAULT_BIT_SET.join(","),
+  },
+  guidance: {
+    kind: choice(...GUIDANCE),
+    argument: "<who>",
+    help: `${methodsWith("guidance")}: who teaches fewer bits, beside the labels: the next more bits of the step, the most, or none`,
+    otherwise: "next",
+  },
+  evaluateBits: {
+    kind: { type: "bit-list", least: 1 },
+    argument: "<list>",
+    help: `${methodsWith("bitSet")}: which of them are evaluated while it trains`,
+    otherwise: (known) => known.bitSet.filter((_, i, all) => i < 3 || i === all.length - 1),
+    says: "the three fewest and the most",
   },
 };

@@ -21,7 +21,9 @@ export type OptionKind =
     }
   | { readonly type: "boolean" }
   | { readonly type: "preprocessing" }
-  | { readonly type: "layer-bits" };
+  | { readonly type: "layer-bits" }
+  /** Different bits, ascending; at least so many. */
+  | { readonly type: "bit-list"; readonly least: number };
 
 export interface OptionRow<T> {
   readonly kind: OptionKind;
@@ -71,6 +73,11 @@ export function parseOption(kind: OptionKind, text: string, flag: string): unkno
       );
     case "preprocessing":
       return parsePreprocessing(text, flag);
+    case "bit-list": {
+      const listed = text.split(",").map((bits) => bits.trim());
+      const isWhole = listed.every((bits) => /^\d+$/.test(bits));
+      return checkedOption(kind, isWhole ? listed.map(Number).sort((a, b) => a - b) : text, flag);
+    }
     case "text":
     case "names":
     case "choice":
@@ -111,6 +118,12 @@ function isOfKind(kind: OptionKind, value: unknown): boolean {
       return typeof value === "number" && Number.isFinite(value) && isWithin(kind, value);
     case "boolean":
       return typeof value === "boolean";
+    case "bit-list":
+      return (
+        Array.isArray(value) &&
+        value.length >= kind.least &&
+        value.every((bits, i) => isOfKind(BITS, bits) && (i === 0 || bits > value[i - 1]))
+      );
     case "preprocessing":
     case "layer-bits":
       // Their own parsers have looked at what is inside.
@@ -150,6 +163,8 @@ function expected(kind: OptionKind): string {
     }
     case "boolean":
       return "true or false";
+    case "bit-list":
+      return `${kind.least} or more different bits of ${MIN_BITS} to ${MAX_BITS}, as 2,4,8`;
     case "preprocessing":
       return "low,high or JSON";
     case "layer-bits":

@@ -12,7 +12,6 @@ import { openDataset } from "../data/open-dataset.js";
 import { type Split, splitDomain } from "../data/split.js";
 import { builtInModel } from "../models/built-in.js";
 import type { ResnetStem } from "../models/resnet18.js";
-import type { TrainingNetwork } from "../network.js";
 import { replaceHead } from "../replace-head.js";
 import { resizeInput } from "../resize-input.js";
 import {
@@ -25,7 +24,14 @@ import {
 import { checkRuns } from "../check-runs.js";
 import { heldOut } from "./data-defaults.js";
 import type { RunFacts, TrainObserver } from "./observer.js";
-import { isFloatMethod, isPretrained, methodOf, type TrainOptions } from "./train-options.js";
+import type { TrainedNetwork } from "./trainer-parts.js";
+import {
+  isFloatMethod,
+  isForSeveralBits,
+  isPretrained,
+  methodOf,
+  type TrainOptions,
+} from "./train-options.js";
 
 export interface RunDomain {
   readonly domain: Domain;
@@ -192,13 +198,26 @@ export function prepareModel(
 
 /** null for a method in full precision. */
 export function recipeOfRun(options: TrainOptions): Recipe | null {
-  const { weightBits, activationBits, firstLastBits, layerBits, signedActivations } = options;
-  if (isFloatMethod(options) || weightBits === null || firstLastBits === null) return null;
+  if (isForSeveralBits(options)) return [...(recipesByBits(options) ?? [])].at(-1)?.[1] ?? null;
+  const { weightBits, activationBits } = options;
+  if (isFloatMethod(options) || weightBits === null) return null;
+  return recipeWith(options, weightBits, activationBits);
+}
+
+/** By the bits of its inner layers, ascending, of a network that is trained for several; null of any other. */
+export function recipesByBits(options: TrainOptions): ReadonlyMap<number, Recipe> | null {
+  if (!isForSeveralBits(options)) return null;
+  const { bitSet, activationBits } = options;
+  return new Map(bitSet.map((bits) => [bits, recipeWith(options, bits, activationBits ?? bits)]));
+}
+
+/** @param activationBits null where weights alone are quantized */
+function recipeWith(options: TrainOptions, weightBits: number, activationBits: number | null): Recipe {
+  const { firstLastBits, layerBits, signedActivations } = options;
   return recipeOf({
     weightBits,
-    // null where weights alone are quantized.
     ...(activationBits !== null && { activationBits }),
-    firstLastBits,
+    ...(firstLastBits !== null && { firstLastBits }),
     layers: layerBits,
     signedActivations: signedActivations as Recipe["signedActivations"],
   });
@@ -221,7 +240,7 @@ export function runDescription(
   model: TrainableModel,
   dataset: Dataset,
   domains: readonly RunDomain[],
-  network: Pick<TrainingNetwork, "quantizers">,
+  network: Pick<TrainedNetwork, "quantizers">,
 ): object {
   const { options, out, created, backend, preprocessing } = facts;
   return {

@@ -24,15 +24,12 @@ export interface ResultFacts {
 /**
  * `envI_in_acc` and `envI_out_acc` are accuracies on the training and the validation images of domain I in sorted
  * order; `test_envs` are the held-out ones, of which neither is trained on. `mem_gb` is the most memory that the
- * process has held, in GiB. Keys after it are qdg's own.
+ * process has held, in GiB. Keys after it are qdg's own. Of a network for several bits accuracies are means over those that
+ * are evaluated, and `by_bits` has each one's.
  */
 export function resultLine(facts: ResultFacts): Record<string, unknown> {
   const { options, out, evaluation } = facts;
-  const { domains } = evaluation;
-  const accuracies = domains.flatMap(({ training, validation }, i) => [
-    [`env${i}_in_acc`, training],
-    [`env${i}_out_acc`, validation],
-  ]);
+  const { domains, byBits } = evaluation;
   return {
     args: {
       algorithm: options.method,
@@ -59,16 +56,37 @@ export function resultLine(facts: ResultFacts): Record<string, unknown> {
     epoch: facts.epoch,
     loss: facts.loss,
     step_time: facts.stepSeconds,
-    ...Object.fromEntries(accuracies),
+    ...splitAccuracies(domains),
     mem_gb: process.resourceUsage().maxRSS / 2 ** 20,
     domains: domains.map(({ name }) => name),
     quantized: evaluation.quantized,
-    test_acc: Object.fromEntries(
-      domains.filter(({ role }) => role === "test").map(({ name, all }) => [name, all]),
-    ),
+    test_acc: testAccuracies(domains),
+    ...(byBits && {
+      by_bits: Object.fromEntries(
+        byBits.map((each) => [
+          each.bits,
+          { ...splitAccuracies(each.domains), test_acc: testAccuracies(each.domains) },
+        ]),
+      ),
+    }),
     oscillating: facts.oscillating,
     ...(facts.averagedSteps === undefined ? {} : { averaged_steps: facts.averagedSteps }),
   };
+}
+
+function splitAccuracies(domains: Evaluation["domains"]): Record<string, number | null> {
+  return Object.fromEntries(
+    domains.flatMap(({ training, validation }, i) => [
+      [`env${i}_in_acc`, training],
+      [`env${i}_out_acc`, validation],
+    ]),
+  );
+}
+
+function testAccuracies(domains: Evaluation["domains"]): Record<string, number | null> {
+  return Object.fromEntries(
+    domains.filter(({ role }) => role === "test").map(({ name, all }) => [name, all]),
+  );
 }
 
 /** What says where a run was made, or stands in `args`. */

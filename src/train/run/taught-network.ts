@@ -6,13 +6,12 @@ import { QdgError } from "../../base/error.js";
 import { onehot } from "../cross-entropy.js";
 import type { Batch } from "../data/batch.js";
 import type { MethodState } from "../methods/method.js";
-import type { TrainingNetwork } from "../network.js";
-import type { StatisticsEstimate } from "../normalization-statistics.js";
 import type { Evaluated, EvaluateOptions } from "../objective.js";
 import { type Lesson, type ReadTeacher, readTeacher, Teacher } from "../teacher.js";
 import { prefixed, unprefixed } from "./state-parts.js";
 import { SELF, type TrainOptions } from "./train-options.js";
-import type { TrainedNetwork } from "./trainer-parts.js";
+import type { Learner } from "./learner-around.js";
+import type { EstimatedStatistics, TrainedNetwork } from "./trainer-parts.js";
 
 /** Parts of its state. Both networks may have weights of the same name. */
 const STUDENT = "student/";
@@ -29,15 +28,15 @@ export async function teacherOf(
 
 /** The network as the trainer gets it: with the teacher of `--teacher`, if there is one. */
 export function withTeacher(
-  network: TrainingNetwork,
+  network: Learner,
   { teacher, unlabeled }: Pick<TrainOptions, "teacher" | "unlabeled">,
   read: ReadTeacher | null,
-): TrainedNetwork & { dispose(): void } {
+): Learner {
   return teacher === null ? network : new TaughtNetwork(network, read, unlabeled);
 }
 
 export class TaughtNetwork implements TrainedNetwork {
-  readonly #network: TrainingNetwork;
+  readonly #network: Learner;
   /** SELF, or the hash of the teacher: what a state must have been made with. */
   readonly #identity: string;
   readonly #alone: boolean;
@@ -50,7 +49,7 @@ export class TaughtNetwork implements TrainedNetwork {
    * @param from the teacher, which it takes over, and its hash; null: the network itself as its quantizers begin
    * @param alone whether what the teacher says is all there is to learn
    */
-  constructor(network: TrainingNetwork, from: Pick<ReadTeacher, "teacher" | "sha256"> | null, alone = false) {
+  constructor(network: Learner, from: Pick<ReadTeacher, "teacher" | "sha256"> | null, alone = false) {
     this.#network = network;
     this.#alone = alone;
     this.#teacher = from?.teacher ?? null;
@@ -109,7 +108,7 @@ export class TaughtNetwork implements TrainedNetwork {
     this.#network.initialize(batch);
   }
 
-  estimateStatistics(): StatisticsEstimate {
+  estimateStatistics(): EstimatedStatistics {
     return this.#network.estimateStatistics();
   }
 

@@ -73,6 +73,14 @@ export interface TrainOptions {
   readonly swadStart: number;
   readonly swadEnd: number;
   readonly swadTolerance: number;
+  readonly l1Weight: number;
+  readonly l1Start: number;
+  readonly safWeight: number;
+  readonly safEpochs: number;
+  readonly safTemperature: number;
+  readonly bitSet: readonly number[];
+  readonly evaluateBits: readonly number[];
+  readonly guidance: string;
   readonly seed: number;
   readonly evalEvery: number | null;
   readonly evalImages: number;
@@ -120,6 +128,11 @@ export function defaultModel({
 /** Whether a network begins as the teacher that it learns from, without labels: its head is kept, nothing is learned in float. */
 export function isOwnTeacher(options: Pick<TrainOptions, "unlabeled" | "model" | "teacher">): boolean {
   return options.unlabeled && options.model === options.teacher;
+}
+
+/** Whether one network is trained for several bits of its inner layers. */
+export function isForSeveralBits(options: Pick<TrainOptions, "method">): boolean {
+  return methodOf(options).settings.includes("bitSet");
 }
 
 export function isFloatMethod(options: Pick<TrainOptions, "method">): boolean {

@@ -21,6 +21,7 @@ import { evaluatedDomain, type Evaluation, imagesOf } from "./evaluate-domains.j
 import { estimatedImages } from "./estimated-statistics.js";
 import { evaluationInterval } from "./evaluation-interval.js";
 import { type OscillationSummary, oscillationSummary } from "./oscillation-summary.js";
+import { learnerOf } from "./learner-of.js";
 import { silentObserver, type TrainObserver } from "./observer.js";
 import {
   describeDomain,
@@ -29,6 +30,7 @@ import {
   prepareModel,
   chosenPreprocessing,
   recipeOfRun,
+  recipesByBits,
   rateWithoutNormalization,
   runDescription,
   sourceNotes,
@@ -36,9 +38,14 @@ import {
 } from "./prepare-run.js";
 import { checkDataset, checkModel, datasetFacts, modelFacts } from "./run-facts.js";
 import { RunFolder } from "./run-folder.js";
-import { withSteadyWeights } from "./steadied-network.js";
-import { teacherOf, withTeacher } from "./taught-network.js";
-import { type AskedTrainOptions, isPretrained, methodOf, type TrainOptions } from "./train-options.js";
+import { teacherOf } from "./taught-network.js";
+import {
+  type AskedTrainOptions,
+  isForSeveralBits,
+  isPretrained,
+  methodOf,
+  type TrainOptions,
+} from "./train-options.js";
 import { Trainer } from "./trainer.js";
 import { labelledBy } from "./unlabeled.js";
 
@@ -141,9 +148,9 @@ async function trainLocked(request: TrainRequest): Promise<TrainResult> {
     asked.evalEvery ??
     evaluationInterval(
       asked.steps,
-      imagesOf(evaluated) + estimatesOf(asked) * estimatedImages(imagesOfAStep),
+      evaluatedImages(asked, imagesOf(evaluated), imagesOfAStep),
       imagesOfAStep,
-      methodOf(asked).rule?.passes ?? 2,
+      methodOf(asked).passes ?? methodOf(asked).rule?.passes ?? 2,
     );
   const learningRate =
     checkpoint || request.options.learningRate !== undefined || !source
@@ -159,8 +166,10 @@ async function trainLocked(request: TrainRequest): Promise<TrainResult> {
   }
 
   const labels = asked.unlabeled ? teacher?.labels : dataset.classes;
+  const byBits = recipesByBits(options);
   const network = TrainingNetwork.create(model, {
     recipe: recipeOfRun(options),
+    ...(byBits && { byBits }),
     granularity: options.granularity as "channel" | "tensor",
     weightsOnly: methodOf(options).weightsOnly,
     statistics: options.statistics as "frozen" | "batch",
@@ -168,7 +177,7 @@ async function trainLocked(request: TrainRequest): Promise<TrainResult> {
     preprocessing,
     ...(labels && { labels }),
   });
-  const learner = withSteadyWeights(withTeacher(network, options, teacher), options);
+  const learner = learnerOf(network, options, teacher, sources);
   for (const note of [...sourceNotes(domains, options), ...network.notes, ...(teacher?.notes ?? [])])
     observer.note(note);
   const method = createMethod<Batch>(
@@ -212,14 +221,14 @@ async function trainLocked(request: TrainRequest): Promise<TrainResult> {
     });
     if (checkpoint) await trainer.restore(checkpoint);
     await folder.writeRun(
-      runDescription({ options, out, created, backend, preprocessing }, model, dataset, domains, network),
+      runDescription({ options, out, created, backend, preprocessing }, model, dataset, domains, learner),
     );
     observer.started({
       backend: backendName,
       ...(backend.note === undefined ? {} : { backendNote: backend.note }),
       model: options.model,
       parameters: countWeights(model),
-      quantizers: network.quantizers.length,
+      quantizers: learner.quantizers.length,
       classes: dataset.classes.length,
       domains: domains.map(describeDomain),
       step: trainer.progress.step,
@@ -244,6 +253,15 @@ async function trainLocked(request: TrainRequest): Promise<TrainResult> {
     method.dispose();
     learner.dispose();
   }
+}
+
+/** Those that go through the network at an evaluation, statistics included. */
+function evaluatedImages(options: TrainOptions, images: number, imagesOfAStep: number): number {
+  const { bitSet, evaluateBits } = options;
+  const [estimates, evaluations] = isForSeveralBits(options)
+    ? [bitSet.length, evaluateBits.length]
+    : [estimatesOf(options), 1];
+  return evaluations * images + estimates * estimatedImages(imagesOfAStep);
 }
 
 function nameOf({ name, version }: UsedBackend): string {

@@ -4,6 +4,7 @@ import type { Preprocessing } from "../../image/preprocessing.js";
 import type { Batch } from "../data/batch.js";
 import type { Method } from "../methods/method.js";
 import type { TrainingNetwork } from "../network.js";
+import type { StatisticsEstimate } from "../normalization-statistics.js";
 import type { TrainableModel } from "../trainable-model.js";
 import type { WriteFile } from "./checkpoint-file.js";
 import type { EvaluatedDomain } from "./evaluate-domains.js";
@@ -13,7 +14,14 @@ import type { RunFolder } from "./run-folder.js";
 import type { TrainOptions } from "./train-options.js";
 
 /** What the loop uses of a TrainingNetwork. */
-export type TrainedNetwork = Pick<
+export interface TrainedNetwork extends TrainedParts {
+  estimateStatistics(): EstimatedStatistics;
+}
+
+/** What the loop uses of an estimate. */
+export type EstimatedStatistics = Pick<StatisticsEstimate, "add" | "hold" | "apply">;
+
+type TrainedParts = Pick<
   TrainingNetwork,
   | "trainables"
   | "quantizers"
@@ -21,7 +29,6 @@ export type TrainedNetwork = Pick<
   | "constrain"
   | "setQuantized"
   | "initialize"
-  | "estimateStatistics"
   | "logits"
   | "firstNotFinite"
   | "weightIntegers"

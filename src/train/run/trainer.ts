@@ -13,6 +13,7 @@ import { type Averaging, averagingOf } from "./averaging.js";
 import { type RunCheckpoint, type RunProgress, saveRunCheckpoint, type SelectedModel } from "./checkpoint.js";
 import { cyclesOf, quantizedFrom } from "./complete-options.js";
 import { deployedStatistics, estimatedStatistics } from "./estimated-statistics.js";
+import { evaluateAtBits } from "./evaluate-bits.js";
 import {
   type EvaluatedDomain,
   evaluateDomains,
@@ -273,9 +274,12 @@ export class Trainer {
     const model = network.toModel();
     this.#requireFinite([...model.weights].map(([name, { data }]) => [name, data]));
     const domains = step === 0 ? this.#parts.domains.map(firstEvaluated) : this.#parts.domains;
-    const found = await this.#accuracies(model, quantized, domains);
+    const found = await evaluateAtBits(model, options.evaluateBits, (each) =>
+      this.#accuracies(each, quantized, domains),
+    );
     if (!found) return;
-    const evaluation: Evaluation = { step, quantized, domains: found.domains };
+    const { byBits } = found;
+    const evaluation: Evaluation = { step, quantized, domains: found.domains, ...(byBits && { byBits }) };
     await folder.append(
       "results",
       resultLine({

@@ -141,6 +141,30 @@ describe("a batch", () => {
     expect(source.stepsPerEpoch).toBe(0.75);
   });
 
+  test("says which of the training images it has, counted through all domains", async () => {
+    const [art, photo] = domains as [Domain, Domain];
+    const [first, second] = [Uint32Array.of(10, 2, 7), Uint32Array.of(1, 4, 6, 0, 2)];
+    const used = [
+      { domain: art, indices: first },
+      { domain: photo, indices: second },
+    ];
+    const source = made({}, used);
+    const listed = [...Array.from(first, (i) => art.image(i)), ...Array.from(second, (i) => photo.image(i))];
+    const met = new Set<number>();
+    for (let step = 0; step < 3; step++) {
+      const batch = await source.next(step);
+      const x = batch.x.dataSync<"float32">();
+      expect(batch.images).toHaveLength(8);
+      batch.images?.forEach((image, slot) => {
+        met.add(image);
+        const pixels = [...x.subarray(slot * BYTES, (slot + 1) * BYTES)];
+        expect(pixels).toEqual(deployed(listed[image] as Uint8Array));
+      });
+      disposeBatch(batch);
+    }
+    expect([...met].sort((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+  });
+
   test("is the same whatever was asked before, and whichever domains stand beside", async () => {
     const augmentation = "domainbed";
     const source = made({ augmentation });

@@ -34,9 +34,16 @@ function made(threads: number, worker: URL = new URL("augment-worker.js", compil
   return source;
 }
 
-async function read(source: BatchSource, step: number): Promise<{ x: number[]; labels: number[] }> {
+async function read(
+  source: BatchSource,
+  step: number,
+): Promise<{ x: number[]; labels: number[]; images: number[] }> {
   const batch = await source.next(step);
-  const result = { x: [...batch.x.dataSync()], labels: [...batch.labels.dataSync()] };
+  const result = {
+    x: [...batch.x.dataSync()],
+    labels: [...batch.labels.dataSync()],
+    images: [...(batch.images ?? [])],
+  };
   disposeBatch(batch);
   return result;
 }

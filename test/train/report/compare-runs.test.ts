@@ -24,7 +24,7 @@ function result(
       { training, validation, all },
     ]),
   );
-  return { step, quantized, accuracy, oscillating: null };
+  return { step, quantized, accuracy, byBits: new Map(), oscillating: null };
 }
 
 function run(change: Partial<Run> = {}, options: Record<string, unknown> = {}): Run {

@@ -26,6 +26,11 @@ function rowsOf(html: string): string[] {
   );
 }
 
+/** The same on all four domains. */
+function validated(share: number): object {
+  return Object.fromEntries([0, 1, 2, 3].map((i) => [`env${i}_out_acc`, share]));
+}
+
 describe("a page", () => {
   test("shows one run: what it was, its accuracy by domain, curves, scales and maps", async () => {
     const run = await writeRun(join(folder, "one"), SHORT);
@@ -111,6 +116,24 @@ describe("a page", () => {
     const file = join(path, "freezing.jsonl");
     await writeFile(file, (await readFile(file, "utf8")).replaceAll('"cosine":-0.2', '"cosine":0.2'));
     expect((await trainingReport([path])).html).toContain("there is no conflict to mend here");
+  });
+
+  test("shows at which bits a network for several does how well, beside one that is for one", async () => {
+    const runs = [
+      await writeRun(join(folder, "several"), { ...SHORT, bits: 8 }),
+      await writeRun(join(folder, "one"), { ...SHORT, method: "lsq" }),
+    ];
+    const several = { step: 99, ...validated(0.6), by_bits: { 2: validated(0.5), 8: validated(0.7) } };
+    await writeFile(join(folder, "several", "results.jsonl"), `${JSON.stringify(several)}\n`);
+    await writeFile(
+      join(folder, "one", "results.jsonl"),
+      `${JSON.stringify({ step: 99, ...validated(0.4) })}\n`,
+    );
+    const { html } = await trainingReport(runs);
+    const rows = rowsOf(html);
+    expect(rows).toContain("validation, mean of sources | 60.0 | 40.0");
+    expect(rows).toContain("validation at 2 bits | 50.0 | –");
+    expect(rows).toContain("validation at 8 bits | 70.0 | –");
   });
 
   test("asks no network for anything, and its policy forbids all but its own script", async () => {

@@ -15,6 +15,11 @@ afterEach(() => removeFolder(folder));
 const write = (name: string, ...lines: readonly unknown[]): Promise<void> =>
   writeFile(join(folder, name), lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
 
+/** Half of it on the domain that is held out. */
+function at(share: number): object {
+  return { env0_in_acc: null, env0_out_acc: share, test_acc: { mnist: share / 2 } };
+}
+
 describe("a run's files", () => {
   test("are read line by line", async () => {
     await write(
@@ -39,6 +44,21 @@ describe("a run's files", () => {
     expect(results[0]?.accuracy.get("mnist")).toEqual({ training: 0.5, validation: 0.25, all: 0.75 });
     expect(results[0]?.accuracy.get("syn")).toEqual({ training: null, validation: null, all: null });
     expect(results[0]?.oscillating).toBeCloseTo(0.2);
+  });
+
+  test("of a network for several bits have the accuracies at each", async () => {
+    await write(
+      "results.jsonl",
+      { step: 9, ...at(0.5), by_bits: { 2: at(0.25), 8: at(0.75) } },
+      { step: 19 },
+    );
+    const { results } = await readRun(folder);
+    const [line, other] = results;
+    expect([...(line?.byBits.keys() ?? [])]).toEqual([2, 8]);
+    expect(line?.byBits.get(8)?.get("mnist")).toEqual({ training: null, validation: 0.75, all: 0.375 });
+    expect(other?.byBits.size).toBe(0);
+    await write("results.jsonl", { step: 9, by_bits: { few: at(0.25) } });
+    await expect(readRun(folder)).rejects.toThrow(/results\.jsonl:1: by_bits\.few: got NaN/);
   });
 
   test("that a resumed run has written twice count as they were written last", async () => {

@@ -22,6 +22,7 @@ function made({ method, domain, seed, accuracy, options = {}, last = 20, qdg = "
     step,
     quantized: true,
     oscillating: null,
+    byBits: new Map(),
     accuracy: new Map([
       ["source", { training: null, validation, all: null }],
       [domain, { training: null, validation: null, all: held }],

@@ -11,6 +11,8 @@ import {
   quantizedFrom,
   resumedOptions,
 } from "../../../src/train/run/complete-options.js";
+import { parseOption } from "../../../src/train/run/option-kinds.js";
+import { recipesByBits } from "../../../src/train/run/prepare-run.js";
 import { OPTION_GROUPS } from "../../../src/train/run/option-groups.js";
 import { flagOf, TRAIN_OPTIONS } from "../../../src/train/run/option-table.js";
 import {
@@ -109,6 +111,38 @@ describe("defaults", () => {
     expect(completeOptions({ ...LEAST, method: "qt-dog" })).toMatchObject(weights);
   });
 
+  test("of eq-net are 2 to 8 bits, four of them evaluated, and --activation-bits of all where it is given", () => {
+    const eqNet = { ...LEAST, method: "eq-net" };
+    expect(completeOptions(eqNet)).toMatchObject({
+      bits: null,
+      weightBits: null,
+      activationBits: null,
+      firstLastBits: 8,
+      bitSet: [2, 3, 4, 5, 6, 7, 8],
+      evaluateBits: [2, 3, 4, 8],
+    });
+    expect(completeOptions({ ...eqNet, bitSet: [3, 8] }).evaluateBits).toEqual([3, 8]);
+    const inner = { match: { role: "inner" } };
+    expect(bitsOf({ ...eqNet, bitSet: [3, 8] })).toEqual([
+      [3, { ...inner, weightBits: 3, activationBits: 3 }],
+      [8, { ...inner, weightBits: 8, activationBits: 8 }],
+    ]);
+    expect(bitsOf({ ...eqNet, bitSet: [2, 3], activationBits: 8 })).toEqual([
+      [2, { ...inner, weightBits: 2, activationBits: 8 }],
+      [3, { ...inner, weightBits: 3, activationBits: 8 }],
+    ]);
+    expect(recipesByBits(completeOptions(LEAST))).toBe(null);
+    expect(resumedOptions(completeOptions(eqNet), {}, "c")).toEqual(completeOptions(eqNet));
+  });
+
+  test("of lists are read from text in any order", () => {
+    const { kind } = TRAIN_OPTIONS.bitSet;
+    expect(parseOption(kind, "8, 2,4", "--bit-set")).toEqual([2, 4, 8]);
+    for (const text of ["2,x", "2,2", "2", "", "2,,4", "1,2"]) {
+      expect(catching(() => parseOption(kind, text, "--bit-set"))).toMatchObject({ where: "--bit-set" });
+    }
+  });
+
   test.each([
     ["gaqat", {}, 0],
     ["gaqat", { floatSteps: 30 }, 30],
@@ -182,6 +216,65 @@ const ROWS: readonly (readonly [what: string, asked: object, says: RegExp])[] = 
     "a start of qt-dog at the end",
     { method: "qt-dog", steps: 10, qtDogStart: 10 },
     /^--qt-dog-start: got 10, expected less/,
+  ],
+  [
+    "a penalty that begins at the end",
+    { method: "gradient-l1", steps: 10, l1Start: 10 },
+    /^--l1-start: got 10, expected less than --steps 10/,
+  ],
+  [
+    "a penalty of another method",
+    { method: "erm", l1Weight: 1 },
+    /^--l1-weight: got 1, but erm has no use for it, only gradient-l1/,
+  ],
+  [
+    "a penalty below 0",
+    { method: "gradient-l1", l1Weight: -1 },
+    /^--l1-weight: got -1, expected a number >= 0/,
+  ],
+  ["no epoch of saf", { method: "saf", safEpochs: 0 }, /^--saf-epochs: got 0, expected a whole number >= 1/],
+  ["a temperature of 0", { method: "saf", safTemperature: 0 }, /^--saf-temperature: got 0, expected/],
+  [
+    "epochs of saf of another method",
+    { method: "lsq", safEpochs: 2 },
+    /^--saf-epochs: got 2, but lsq has no use for it, only saf/,
+  ],
+  [
+    "bits of a method for several",
+    { method: "eq-net", bits: 4 },
+    /^--bits: got 4, but eq-net trains one network for all of --bit-set; leave it out/,
+  ],
+  [
+    "bits of weights of such a method",
+    { method: "eq-net", weightBits: 4 },
+    /^--weight-bits: got 4, but eq-net/,
+  ],
+  [
+    "one bit in a set",
+    { method: "eq-net", bitSet: [4] },
+    /^--bit-set: got \[4\], expected 2 or more different bits/,
+  ],
+  ["9 bits in a set", { method: "eq-net", bitSet: [4, 9] }, /^--bit-set: got \[4,9\], expected 2 or more/],
+  [
+    "evaluated bits that are not trained",
+    { method: "eq-net", bitSet: [2, 4], evaluateBits: [2, 3] },
+    /^--evaluate-bits: got 3, expected some of --bit-set 2,4/,
+  ],
+  [
+    "an average of what has several sets of quantizers",
+    { method: "eq-net", average: "ema" },
+    /^--average: got ema, but eq-net has quantizers for each of several bits; leave it out/,
+  ],
+  [
+    "held weights of what has several sets of quantizers",
+    { method: "eq-net", oscillation: "freeze" },
+    /^--oscillation: got freeze, but eq-net/,
+  ],
+  ["a set of bits of another method", { method: "lsq", bitSet: [2, 4] }, /^--bit-set: .* only eq-net; leave/],
+  [
+    "another guidance",
+    { method: "eq-net", guidance: "all" },
+    /^--guidance: got "all", expected next or most/,
   ],
   ["a warm-up to the end", { steps: 10, warmup: 10 }, /^--warmup: got 10, expected less than --steps 10/],
   [
@@ -346,6 +439,14 @@ describe("a run that goes on", () => {
     expect(catching(() => resumedOptions(json, {}, "c"))).toMatchObject({ code: "invalid-data", where: "c" });
   });
 });
+
+/** By bits the rule of inner layers. */
+function bitsOf(options: AskedTrainOptions): unknown {
+  return [...(recipesByBits(completeOptions(options)) ?? [])].map(([bits, { rules }]) => [
+    bits,
+    rules.find(({ match }) => "role" in match && match.role === "inner"),
+  ]);
+}
 
 function catching(work: () => unknown): Error {
   try {

@@ -14,6 +14,7 @@ import { loadCheckpoint, saveCheckpoint } from "../../../src/train/run/checkpoin
 import type { Evaluation } from "../../../src/train/run/evaluate-domains.js";
 import { silentObserver } from "../../../src/train/run/observer.js";
 import { train } from "../../../src/train/run/train.js";
+import type { AskedTrainOptions } from "../../../src/train/run/train-options.js";
 import { contentOf, type RunContent, sha256, stopAfter, TINY } from "./tiny-run.js";
 
 let folder = "";
@@ -155,13 +156,24 @@ describe("a run", () => {
     expect(model).toHaveProperty(["userDefinedMetadata", "qdg", "quantizers", "conv1/kernel"]);
   });
 
-  test.each(["erm", "sam", "sagm", "lsq", "lsq-sagm", "qt-dog"])("of %s ends, too", async (method) => {
+  test.each([
+    ["erm", 4],
+    ["sam", 4],
+    ["sagm", 4],
+    ["gradient-l1", 4],
+    ["lsq", 4],
+    ["lsq-sagm", 4],
+    // An image is seen again after 11 steps.
+    ["saf", 14],
+    ["eq-net", 4],
+    ["qt-dog", 4],
+  ])("of %s ends, too", async (method, steps) => {
     const { bits: _, window: __, ...rest } = TINY;
-    const options = { ...rest, method, steps: 4 };
+    const options = { ...rest, method, steps, evalEvery: steps };
     const result = await train({ options, out: join(folder, `of-${method}`) });
     expect(result).toMatchObject({
       finished: true,
-      kept: { step: 4, quantized: !["erm", "sam", "sagm"].includes(method) },
+      kept: { step: steps, quantized: !["erm", "sam", "sagm", "gradient-l1"].includes(method) },
     });
   });
 });
@@ -183,13 +195,21 @@ describe("a run that was stopped", () => {
     ["gaqat", { floatSteps: 6, window: 4 }],
     ["fqat", { floatSteps: 6, window: 3 }],
     ["sqwa", { floatSteps: 2, cycles: 2, fineTuning: 0.4 }],
+    // From step 16 on, 10 or 11 after the first output that is kept, images have an earlier one.
+    ["saf", { floatSteps: 5, steps: 20, lateStops: [17, 19] }],
+    ["gradient-l1", { bits: undefined, l1Start: 6 }],
+    [
+      "eq-net",
+      { bits: undefined, bitSet: [2, 3, 4, 8], evaluateBits: [2, 4], floatSteps: 6, lateStops: [9] },
+    ],
   ])(
     "goes on in full precision, and through the step where the quantizers of %s begin",
     async (method, own) => {
       const { window: _, ...rest } = TINY;
-      const options = { ...rest, ...own, method };
+      const { lateStops = [], ...given } = own as AskedTrainOptions & { lateStops?: readonly number[] };
+      const options = { ...rest, ...given, method } as AskedTrainOptions;
       await train({ options, out: join(folder, `${method}-whole`) });
-      for (const step of [5, 6, 7]) {
+      for (const step of [5, 6, 7, ...lateStops]) {
         const out = join(folder, `${method}-${step}`);
         await train({ options, out, ...stopAfter(step) });
         await train({ options: {}, out, resume: true });
