@@ -113,6 +113,15 @@ export type { ClassifierOptions } from "./train/evaluation/classifier.js";
 export type { ClassScore, DomainScore, Score } from "./train/evaluation/score.js";
 export { formatEvaluation } from "./train/evaluation/format-evaluation.js";
 export { type ReportOptions, type TrainingReport, trainingReport } from "./train/report/report.js";
+export type { SweepRow, SweepTable, PairedDifference } from "./train/report/sweep-table.js";
+export { QDG_COMMAND, trainProcess } from "./cli/train-process.js";
+export type { Sweep, SweepJob } from "./sweep/job.js";
+export { readSweep } from "./sweep/sweep-file.js";
+export { runSweep, type SweepOptions, type SweepResult } from "./sweep/run-sweep.js";
+export type { EngineSettings } from "./sweep/engines/engine.js";
+export type { JobAccuracy, SweepObserver } from "./sweep/observer.js";
+export type { RunTrain, TrainCall, TrainEnd } from "./sweep/run-job.js";
+export { work, type WorkObserver, type WorkOptions } from "./sweep/queue/work.js";
 
 export {
   type DeployOptions,

@@ -12,6 +12,8 @@ const HEAVY = [
   "sharp/",
   "playwright-core/",
   "commander/",
+  "bullmq/",
+  "ioredis/",
 ];
 
 /** Which of the heavy packages this process has loaded. */
@@ -31,6 +33,8 @@ const OF_QDG = {
   report: "trainingReport",
   deploy: "deploySite",
   serve: "serveSite",
+  sweep: "runSweep",
+  work: "work",
 } as const;
 
 test("importing qdg loads no runtime, no image library and no browser before one is asked for", async () => {
@@ -54,6 +58,20 @@ test("every command is a function of the package: training of qdg/train, all oth
   const { train } = await import("../src/train.js");
   const request: TrainRequest = { options: {}, out: "nowhere", resume: true, force: true };
   await expect(train(request)).rejects.toThrow("--force: replaces the run that --resume would go on with");
+});
+
+test("sweeps and workers refuse what they cannot do, as functions too", async () => {
+  const { QDG_COMMAND, runSweep, trainProcess, work } = await import("../src/index.js");
+  const sweep = { name: "none", base: "/", jobs: [] };
+  const common = { runTrain: trainProcess, program: QDG_COMMAND };
+  const options = { ...common, sweep, path: "none.json", out: "nowhere", engine: "pbs" };
+  await expect(runSweep(options)).rejects.toThrow('engine: got "pbs", expected local or bullmq');
+  const observer = { note() {}, listening() {}, started() {}, ended() {} };
+  const { signal } = new AbortController();
+  const worker = { redis: "http://", jobs: 1, folder: "nowhere", lockSeconds: 1, untilEmpty: true };
+  await expect(work({ ...common, ...worker, observer, signal })).rejects.toThrow(
+    "--redis: got something that",
+  );
 });
 
 test("evaluation, reports and sites refuse what they cannot do, as functions too", async () => {

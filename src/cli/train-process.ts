@@ -4,18 +4,26 @@
 import { fork } from "node:child_process";
 import { createWriteStream } from "node:fs";
 import { finished } from "node:stream/promises";
+import { fileURLToPath } from "node:url";
 import { errorText, QdgError } from "../base/error.js";
 import { removePaths } from "../base/temporaries.js";
 import type { TrainCall, TrainEnd } from "../sweep/run-job.js";
 import { ONE_PROCESS, SUPERVISED, type SupervisorMessage, type WorkerMessage } from "./supervise.js";
 
-/** The program of all commands. */
-export const QDG_PROGRAM: URL = new URL("main.js", import.meta.url);
+/** The program of all commands, which is there once the package is built. */
+const QDG_PROGRAM: URL = new URL("main.js", import.meta.url);
+
+/** This very qdg as the first words of a command line. */
+export const QDG_COMMAND: readonly string[] = [process.execPath, fileURLToPath(QDG_PROGRAM)];
 
 /** Of what a process says, looked through for notes and errors: its lines are short. */
 const MOST_LINE = 4096;
 
-/** @throws QdgError `io` where its output cannot be written, `runtime` where no process can be started */
+/**
+ * Runs `qdg train` as a process of its own.
+ *
+ * @throws QdgError `io` where its output cannot be written, `runtime` where no process can be started
+ */
 export async function trainProcess({ args, output, signal, onSaved }: TrainCall): Promise<TrainEnd> {
   const log = createWriteStream(output, { flags: "a" });
   const written = finished(log).catch((thrown: unknown) => {

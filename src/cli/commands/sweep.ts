@@ -1,13 +1,13 @@
 // `qdg sweep`: many training runs from one file, on this machine, on others by way of Redis, or on a cluster, and the
 // table of what they have come to. What trains is loaded in processes of its own, never here.
 
-import { fileURLToPath } from "node:url";
 import { Command, Option } from "commander";
 import { QdgError } from "../../base/error.js";
 import { METHOD_NAMES } from "../../train/methods/methods.js";
-import type { Engine, EngineContext, EngineResult, EngineSettings } from "../../sweep/engines/engine.js";
+import type { Engine, EngineContext, EngineSettings } from "../../sweep/engines/engine.js";
 import { ENGINES } from "../../sweep/engines/engines.js";
 import { runOne } from "../../sweep/engines/local.js";
+import { runSweep, type SweepResult } from "../../sweep/run-sweep.js";
 import { jobState } from "../../sweep/job-record.js";
 import { resolvedOptions, type Sweep } from "../../sweep/job.js";
 import { jobAt, readSweep } from "../../sweep/sweep-file.js";
@@ -20,7 +20,7 @@ import { SweepProgress } from "../sweep-progress.js";
 import { tellSupervisor } from "../tell-supervisor.js";
 import { formatTable } from "../table.js";
 import { tell, type Terminal } from "../terminal.js";
-import { QDG_PROGRAM, trainProcess } from "../train-process.js";
+import { QDG_COMMAND, trainProcess } from "../train-process.js";
 import { join } from "node:path";
 
 interface Flags extends EngineSettings {
@@ -138,19 +138,26 @@ async function sweepFile(file: string, flags: Flags, terminal: Terminal): Promis
     jobs: flags.jobs,
     ...(flags.threads !== undefined && { threads: flags.threads }),
     settings: engine.name === "bullmq" ? { ...flags, redis: redisUrl(flags.redis) } : flags,
-    program: [process.execPath, fileURLToPath(QDG_PROGRAM)],
+    program: QDG_COMMAND,
     runTrain: trainProcess,
     observer,
     signal,
   });
   tellSupervisor({ graceMs: GRACE_MS });
   const { result, exitCode } = await interruptible(
-    (signal) => (flags.only === undefined ? engine.run(context(signal)) : runIndex(context(signal), flags)),
+    (signal) =>
+      flags.only === undefined
+        ? runSweep({
+            ...context(signal),
+            engine: engine.name,
+            ...(flags.baseline !== undefined && { baseline: flags.baseline }),
+          })
+        : runIndex(context(signal), flags),
     () => observer.note(STOPS[engine.name] ?? "stops"),
   );
   for (const path of result.files) tell(terminal.stderr, `${path}: written\n`);
   if (result.next !== undefined) tell(terminal.stderr, `${result.next}\n`);
-  if (result.files.length === 0 && flags.only === undefined) await showTable(sweep, out, flags, terminal);
+  if (result.files.length === 0 && flags.only === undefined) await showTable(result, out, flags, terminal);
   if (result.stopped) {
     tell(terminal.stderr, "stopped; the same command goes on\n");
     terminal.exitCode = exitCode ?? 1;
@@ -195,7 +202,7 @@ function list(sweep: Sweep, { out, json = false }: Flags, { stdout, stderr }: Te
 }
 
 /** Of an array of jobs each has the index of its own. */
-async function runIndex(context: EngineContext, { only = 0, ifHash }: Flags): Promise<EngineResult> {
+async function runIndex(context: EngineContext, { only = 0, ifHash }: Flags): Promise<SweepResult> {
   const { sweep, path, out, observer } = context;
   const job = jobAt(sweep, only, path, ifHash);
   const state = await jobState(join(out, job.name), job);
@@ -206,17 +213,16 @@ async function runIndex(context: EngineContext, { only = 0, ifHash }: Flags): Pr
     failed: ended === "failed" ? 1 : 0,
     stopped: ended === "stopped",
     files: [],
+    table: null,
   };
 }
 
 async function showTable(
-  sweep: Sweep,
+  { table }: SweepResult,
   out: string,
-  { baseline, json = false }: Flags,
+  { json = false }: Flags,
   terminal: Terminal,
 ): Promise<void> {
-  const { sweepResults } = await import("../../sweep/sweep-results.js");
-  const table = await sweepResults(sweep, out, baseline);
   if (json) terminal.stdout.write(`${JSON.stringify(table)}\n`);
   else if (table) tell(terminal.stdout, await tableText(table));
   for (const note of table?.notes ?? []) tell(terminal.stderr, `note: ${note}\n`);
