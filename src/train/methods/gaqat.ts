@@ -174,10 +174,7 @@ export class Gaqat<Batch> implements Method<Batch> {
       opposed: both(opposed),
       cosine: both(cosine),
       layers: Object.fromEntries(
-        found.layers.map(({ layer, opposed, cosine }) => [
-          this.#layerNames[layer] as string,
-          { opposed, cosine },
-        ]),
+        found.layers.map(({ layer, ...ofLayer }) => [this.#layerNames[layer] as string, ofLayer]),
       ),
     };
   }

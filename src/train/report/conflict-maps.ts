@@ -47,26 +47,23 @@ mean over all scales; their cosine over a window was ${weighted("cosine").toFixe
 
 function conflictMaps(map: FreezingMap): Markup | null {
   if (!map.rows.some(({ cells }) => cells.some((cell) => cell?.conflict))) return null;
-  const of = (value: (conflict: ScaleConflict) => number): ((cell: MapCell) => number | null) => {
-    return ({ conflict }) => conflict && value(conflict);
-  };
   return markup`${heatMap(
     map,
     "Disorder of the smoothness gradient, the same way, in %",
     "d",
-    of(({ smoothnessDisorder }) => smoothnessDisorder),
+    ofConflict(({ smoothnessDisorder }) => smoothnessDisorder),
   )}
 ${heatMap(
   map,
   "Opposition: share of steps at which the two gradients of a scale had opposite signs, mean over the scales, in %",
   "f",
-  of(({ opposed }) => opposed),
+  ofConflict(({ opposed }) => opposed),
 )}
 ${heatMap(
   map,
   "Angle between the two over the window, (1 − cosine) / 2, mean over the scales, in %: 0 is the same direction, 50 a right angle, 100 the opposite direction",
   "f",
-  of(({ cosine }) => (1 - cosine) / 2),
+  ofConflict(({ cosine }) => (1 - cosine) / 2),
 )}`;
 }
 
@@ -96,4 +93,8 @@ export function mapKey(letter: "d" | "f"): Markup {
     (_, step) => markup`<span class="${letter}${step}"></span>`,
   );
   return markup`<span class="scale" aria-hidden="true">${steps}</span>`;
+}
+
+function ofConflict(value: (conflict: ScaleConflict) => number): (cell: MapCell) => number | null {
+  return ({ conflict }) => conflict && value(conflict);
 }

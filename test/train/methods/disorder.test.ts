@@ -11,6 +11,10 @@ function disorderOf(gradients: readonly number[]): { disorder: number; seen: boo
   return { disorder: disorder[0] as number, seen: seen[0] as boolean };
 }
 
+function sum(list: readonly number[]): number {
+  return list.reduce((a, b) => a + b, 0);
+}
+
 describe("disorder", () => {
   test.each([
     ["of one direction is 0", [1, 2, 0.5, 3], 0],
@@ -39,7 +43,6 @@ describe("disorder", () => {
     expect(isFull).toEqual([false, false, false, true, true, true, true, true]);
     const changes = signs.slice(1).map((g, i) => (g === signs[i] ? 0 : 1));
     const weights = changes.map((_, i) => 0.75 ** (changes.length - 1 - i));
-    const sum = (list: readonly number[]): number => list.reduce((a, b) => a + b, 0);
     const expected = sum(changes.map((one, i) => one * (weights[i] as number))) / sum(weights);
     expect(recorder.get().disorder[0]).toBeCloseTo(expected, 6);
   });

@@ -147,12 +147,12 @@ function windowLine(
     });
     frozen[`${id}/scale`] = (disorder[`${id}/scale`] as number[]).map((each) => (each < 0.4 ? 1 : 0));
   });
-  const each = (value: (disorder: number) => number): Record<string, number[]> =>
+  const scaled = (value: (disorder: number) => number): Record<string, number[]> =>
     Object.fromEntries(Object.entries(disorder).map(([name, list]) => [name, list.map(value)]));
   const conflict = {
-    smoothnessDisorder: each((d) => 1 - d),
-    opposed: each((d) => 0.9 * d),
-    cosine: each((d) => 1 - 1.6 * d),
+    smoothnessDisorder: scaled((d) => 1 - d),
+    opposed: scaled((d) => 0.9 * d),
+    cosine: scaled((d) => 1 - 1.6 * d),
     // Every third layer opposes.
     layers: Object.fromEntries(
       quantizers.map(({ id }, i) => [id, { opposed: 0.4, cosine: i % 3 === 0 ? -0.2 : 0.3 }]),
