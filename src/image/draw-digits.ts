@@ -50,7 +50,7 @@ function strokesOf(label: DigitLabel, random: Random, at: (x: number, y: number)
           at(-0.56, 0.5),
           [at(-0.5, 1.12), at(0.62, 1.18), at(0.55, 0.42)],
           [at(0.5, 0), at(-0.25, -0.4), at(-0.58, -0.97)],
-          line(at(0.6, -0.97)),
+          straight(at(0.6, -0.97)),
         ),
       ];
     case "3":
@@ -163,7 +163,7 @@ function path(start: Point, ...curves: readonly Curve[]): Stroke {
 }
 
 /** A straight line as a curve: its inner control points at its end. */
-function line(to: Point): Curve {
+function straight(to: Point): Curve {
   return [to, to, to];
 }
 
@@ -215,12 +215,17 @@ function near(strokes: readonly Stroke[], reach: number): Inside {
       return { x: from[0], y: from[1], dx, dy, square: dx * dx + dy * dy };
     }),
   );
-  return (x, y) =>
-    lines.some((each) => {
-      const [px, py] = [x - each.x, y - each.y];
-      const along = each.square === 0 ? 0 : (px * each.dx + py * each.dy) / each.square;
+  const square = reach * reach;
+  return (x, y) => {
+    for (const line of lines) {
+      const px = x - line.x;
+      const py = y - line.y;
+      const along = line.square === 0 ? 0 : (px * line.dx + py * line.dy) / line.square;
       const t = Math.min(Math.max(along, 0), 1);
-      const [ex, ey] = [px - t * each.dx, py - t * each.dy];
-      return ex * ex + ey * ey <= reach * reach;
-    });
+      const ex = px - t * line.dx;
+      const ey = py - t * line.dy;
+      if (ex * ex + ey * ey <= square) return true;
+    }
+    return false;
+  };
 }
