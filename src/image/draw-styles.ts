@@ -1,10 +1,11 @@
-// Draws the shapes of draw-shapes.ts in four styles, which stand for the domains of shapes-dg. Pure TypeScript,
+// Draws the figures of drawn-sets.ts in four styles, which stand for the domains of each set. Pure TypeScript,
 // no Node built-ins, and only + - * / and sqrt, which IEEE 754 fixes: every engine draws the same bytes.
 
 import { QdgError } from "../base/error.js";
 import { signedDistance } from "./distance-field.js";
-import type { Colour, Random, ShapeLabel } from "./draw-shapes.js";
-import { between, generator, mix, randomDirection, SHAPE_LABELS, shapeOf } from "./draw-shapes.js";
+import type { Colour, Random } from "./draw-shapes.js";
+import { between, generator, mix, randomDirection } from "./draw-shapes.js";
+import { type Figure, findFigure, type PlacedFigure } from "./drawn-sets.js";
 
 /**
  * "flat": one plain color on another, as cut paper. "neon": a glowing outline, faintly lit within, on a dark ground. "sketch": pencil
@@ -14,13 +15,13 @@ import { between, generator, mix, randomDirection, SHAPE_LABELS, shapeOf } from 
 export const STYLES = ["flat", "neon", "sketch", "textured"] as const;
 export type Style = (typeof STYLES)[number];
 
-/** Points along a side of a pixel at which a shape is looked at: fewer where pixels are many. */
+/** Points along a side of a pixel at which a figure is looked at: fewer where pixels are many. */
 const FINE_SAMPLES = 3;
 const COARSE_SAMPLES = 2;
 const FINE_UP_TO = 48;
 const MAX_SIZE = 2048;
 
-/** Where a shape lies, and how far each point is from its edge. */
+/** Where a figure lies, and how far each point is from its edge. */
 interface Placed {
   /** In pixels. */
   readonly radius: number;
@@ -34,16 +35,16 @@ interface Placed {
 type Painter = (x: number, y: number) => Colour;
 
 /**
- * One image of `label` in `style`: [H, W, 3] uint8 RGB, H = W = size. Place, size, tilt (up to 30 degrees), aspect
- * and the looks of the style come from a generator that starts at (style, label, seed, index). At another
- * size it is the same picture, but for pixel noise.
+ * One image of `figure` in `style`: [H, W, 3] uint8 RGB, H = W = size. Place, size, tilt (shapes up to 30 degrees,
+ * digits up to 10), aspect, details and the looks of the style come from a generator that starts at (style, figure,
+ * seed, index). At another size it is the same picture, but for pixel noise.
  *
  * @param size from 1 to 2048, sensible from 16
  * @throws QdgError `usage` for a size out of range, or unless seed and index are integers in 0..2^32 - 1
  */
 export function drawStyled(
   style: Style,
-  label: ShapeLabel,
+  figure: Figure,
   size: number,
   seed: number,
   index: number,
@@ -51,9 +52,11 @@ export function drawStyled(
   checkInteger("size", size, 1, MAX_SIZE);
   checkInteger("seed", seed, 0, 0xffffffff);
   checkInteger("index", index, 0, 0xffffffff);
-  const kind = STYLES.indexOf(style) * SHAPE_LABELS.length + SHAPE_LABELS.indexOf(label) + 1;
+  const found = findFigure(figure);
+  const { set, label, before } = found;
+  const kind = STYLES.length * before + STYLES.indexOf(style) * set.labels.length + label + 1;
   const random = generator(mix(mix(mix(seed) ^ kind) ^ index));
-  const shape = place(label, size, random);
+  const shape = place(found, size, random);
   const painter = painterOf(style, shape, size, random);
   const pixels = new Uint8Array(size * size * 3);
   for (let y = 0; y < size; y++) {
@@ -81,15 +84,15 @@ function painterOf(style: Style, shape: Placed, size: number, random: Random): P
   }
 }
 
-function place(label: ShapeLabel, size: number, random: Random): Placed {
+function place({ set, label }: PlacedFigure, size: number, random: Random): Placed {
   const radius = between(random, 0.3, 0.44) * size;
   const margin = Math.min(radius + size / 32, size / 2);
   const centerX = between(random, margin, size - margin);
   const centerY = between(random, margin, size - margin);
-  const sin = between(random, -0.5, 0.5);
+  const sin = between(random, -set.tilt, set.tilt);
   const cos = Math.sqrt(1 - sin * sin);
   const aspect = between(random, 0.8, 1);
-  const inside = shapeOf(label, random());
+  const inside = set.insideOf(label, random);
   const samples = size <= FINE_UP_TO ? FINE_SAMPLES : COARSE_SAMPLES;
   const side = size * samples;
   const mask = new Uint8Array(side * side);
@@ -293,7 +296,7 @@ function checkInteger(name: string, value: number, low: number, high: number): v
   if (Number.isInteger(value) && value >= low && value <= high) return;
   throw new QdgError(
     "usage",
-    "drawn shapes",
+    "drawn images",
     `${name}: got ${value}, expected an integer from ${low} to ${high}`,
   );
 }

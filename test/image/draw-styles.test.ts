@@ -4,9 +4,12 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { DIGIT_LABELS } from "../../src/image/draw-digits.js";
 import { SHAPE_LABELS } from "../../src/image/draw-shapes.js";
 import { drawStyled, STYLES } from "../../src/image/draw-styles.js";
 import { resample } from "../../src/image/resample.js";
+
+const FIGURES = [...SHAPE_LABELS, ...DIGIT_LABELS];
 
 const mean = (values: Uint8Array): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 const square = (data: Uint8Array, size: number): Parameters<typeof resample>[0] => ({
@@ -47,7 +50,7 @@ it("draws the same bytes as ever", () => {
   );
 });
 
-it.each(["draw-styles.ts", "distance-field.ts"])(
+it.each(["draw-styles.ts", "drawn-sets.ts", "distance-field.ts"])(
   "%s uses only arithmetic that every engine shares",
   (file) => {
     const source = readFileSync(new URL(`../../src/image/${file}`, import.meta.url), "utf8");
@@ -74,7 +77,7 @@ it("depends on style, class, seed and index, and on nothing else", () => {
 
 describe.each(STYLES)("%s", (style) => {
   it("is the same picture at another size, but for noise", () => {
-    for (const label of SHAPE_LABELS) {
+    for (const label of FIGURES) {
       const small = drawStyled(style, label, 32, 5, 0);
       const large = resample(square(drawStyled(style, label, 96, 5, 0), 96), 32, 32).data;
       const other = drawStyled(style, label, 32, 5, 1);
@@ -83,7 +86,7 @@ describe.each(STYLES)("%s", (style) => {
     }
   });
 
-  it.each(SHAPE_LABELS)("shows the %s in every image", (label) => {
+  it.each(FIGURES)("shows the %s in every image", (label) => {
     for (let index = 0; index < 8; index++) {
       const image = drawStyled(style, label, 32, 9, index);
       const center = mean(image);

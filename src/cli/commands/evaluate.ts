@@ -39,7 +39,10 @@ export function evaluateCommand(terminal: Terminal = process): Command {
       "<model...>",
       "model.json or .onnx files with the same classes; one that was trained is evaluated as it would be exported",
     )
-    .requiredOption("--data <folder>", "images as class/image or domain/class/image, or shapes-dg")
+    .requiredOption(
+      "--data <folder>",
+      "images as class/image or domain/class/image, or shapes-dg or digits-drawn",
+    )
     .option(
       "--targets <list>",
       `${RUNTIME_NAMES.join(", ")}; float (or tfjs) is the float network`,

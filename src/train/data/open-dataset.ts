@@ -1,4 +1,4 @@
-// From a folder of images, or the name of the generated set, to pixels in memory. Each file is decoded once and
+// From a folder of images, or the name of a drawn set, to pixels in memory. Each file is decoded once and
 // resampled by the code of deployment, so that what a run evaluates on is what a deployed network sees.
 
 import { realpath } from "node:fs/promises";
@@ -12,15 +12,15 @@ import { useImage } from "../../image/decode.js";
 import { cropCenter, type Image } from "../../image/image.js";
 import type { Preprocessing } from "../../image/preprocessing.js";
 import { STYLES } from "../../image/draw-styles.js";
+import { isDrawnSet } from "../../image/drawn-sets.js";
 import { resample } from "../../image/resample.js";
 import type { Dataset } from "./dataset.js";
 import { CHANNELS, checkImageSize, checkInteger, createDomain, sharedBytes } from "./dataset.js";
+import { drawDataset, type DrawnOptions } from "./drawn-dataset.js";
 import type { CachedImages } from "./image-cache.js";
 import { defaultCacheFolder, keyOf, readCachedImages, writeCachedImages } from "./image-cache.js";
 import type { ListedDomain, ListedFile } from "./list-domains.js";
 import { listDomainNames, listDomains, listUnlabeled } from "./list-domains.js";
-import type { ShapesOptions } from "./shapes-dg.js";
-import { drawShapesDg, SHAPES_DG } from "./shapes-dg.js";
 
 export interface OpenOptions {
   /** H = W of the network's input, in pixels. */
@@ -35,8 +35,8 @@ export interface OpenOptions {
   readonly skipBroken?: boolean;
   /** Images in any layout, as listUnlabeled; folders in it are told to be no classes. */
   readonly unlabeled?: boolean;
-  /** For "shapes-dg" only. */
-  readonly shapes?: ShapesOptions;
+  /** For a drawn set only: "shapes-dg", "digits-drawn". */
+  readonly shapes?: DrawnOptions;
   /** Called with what the user may want to know: images left out, a cache that was damaged or not written. */
   readonly onNote?: (note: string) => void;
 }
@@ -50,8 +50,8 @@ export function leastSide(imageSize: number): number {
 }
 
 /**
- * Opens `source`: "shapes-dg", or a folder in the layout class/image or domain/class/image (a folder of that name
- * is "./shapes-dg"). Images are those of listImages, decoded by decodeImage and brought to [S, S, 3] by
+ * Opens `source`: a drawn set ("shapes-dg", "digits-drawn"), or a folder in the layout class/image or
+ * domain/class/image (a folder of that name is "./shapes-dg"). Images are those of listImages, decoded by decodeImage and brought to [S, S, 3] by
  * cropCenter (for "center-crop") and resample: the bytes that writeImage makes a network's input of.
  *
  * @throws QdgError `usage` for options out of range; `not-found`, `io`, `invalid-path` for a folder or file that
@@ -67,7 +67,7 @@ export async function openDataset(
   checkImageSize(imageSize);
   const threads = options.threads ?? availableParallelism();
   checkInteger("threads", threads, 1, 1024);
-  if (source === SHAPES_DG) return drawShapesDg(imageSize, options.shapes, progress);
+  if (isDrawnSet(source)) return drawDataset(source, imageSize, options.shapes, progress);
   const { classes, domains } = await (options.unlabeled ? listUnlabeled(source) : listDomains(source));
   if (options.unlabeled) sayFolders(domains, onNote);
   const top = await realpath(source);
@@ -130,7 +130,7 @@ export async function openDataset(
  * @throws QdgError as listDomainNames
  */
 export async function domainNames(source: string): Promise<readonly string[]> {
-  return source === SHAPES_DG ? STYLES : listDomainNames(source);
+  return isDrawnSet(source) ? STYLES : listDomainNames(source);
 }
 
 function sayFolders([all]: readonly ListedDomain[], onNote: (note: string) => void): void {

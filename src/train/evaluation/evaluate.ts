@@ -16,7 +16,7 @@ export interface EvaluateOptions
   extends ClassifierOptions, Pick<OpenOptions, "cacheFolder" | "skipBroken" | "shapes" | "onNote"> {
   /** model.json or .onnx files. */
   readonly models: readonly string[];
-  /** A folder class/image or domain/class/image, or shapes-dg. */
+  /** A folder class/image or domain/class/image, or a drawn set: shapes-dg, digits-drawn. */
   readonly data: string;
   readonly targets: readonly RuntimeName[];
   /** Names of domains; all when absent. */

@@ -3,6 +3,7 @@
 
 import { isDeepStrictEqual } from "node:util";
 import { QdgError } from "../../base/error.js";
+import { DRAWN_SET_NAMES, isDrawnSet } from "../../image/drawn-sets.js";
 import {
   type Decision,
   type FrozenPart,
@@ -33,8 +34,6 @@ import {
 } from "./train-options.js";
 
 const NAMES = Object.keys(TRAIN_OPTIONS) as readonly TrainOptionName[];
-/** What --data calls the drawn set: SHAPES_DG of shapes-dg.ts, which loads more. */
-const SHAPES_DG = "shapes-dg";
 
 /**
  * @throws QdgError `usage` naming the option: absent and without a default, unknown, not of its kind, or one that
@@ -183,8 +182,8 @@ function checkTogether(asked: AskedTrainOptions): void {
   if (asked.keepHead && !isPretrained({ model })) {
     refuse(["keepHead"], "a built-in network has no trained head");
   }
-  if (asked.data !== undefined && asked.data !== SHAPES_DG) {
-    refuse(["shapesCount"], "that is for --data shapes-dg");
+  if (asked.data !== undefined && !isDrawnSet(asked.data)) {
+    refuse(["shapesCount"], `that is for --data ${DRAWN_SET_NAMES.join(" and ")}`);
   }
 }
 

@@ -8,6 +8,7 @@ import { METHOD_OPTIONS } from "./method-option-table.js";
 import { OSCILLATION_OPTIONS } from "./oscillation-option-table.js";
 import { BITS, BOOLEAN, choice, type OptionRow, RATE, SHARE, TEXT, whole } from "./option-kinds.js";
 import {
+  defaultAugmentation,
   defaultFloatSteps,
   defaultLearningRate,
   defaultModel,
@@ -37,7 +38,7 @@ export const TRAIN_OPTIONS: { readonly [K in TrainOptionName]: OptionRow<TrainOp
   data: {
     kind: TEXT,
     argument: "<folder>",
-    help: "images as class/image or domain/class/image, or shapes-dg: a set that is drawn",
+    help: "images as class/image or domain/class/image, or a set that is drawn: shapes-dg or digits-drawn",
     otherwise: undefined,
     // Its content is compared, not its path.
     free: true,
@@ -103,7 +104,7 @@ export const TRAIN_OPTIONS: { readonly [K in TrainOptionName]: OptionRow<TrainOp
   shapesCount: {
     kind: whole(1, 100_000),
     argument: "<n>",
-    help: "shapes-dg: images of a class in each domain",
+    help: "shapes-dg, digits-drawn: images of a class in each domain",
     otherwise: null,
     says: "100",
     nullable: true,
@@ -118,7 +119,8 @@ export const TRAIN_OPTIONS: { readonly [K in TrainOptionName]: OptionRow<TrainOp
     kind: choice("domainbed", "no-flip", "none"),
     argument: "<kind>",
     help: "domainbed (crop, flip, color, gray), no-flip (for digits and letters) or none",
-    otherwise: "domainbed",
+    otherwise: defaultAugmentation,
+    says: "domainbed; no-flip for digits-drawn",
   },
   holdoutFraction: {
     kind: SHARE,

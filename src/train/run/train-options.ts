@@ -2,6 +2,7 @@
 // option-table.ts. Loads in a moment, for --help: nothing of tfjs is imported here.
 
 import type { LayerBits } from "../../graph/recipe.js";
+import { DRAWN_SETS, isDrawnSet } from "../../image/drawn-sets.js";
 import type { Preprocessing } from "../../image/preprocessing.js";
 import { type MethodName, type MethodRow, METHODS } from "../methods/methods.js";
 
@@ -137,6 +138,11 @@ export function isForSeveralBits(options: Pick<TrainOptions, "method">): boolean
 
 export function isFloatMethod(options: Pick<TrainOptions, "method">): boolean {
   return methodOf(options).quantizedFrom === "never";
+}
+
+/** No flips where a mirrored image is of no class. What a folder shows nobody knows here. */
+export function defaultAugmentation({ data }: Pick<TrainOptions, "data">): string {
+  return isDrawnSet(data) && !DRAWN_SETS[data].mirrors ? "no-flip" : "domainbed";
 }
 
 /** Trained layers need less than a network that starts from nothing, and with batch statistics bear more than without. */

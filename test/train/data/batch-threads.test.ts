@@ -6,7 +6,7 @@ import { afterEach, beforeAll, expect, test } from "vitest";
 import { disposeBatch } from "../../../src/train/data/batch.js";
 import { BatchSource } from "../../../src/train/data/batch-source.js";
 import { type Dataset } from "../../../src/train/data/dataset.js";
-import { drawShapesDg } from "../../../src/train/data/shapes-dg.js";
+import { drawDataset } from "../../../src/train/data/drawn-dataset.js";
 import { buildCli } from "../../support/built-cli.js";
 
 const compiled = new URL("../../../dist/train/data/", import.meta.url);
@@ -15,7 +15,7 @@ const preprocessing = { range: [-1, 1], mean: [0], std: [1], resize: "stretch" }
 let dataset: Dataset;
 beforeAll(async () => {
   buildCli();
-  dataset = await drawShapesDg(8, { perClass: 2 });
+  dataset = await drawDataset("shapes-dg", 8, { perClass: 2 });
 }, 120_000);
 
 const sources: BatchSource[] = [];
@@ -97,8 +97,8 @@ test("whoever waits when the source is disposed of is told", async () => {
 test("do not keep a process alive that has what it wanted", async () => {
   const program = `
     import { BatchSource } from "${new URL("batch-source.js", compiled).href}";
-    import { drawShapesDg } from "${new URL("shapes-dg.js", compiled).href}";
-    const dataset = await drawShapesDg(8, { perClass: 1 });
+    import { drawDataset } from "${new URL("drawn-dataset.js", compiled).href}";
+    const dataset = await drawDataset("shapes-dg", 8, { perClass: 1 });
     const domains = dataset.domains.map((domain) => ({ domain, indices: Uint32Array.of(0, 1) }));
     const preprocessing = { range: [0, 1], mean: [0], std: [1], resize: "stretch" };
     const options = { batchSize: 2, preprocessing, augmentation: "domainbed", seed: 0, threads: 2 };

@@ -89,6 +89,14 @@ describe("defaults", () => {
     });
   });
 
+  test("are no flips for drawn figures that a mirror makes another of", () => {
+    expect(completeOptions(LEAST).augmentation).toBe("domainbed");
+    const digits = { ...LEAST, data: "digits-drawn" };
+    expect(completeOptions(digits).augmentation).toBe("no-flip");
+    expect(completeOptions({ ...digits, augmentation: "domainbed" }).augmentation).toBe("domainbed");
+    expect(completeOptions({ ...LEAST, data: "./digits-drawn" }).augmentation).toBe("domainbed");
+  });
+
   test("of a trained model give way to what was asked, and its rate to frozen statistics", () => {
     const model = "a/model.json";
     const asked = { model, statistics: "batch", learningRate: 1e-5, floatSteps: 0, evalEvery: 7 };
@@ -296,7 +304,7 @@ const ROWS: readonly (readonly [what: string, asked: object, says: RegExp])[] = 
   [
     "a count of shapes of a folder",
     { data: "PACS", shapesCount: 3 },
-    /^--shapes-count: got 3, but that is for --data shapes-dg/,
+    /^--shapes-count: got 3, but that is for --data shapes-dg and digits-drawn/,
   ],
   [
     "itself as the teacher with nothing quantized",
