@@ -1,20 +1,22 @@
-// AIMET's post-training quantization as a peer: all that it does to weights of a network, two schemes of ranges. AdaRound
-// takes 15,000 steps a layer, which is hours of two cores: it is among the recipes where BENCH_ADAROUND=1 asks for it.
+// AIMET's post-training quantization as a peer: what it does to weights of a network, two schemes of ranges. Weights are
+// rounded to nearest, equalized across layers first or not; BENCH_AIMET=nearest,sequential,adaround adds its ranges by
+// sequential MSE, which took half an hour of two cores for darknet-tiny, and AdaRound of 15,000 steps a layer: hours.
 
 import { bitsName } from "./networks.js";
 import type { PeerDefinition } from "./peer.js";
 
-const ADAROUND_STEPS = process.env["BENCH_ADAROUND"] === "1" ? 15_000 : 0;
+const FITS = (process.env["BENCH_AIMET"] ?? "nearest").split(",");
 
 export const AIMET: PeerDefinition = {
   name: "AIMET",
   packages: ["aimet-onnx==2.42.0", "torch==2.15.0", "onnxruntime==1.30.0", "onnx==1.23.2"],
   modules: ["aimet_onnx"],
   script: ["aimet", "quantize.py"],
-  arguments: [String(ADAROUND_STEPS)],
+  arguments: FITS,
   cache: "aimet",
   recipes: ([weightBits]) =>
-    ["", "sequential-", ...(weightBits < 8 && ADAROUND_STEPS > 0 ? ["adaround-"] : [])]
+    FITS.filter((fit) => fit !== "adaround" || weightBits < 8)
+      .map((fit) => (fit === "nearest" ? "" : `${fit}-`))
       .flatMap((fit) => [fit, `${fit}equalized-`])
       .flatMap((prepared) => [`${prepared}min-max`, `${prepared}sqnr`]),
   bits: [

@@ -3,10 +3,10 @@ activations asymmetric, as its defaults have them; ranges of activations by eith
 cross-layer equalization; weights as they are, with ranges by sequential MSE, or, at 4 bits, by AdaRound. One file a
 recipe, so that the bench can take the best.
 
-    python bench/aimet/quantize.py float.onnx calibration.npy folder [steps]
+    python bench/aimet/quantize.py float.onnx calibration.npy folder [fit ...]
 
-calibration.npy is one array of the input's shape with all samples along its first axis; steps are those of AdaRound, a
-layer, 0 to leave it out. Writes folder/{recipe}-w{8,4}a{8,4}.onnx but for w8a4, as QuantizeLinear and DequantizeLinear; files that are there
+calibration.npy is one array of the input's shape with all samples along its first axis; fits are those of FITS, nearest
+where none is named. Writes folder/{recipe}-w{8,4}a{8,4}.onnx but for w8a4, as QuantizeLinear and DequantizeLinear; files that are there
 are kept, so that a run which was interrupted goes on. What qdg keeps at 8 bits unless told otherwise is 8 bits here too, or there would
 be nothing to compare: weights of the first and of the last layer, what enters the network and its last layer, what is
 added, what functions other than ReLU read. Outputs stay real. Nothing is measured here: the files run on the ONNX Runtime
@@ -30,9 +30,9 @@ SCHEMES = {"min-max": QuantScheme.min_max, "sqnr": QuantScheme.post_training_tf_
 TYPES = {8: aimet_onnx.int8, 4: aimet_onnx.int4}
 # Of activations, by those of weights.
 WIDTHS = {4: (8, 4), 8: (8,)}
-# What is done to weights, by the beginning of the recipe's name.
-FITS = {"": "nearest", "sequential-": "sequential MSE", "adaround-": "AdaRound"}
-# As its documentation has it for fewer than 8 bits.
+# What is done to weights, with the beginning of the recipe's name.
+FITS = {"nearest": "", "sequential": "sequential-", "adaround": "adaround-"}
+# Of AdaRound, a layer: as its documentation has it for fewer than 8 bits.
 STEPS = 15000
 
 
@@ -66,7 +66,7 @@ def real_values(graph):
     return outputs + [name for node in nodes if node.op_type == "Clip" for name in node.input]
 
 
-def simulation(model, samples, weight_bits, fit, steps):
+def simulation(model, samples, weight_bits, fit):
     """The model with its weights quantized."""
     outer = {weighted_nodes(model.graph)[i].name for i in (0, -1)}
     real = real_values(model.graph)
@@ -76,10 +76,10 @@ def simulation(model, samples, weight_bits, fit, steps):
     for name in real:
         if name in sim.qc_quantize_op_dict:
             sim.qc_quantize_op_dict[name].enabled = False
-    if fit == "sequential MSE":
+    if fit == "sequential":
         aimet_onnx.apply_seq_mse(sim, samples)
-    elif fit == "AdaRound":
-        aimet_onnx.apply_adaround(sim, samples, num_iterations=steps)
+    elif fit == "adaround":
+        aimet_onnx.apply_adaround(sim, samples, num_iterations=STEPS)
     return sim
 
 
@@ -95,13 +95,14 @@ def with_activations(sim, samples, scheme, bits, of_8_bits):
     return sim.to_onnx_qdq()
 
 
-def main(float_file, calibration, folder, steps=STEPS):
+def main(float_file, calibration, folder, *fits):
     # Its warnings are of its own internals.
     logging.disable(logging.WARNING)
     name = onnx.load(float_file).graph.input[0].name
     samples = [{name: sample[np.newaxis]} for sample in np.load(calibration)]
-    for (beginning, fit), equalizes, weight_bits in itertools.product(FITS.items(), (False, True), WIDTHS):
-        if fit == "AdaRound" and (weight_bits == 8 or int(steps) == 0):
+    for fit, equalizes, weight_bits in itertools.product(fits or ("nearest",), (False, True), WIDTHS):
+        beginning = FITS[fit]
+        if fit == "adaround" and weight_bits == 8:
             continue
         prefix = f"{beginning}equalized-" if equalizes else beginning
         files = {
@@ -115,7 +116,7 @@ def main(float_file, calibration, folder, steps=STEPS):
         if equalizes:
             equalize_model(model)
         of_8_bits = activations_of_8_bits(model.graph)
-        sim = simulation(model, samples, weight_bits, fit, int(steps))
+        sim = simulation(model, samples, weight_bits, fit)
         for (scheme, bits), path in files.items():
             temporary = path.with_suffix(".part")
             onnx.save(with_activations(sim, samples, scheme, bits, of_8_bits), str(temporary))
