@@ -58,13 +58,22 @@ test("what the code reads at run time is in the package", () => {
     "dist/engine/simd.wasm",
     "dist/engine/relaxed.wasm",
     "dist/train/backends/loops.wasm",
-    "models/shapes/model.json",
-    ...shardsOf("models/shapes/model.json"),
   ]) {
     expect(existsSync(join(top, path)), path).toBe(true);
     expect(isPacked(path), path).toBe(true);
   }
 });
+
+test.each(["shapes", "shapes-dg", "shapes-dg-4bit", "digits"])(
+  "the trained model %s is in the package, with its weights and its card",
+  (name) => {
+    const model = `models/${name}/model.json`;
+    for (const path of [model, `models/${name}/README.md`].concat(shardsOf(model))) {
+      expect(existsSync(join(top, path)), path).toBe(true);
+      expect(isPacked(path), path).toBe(true);
+    }
+  },
+);
 
 test("every script that the documents tell to run is there", () => {
   for (const document of ["README.md", "CONTRIBUTING.md", "models/shapes/README.md"]) {

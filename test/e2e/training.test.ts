@@ -1,6 +1,6 @@
 // The three commands of a user: train, export, evaluate. What training reported is what the file does.
 
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -97,22 +97,33 @@ it("trains, exports without calibration, and evaluates the file to the accuracy 
   network.dispose();
 });
 
-it("has a model that knows the style it never saw, as its card says", async () => {
-  const evaluated = await runCli(
-    "evaluate",
-    "models/shapes-dg/model.json",
-    "--data",
-    "shapes-dg",
-    "--domains",
-    "sketch",
-    "--targets",
-    "cpu,wasm",
-    "--json",
-  );
-  expect(evaluated.code, evaluated.stderr).toBe(0);
-  // 574 of 700; the style is drawn the same on every machine, and the integers are the same.
-  expect(accuraciesOf(JSON.parse(evaluated.stdout))).toEqual({ cpu: 574 / 700, wasm: 574 / 700 });
-});
+/** Models in the package: what they were trained on with one style held out, at how many bits, and the images of that style that the exported file knows. */
+const SHIPPED = [
+  { name: "shapes-dg", data: "shapes-dg", bits: 3, known: 574, images: 700 },
+  { name: "shapes-dg-4bit", data: "shapes-dg", bits: 4, known: 536, images: 700 },
+  { name: "digits", data: "digits-drawn", bits: 3, known: 988, images: 1000 },
+] as const;
+
+it.each(SHIPPED)(
+  "has a model, $name, whose file knows the style it never saw as well as its card says",
+  async ({ name, data, bits, known, images }) => {
+    const onnx = join(folder, `${name}.onnx`);
+    const exported = await runCli("export", `models/${name}/model.json`, "--bits", String(bits), "-o", onnx);
+    expect(exported.code, exported.stderr).toBe(0);
+    const args = ["--data", data, "--domains", "sketch", "--targets", "cpu,wasm", "--json"];
+    const evaluated = await runCli("evaluate", onnx, ...args);
+    // 3 where targets do not predict the same.
+    expect(evaluated.code, evaluated.stderr).toBe(0);
+    // The style is drawn the same on every machine, and the integers are the same.
+    expect(accuraciesOf(JSON.parse(evaluated.stdout))).toEqual({ cpu: known / images, wasm: known / images });
+    const card = await readFile(`models/${name}/README.md`, "utf8");
+    const percent = `${((100 * known) / images).toFixed(2)} %`;
+    for (const target of ["cpu", "wasm"])
+      expect(card).toMatch(new RegExp(`\\| ${target} +\\| ${percent} +\\|`));
+    const { size } = await stat(onnx);
+    expect(card).toMatch(new RegExp(`\\| export +\\| ${(size / 1000).toFixed(1)} kB of ONNX`));
+  },
+);
 
 /** Share of the images of the one domain whose class each target finds. */
 function accuraciesOf(evaluation: unknown): Record<string, number> {
