@@ -18,7 +18,6 @@ export const TINY_OPTIONS: AskedTrainOptions = {
   evalEvery: 6,
   logEvery: 3,
   checkpointEvery: 2,
-  window: 4,
   threads: 0,
   holdoutFraction: 0.25,
 };
