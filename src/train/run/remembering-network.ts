@@ -13,6 +13,7 @@ import type { Evaluated, EvaluateOptions } from "../objective.js";
 import { quantizedFrom } from "./complete-options.js";
 import { type Learner, LearnerAround } from "./learner-around.js";
 import { type RunDomain } from "./prepare-run.js";
+import { prefixed, unprefixed } from "./state-parts.js";
 import { methodOf, type TrainOptions } from "./train-options.js";
 
 /** The part of its state. */
@@ -100,20 +101,17 @@ export class RememberingNetwork extends LearnerAround {
     const writer = new StateWriter();
     this.#earlier.save(writer);
     const own = writer.state();
-    const kept = Object.entries(own.arrays).map(([name, array]) => [EARLIER + name, array] as const);
-    return { arrays: { ...arrays, ...Object.fromEntries(kept) }, values: { ...values, earlier: own.values } };
+    return {
+      arrays: { ...arrays, ...prefixed(own.arrays, EARLIER) },
+      values: { ...values, earlier: own.values },
+    };
   }
 
   /** @throws QdgError `invalid-data` for the state of another network, other images or another number of epochs */
   override restore({ arrays, values }: MethodState): void {
-    const all = Object.entries(arrays);
-    const own = all.filter(isOwn).map(([name, array]) => [name.slice(EARLIER.length), array] as const);
-    super.restore({ arrays: Object.fromEntries(all.filter((entry) => !isOwn(entry))), values });
+    const others = Object.entries(arrays).filter(([name]) => !name.startsWith(EARLIER));
+    super.restore({ arrays: Object.fromEntries(others), values });
     const kept = (values["earlier"] ?? {}) as Record<string, unknown>;
-    this.#earlier.load(new StateReader({ arrays: Object.fromEntries(own), values: kept }));
+    this.#earlier.load(new StateReader({ arrays: unprefixed(arrays, EARLIER), values: kept }));
   }
-}
-
-function isOwn([name]: readonly [string, Float32Array]): boolean {
-  return name.startsWith(EARLIER);
 }

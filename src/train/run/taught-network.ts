@@ -8,10 +8,9 @@ import type { Batch } from "../data/batch.js";
 import type { MethodState } from "../methods/method.js";
 import type { Evaluated, EvaluateOptions } from "../objective.js";
 import { type Lesson, type ReadTeacher, readTeacher, Teacher } from "../teacher.js";
+import { type Learner, LearnerAround } from "./learner-around.js";
 import { prefixed, unprefixed } from "./state-parts.js";
 import { SELF, type TrainOptions } from "./train-options.js";
-import type { Learner } from "./learner-around.js";
-import type { EstimatedStatistics, TrainedNetwork } from "./trainer-parts.js";
 
 /** Parts of its state. Both networks may have weights of the same name. */
 const STUDENT = "student/";
@@ -35,8 +34,7 @@ export function withTeacher(
   return teacher === null ? network : new TaughtNetwork(network, read, unlabeled);
 }
 
-export class TaughtNetwork implements TrainedNetwork {
-  readonly #network: Learner;
+export class TaughtNetwork extends LearnerAround {
   /** SELF, or the hash of the teacher: what a state must have been made with. */
   readonly #identity: string;
   readonly #alone: boolean;
@@ -50,18 +48,10 @@ export class TaughtNetwork implements TrainedNetwork {
    * @param alone whether what the teacher says is all there is to learn
    */
   constructor(network: Learner, from: Pick<ReadTeacher, "teacher" | "sha256"> | null, alone = false) {
-    this.#network = network;
+    super(network);
     this.#alone = alone;
     this.#teacher = from?.teacher ?? null;
     this.#identity = from?.sha256 ?? SELF;
-  }
-
-  get trainables(): TrainedNetwork["trainables"] {
-    return this.#network.trainables;
-  }
-
-  get quantizers(): TrainedNetwork["quantizers"] {
-    return this.#network.quantizers;
   }
 
   /**
@@ -70,9 +60,9 @@ export class TaughtNetwork implements TrainedNetwork {
    * 2020, section 3.5, after Hinton et al. 2015); no weight changes the entropy of q, and guessing has ln(classes) as
    * without a teacher. Without labels t is q.
    */
-  evaluate(batch: Batch, options: EvaluateOptions): Evaluated {
+  override evaluate(batch: Batch, options: EvaluateOptions): Evaluated {
     const target = this.#target(batch);
-    return this.#network.evaluate(target ? { ...batch, target } : batch, options);
+    return super.evaluate(target ? { ...batch, target } : batch, options);
   }
 
   #target({ x, labels }: Batch): tf.Tensor2D | null {
@@ -94,43 +84,15 @@ export class TaughtNetwork implements TrainedNetwork {
     this.#last = null;
   }
 
-  setQuantized(on: boolean): void {
+  override setQuantized(on: boolean): void {
     // As it stands before a value is rounded.
-    if (on) this.#teacher ??= new Teacher(this.#network.toModel());
-    this.#network.setQuantized(on);
-  }
-
-  constrain(): void {
-    this.#network.constrain();
-  }
-
-  initialize(batch: Batch): void {
-    this.#network.initialize(batch);
-  }
-
-  estimateStatistics(): EstimatedStatistics {
-    return this.#network.estimateStatistics();
-  }
-
-  logits(x: tf.Tensor4D): tf.Tensor2D {
-    return this.#network.logits(x);
-  }
-
-  firstNotFinite(x: tf.Tensor4D): string | null {
-    return this.#network.firstNotFinite(x);
-  }
-
-  weightIntegers(): ReturnType<TrainedNetwork["weightIntegers"]> {
-    return this.#network.weightIntegers();
-  }
-
-  toModel(): ReturnType<TrainedNetwork["toModel"]> {
-    return this.#network.toModel();
+    if (on) this.#teacher ??= new Teacher(this.toModel());
+    super.setQuantized(on);
   }
 
   /** That of the network; with a teacher of itself, which no file has, the teacher's too. */
-  state(): MethodState {
-    const { arrays, values } = this.#network.state();
+  override state(): MethodState {
+    const { arrays, values } = super.state();
     const own = this.#identity === SELF ? this.#teacher?.state() : undefined;
     return {
       arrays: { ...prefixed(arrays, STUDENT), ...prefixed(own?.arrays ?? {}, TEACHER) },
@@ -139,7 +101,7 @@ export class TaughtNetwork implements TrainedNetwork {
   }
 
   /** @throws QdgError `invalid-data` for the state of another network, or of one with another teacher */
-  restore({ arrays, values }: MethodState): void {
+  override restore({ arrays, values }: MethodState): void {
     if (values["teacher"] !== this.#identity) {
       throw new QdgError(
         "invalid-data",
@@ -150,15 +112,15 @@ export class TaughtNetwork implements TrainedNetwork {
     const taught = unprefixed(arrays, TEACHER);
     if (this.#identity === SELF && Object.keys(taught).length > 0) {
       this.#teacher?.dispose();
-      this.#teacher = new Teacher(this.#network.toModel());
+      this.#teacher = new Teacher(this.toModel());
       this.#teacher.restore({ arrays: taught, values: {} });
     }
-    this.#network.restore({ arrays: unprefixed(arrays, STUDENT), values });
+    super.restore({ arrays: unprefixed(arrays, STUDENT), values });
   }
 
-  dispose(): void {
+  override dispose(): void {
     this.#forget();
     this.#teacher?.dispose();
-    this.#network.dispose();
+    super.dispose();
   }
 }
