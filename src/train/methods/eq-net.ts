@@ -7,7 +7,7 @@ import { BitsAdam } from "../optimizer/bits-adam.js";
 import { clipFactor, sumOfSquares } from "../optimizer/trainable-vector.js";
 import type { Method, MethodState, StepReport } from "./method.js";
 import type { MethodSettings } from "./method-options.js";
-import { StateReader, StateWriter } from "./method-state.js";
+import { readerOf, stateOf } from "./method-state.js";
 import { GradientPasses } from "./perturb.js";
 
 /**
@@ -54,17 +54,13 @@ export class EqNet<Batch> implements Method<Batch> {
   }
 
   state(): MethodState {
-    const state = new StateWriter();
-    state.text("method", this.#name);
-    state.text("trainables", this.#passes.vector.describe());
+    const state = stateOf(this.#name, this.#passes.vector.describe());
     this.#adam.save(state);
     return state.state();
   }
 
   restore(state: MethodState): void {
-    const reader = new StateReader(state);
-    reader.expectText("method", this.#name);
-    reader.expectText("trainables", this.#passes.vector.describe());
+    const reader = readerOf(state, this.#name, this.#passes.vector.describe());
     this.#adam.load(reader);
   }
 

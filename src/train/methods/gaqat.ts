@@ -9,7 +9,7 @@ import { type Conflict, ConflictRecorder, measured, projectedMean } from "./conf
 import { type Disorder, freeze } from "./disorder.js";
 import type { ByTrainable, Method, MethodState, StepReport, WindowReport } from "./method.js";
 import type { FrozenPart, MethodSettings } from "./method-options.js";
-import { StateReader, StateWriter } from "./method-state.js";
+import { readerOf, stateOf } from "./method-state.js";
 import { GradientPasses } from "./perturb.js";
 import { meanInto, sagmPasses } from "./sagm.js";
 
@@ -180,9 +180,7 @@ export class Gaqat<Batch> implements Method<Batch> {
   }
 
   state(): MethodState {
-    const state = new StateWriter();
-    state.text("method", this.#name);
-    state.text("trainables", this.#passes.vector.describe());
+    const state = stateOf(this.#name, this.#passes.vector.describe());
     this.#adam.save(state);
     this.#taskAdam.save("scales-task", state);
     this.#smoothnessAdam.save("scales-smoothness", state);
@@ -193,9 +191,7 @@ export class Gaqat<Batch> implements Method<Batch> {
   }
 
   restore(state: MethodState): void {
-    const reader = new StateReader(state);
-    reader.expectText("method", this.#name);
-    reader.expectText("trainables", this.#passes.vector.describe());
+    const reader = readerOf(state, this.#name, this.#passes.vector.describe());
     this.#adam.load(reader);
     this.#taskAdam.load("scales-task", reader);
     this.#smoothnessAdam.load("scales-smoothness", reader);

@@ -76,3 +76,19 @@ function shorten(value: unknown): string {
   const text = JSON.stringify(value) ?? "nothing";
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }
+
+/** The state of a method, begun with whose it is. @param trainables as TrainableVector describes them */
+export function stateOf(method: string, trainables: string): StateWriter {
+  const state = new StateWriter();
+  state.text("method", method);
+  state.text("trainables", trainables);
+  return state;
+}
+
+/** @throws QdgError `invalid-data` for a state of another method, or of other trainables */
+export function readerOf(state: MethodState, method: string, trainables: string): StateReader {
+  const reader = new StateReader(state);
+  reader.expectText("method", method);
+  reader.expectText("trainables", trainables);
+  return reader;
+}
