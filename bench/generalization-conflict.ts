@@ -3,6 +3,7 @@
 
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { mean } from "./generalization-table.js";
 
 /** Means over the windows of a run and over its scales, all from 0 to 1 but the cosine. */
 export interface RoleConflict {
@@ -84,8 +85,4 @@ export function runConflict(folder: string): RunConflict | null {
     layersOpposed: mean(layers.map(({ opposed }) => opposed)),
     frozen: mean(windows.flatMap(({ frozen }) => Object.values(frozen).flat())),
   };
-}
-
-function mean(numbers: readonly number[]): number {
-  return numbers.reduce((sum, x) => sum + x, 0) / numbers.length;
 }
